@@ -1,0 +1,3 @@
+//! Verifies a Striatum store offline and explains what it found.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pure heart of Striatum: workflows, runs, leases, verdicts and the hash chain.

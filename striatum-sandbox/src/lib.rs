@@ -1,0 +1,1 @@
+//! Where agent processes of Striatum run.

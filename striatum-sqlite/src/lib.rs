@@ -1,0 +1,1 @@
+//! Embedded durable store for Striatum, on SQLite.

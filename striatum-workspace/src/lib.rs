@@ -1,0 +1,1 @@
+//! Git trees, submissions, delivery and blobs for Striatum.

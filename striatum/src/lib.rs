@@ -1,0 +1,1 @@
+//! Runs coding agents as real workflows: the facade of Striatum with a ready orchestrator.

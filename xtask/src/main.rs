@@ -1,0 +1,3 @@
+//! Tidy checks of the Striatum workspace.
+
+fn main() {}
