@@ -1,0 +1,89 @@
+//! The hash chain: every event of a repository, sealed in one gapless order that anyone can verify offline.
+//!
+//! ```text
+//! digest(0) = SHA-256("striatum.chain.v1" ‖ 0x00 ‖ chain id, UTF-8)
+//! digest(n) = SHA-256(digest(n−1) ‖ be64(n) ‖ be64(at, µs since the Unix epoch) ‖ body)
+//! ```
+//!
+//! The body is hashed as the bytes that were stored; nothing is ever serialised again. `docs/formats.md` gives the format
+//! with test vectors.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{digest::Digest, id::ChainId, time::Timestamp};
+
+mod verify;
+
+pub use verify::{ChainError, ChainFault, Verifier};
+
+const DOMAIN: &[u8] = b"striatum.chain.v1\0";
+
+/// A place in a chain: the sequence number of an event and its digest.
+///
+/// It serves as the head of a chain and as a reader's cursor. The digest makes a cursor safe: after a restore from an older
+/// copy the store answers that the history changed, where a bare number would silently skip or repeat events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The number of the event; 0 stands for the beginning, before the first event.
+    pub seq: u64,
+    /// The digest of that event.
+    pub digest: Digest,
+}
+
+impl Position {
+    /// The beginning of a chain: sequence 0 and the digest that the chain's name gives.
+    ///
+    /// ```
+    /// use striatum_core::{chain::Position, id::ChainId};
+    ///
+    /// let genesis = Position::genesis(&ChainId::new("demo")?);
+    /// assert_eq!(genesis.seq, 0);
+    /// assert_eq!(
+    ///     genesis.digest.to_string(),
+    ///     "3c6217fd1ca6f52d9ad60a5ad00aaec7b3bef3ef6d1adc0d3cfe9d4f9f8b13c1".replace(char::is_whitespace, "")
+    /// );
+    /// # Ok::<(), striatum_core::id::IdError>(())
+    /// ```
+    pub fn genesis(chain: &ChainId) -> Self {
+        Self { seq: 0, digest: Digest::of_parts(&[DOMAIN, chain.as_str().as_bytes()]) }
+    }
+}
+
+/// One event as the store holds it: its body, its place, its time, and what ties it to its predecessor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The number of the event in its chain, from 1, without gaps.
+    pub seq: u64,
+    /// When the store sealed it; never earlier than its predecessor.
+    pub at: Timestamp,
+    /// The digest of the predecessor.
+    pub prev: Digest,
+    /// The digest of this event.
+    pub digest: Digest,
+    /// The bytes that were hashed.
+    pub body: Bytes,
+}
+
+impl Sealed {
+    /// Seals a body behind `head`.
+    pub fn seal(head: Position, at: Timestamp, body: Bytes) -> Self {
+        let seq = head.seq + 1;
+        Self { seq, at, prev: head.digest, digest: link(&head.digest, seq, at, &body), body }
+    }
+
+    /// Whether the digest is the one that the other fields give. That `prev` is really the predecessor's digest is for the
+    /// [`Verifier`] to say, which sees both.
+    pub fn is_sound(&self) -> bool {
+        self.digest == link(&self.prev, self.seq, self.at, &self.body)
+    }
+
+    /// The place of this event.
+    pub fn position(&self) -> Position {
+        Position { seq: self.seq, digest: self.digest }
+    }
+}
+
+fn link(prev: &Digest, seq: u64, at: Timestamp, body: &[u8]) -> Digest {
+    Digest::of_parts(&[prev.as_bytes(), &seq.to_be_bytes(), &at.as_micros().to_be_bytes(), body])
+}

@@ -1,0 +1,1 @@
+//! A store and blobs in memory, for tests and for programs that keep nothing.
