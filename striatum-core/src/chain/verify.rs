@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_tampering_is_named_with_the_first_bad_sequence() {
-        let tamper: [(&str, fn(&mut Vec<Sealed>), ChainFault, u64); 7] = [
+        type Tampering = (&'static str, fn(&mut Vec<Sealed>), ChainFault, u64);
+        let tamper: [Tampering; 7] = [
             ("flipped byte", |e| e[2].body = Bytes::from_static(b"{\"n\":4}"), ChainFault::Altered, 3),
             ("changed time", |e| e[2].at = Timestamp::from_micros(31), ChainFault::Altered, 3),
             (
