@@ -9,3 +9,4 @@ pub mod sandbox;
 pub mod store;
 pub mod time;
 pub mod transport;
+pub mod workflow;

@@ -1,0 +1,159 @@
+//! A workflow frozen for a run.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::{BlobRef, Digest},
+    id::CommitId,
+    workflow::{Graph, TaskPrompt, UnsoundGraph, Workflow},
+};
+
+/// What a run executes: a workflow, the commit that it starts from, and the files that the workflow refers to, by digest.
+///
+/// Its bytes are canonical JSON (RFC 8785); their digest names it. Editing the document or the files afterwards changes
+/// nothing about a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    frozen: Frozen,
+    graph: Arc<Graph>,
+    bytes: Bytes,
+    digest: Digest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Frozen {
+    schema: Schema,
+    workflow: Workflow,
+    base: CommitId,
+    files: Vec<FrozenFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Schema {
+    #[serde(rename = "striatum.snapshot.v1")]
+    V1,
+}
+
+/// A file that a workflow refers to, as it was when the run was prepared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenFile {
+    /// The path that the document gives.
+    pub path: String,
+    /// Its bytes, kept as a blob.
+    pub content: BlobRef,
+}
+
+/// Why something is not a snapshot.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidSnapshot {
+    /// A file that the workflow needs was not given.
+    #[error("the workflow refers to {0}, which was not found")]
+    MissingFile(String),
+    /// The jobs are not a graph.
+    #[error(transparent)]
+    Graph(#[from] UnsoundGraph),
+    /// The bytes are not those of a snapshot that this version knows.
+    #[error("the bytes are not a snapshot")]
+    Encoding(#[source] serde_json::Error),
+}
+
+impl Snapshot {
+    /// Freezes a workflow with its files.
+    ///
+    /// # Errors
+    /// [`InvalidSnapshot::MissingFile`] for the first file that [`Workflow::referenced_files`] requires and `files` lacks.
+    pub fn new(
+        workflow: Workflow,
+        base: CommitId,
+        mut files: Vec<FrozenFile>,
+    ) -> Result<Self, InvalidSnapshot> {
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        for file in workflow.referenced_files().filter(|file| file.required) {
+            if files.binary_search_by(|frozen| frozen.path.as_str().cmp(file.path)).is_err() {
+                return Err(InvalidSnapshot::MissingFile(file.path.to_owned()));
+            }
+        }
+        let frozen = Frozen { schema: Schema::V1, workflow, base, files };
+        let bytes = serde_jcs::to_vec(&frozen).map_err(InvalidSnapshot::Encoding)?;
+        Self::sealed(frozen, bytes.into())
+    }
+
+    /// Takes a snapshot from its bytes. Only what the machine needs in order to be safe is checked: a validator that has
+    /// become stricter since must not make a running run unreadable.
+    ///
+    /// # Errors
+    /// [`InvalidSnapshot`].
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, InvalidSnapshot> {
+        let frozen = serde_json::from_slice(&bytes).map_err(InvalidSnapshot::Encoding)?;
+        Self::sealed(frozen, bytes)
+    }
+
+    fn sealed(frozen: Frozen, bytes: Bytes) -> Result<Self, InvalidSnapshot> {
+        let graph = Arc::new(Graph::new(&frozen.workflow)?);
+        Ok(Self { graph, digest: Digest::of(&bytes), bytes, frozen })
+    }
+
+    /// The workflow.
+    pub fn workflow(&self) -> &Workflow {
+        &self.frozen.workflow
+    }
+
+    /// Its graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The commit that the run starts from.
+    pub fn base(&self) -> &CommitId {
+        &self.frozen.base
+    }
+
+    /// The frozen files, sorted by path.
+    pub fn files(&self) -> &[FrozenFile] {
+        &self.frozen.files
+    }
+
+    /// The frozen file at a path.
+    pub fn file(&self, path: &str) -> Option<&FrozenFile> {
+        self.frozen.files.iter().find(|file| file.path == path)
+    }
+
+    /// The canonical bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The reference under which the bytes are kept.
+    pub fn blob(&self) -> BlobRef {
+        BlobRef { digest: self.digest, size: self.bytes.len() as u64 }
+    }
+}
+
+/// A file that a document refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReferencedFile<'a> {
+    /// Where it lies: in the repository at the base commit, or beside the document.
+    pub path: &'a str,
+    /// Whether a run cannot be prepared without it.
+    pub required: bool,
+}
+
+impl Workflow {
+    /// The files that the document refers to: role definitions, prompts, context documents.
+    pub fn referenced_files(&self) -> impl Iterator<Item = ReferencedFile<'_>> {
+        let required = |path| ReferencedFile { path, required: true };
+        let roles = self.roles.values().filter_map(|role| role.definition_path.as_deref()).map(required);
+        let prompts = self.jobs.iter().filter_map(|job| match &job.task_prompt {
+            Some(TaskPrompt::Path(path)) => Some(path.as_str()),
+            Some(TaskPrompt::Inline(_)) | None => None,
+        });
+        let context =
+            self.context_docs.iter().map(|doc| ReferencedFile { path: &doc.path, required: doc.required });
+        roles.chain(prompts.map(required)).chain(context)
+    }
+}
