@@ -38,6 +38,7 @@ const RULES: &[Rule] = &[
     unfinished::ignored_doc_examples,
     unfinished::outside_material,
     forgotten::files,
+    forgotten::doubled_tests,
     members::left_out,
     members::without_lints,
     links::dangling,

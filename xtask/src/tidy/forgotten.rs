@@ -1,4 +1,5 @@
 //! Rust files that no `mod` line names: cargo does not compile them, so their tests pass by not running.
+//! And the reverse, test files that cargo compiles twice.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,25 @@ pub(crate) fn files(tree: &Tree) -> Vec<Complaint> {
     let packages: Vec<Manifest<'_>> =
         tree.manifests().filter(|manifest| manifest.package().is_some()).collect();
     packages.iter().flat_map(|package| forgotten_in(tree, package)).collect()
+}
+
+/// Packages whose tests run twice: as modules of `tests/main.rs`, and as the binaries that cargo makes of its
+/// neighbours.
+pub(crate) fn doubled_tests(tree: &Tree) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for package in tree.manifests().filter(|manifest| manifest.package().is_some()) {
+        let folder = format!("{}/tests/", package.folder());
+        let names = tree.texts().filter_map(|(path, _)| path.strip_prefix(&folder));
+        let beside =
+            names.filter(|name| !name.contains('/') && name.ends_with(".rs") && *name != "main.rs").count();
+        let is_joined = tree.contains(&format!("{folder}main.rs"));
+        if is_joined && beside > 0 && package.value("package", "autotests") != Some("false") {
+            let what = "cargo makes a test binary of every file beside tests/main.rs";
+            let remedy = "set `autotests = false` and name tests/main.rs in a `[[test]]`";
+            complaints.push(Complaint::new(package.path, 1, what, remedy));
+        }
+    }
+    complaints
 }
 
 fn forgotten_in(tree: &Tree, package: &Manifest<'_>) -> Vec<Complaint> {
@@ -143,6 +163,15 @@ mod tests {
             ("a/tests/two.rs", ""),
         ]);
         assert_eq!(places(&files(&tree)), ["a/tests/two.rs:1"]);
+    }
+
+    #[test]
+    fn tests_that_would_run_twice_are_found() {
+        let joined = [("a/tests/main.rs", "mod one;"), ("a/tests/one.rs", "")];
+        let with = |package| places(&doubled_tests(&Tree::of(&[&[package], &joined[..]].concat())));
+        assert_eq!(with(PACKAGE), ["a/Cargo.toml:1"]);
+        assert!(with(("a/Cargo.toml", "[package]\nname = \"a\"\nautotests = false")).is_empty());
+        assert!(doubled_tests(&Tree::of(&[PACKAGE, joined[0], ("a/tests/one/two.rs", "")])).is_empty());
     }
 
     #[test]

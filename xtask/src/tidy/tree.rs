@@ -29,18 +29,18 @@ impl Tree {
         let mut folders = vec![(root.to_owned(), String::new())];
         while let Some((folder, prefix)) = folders.pop() {
             for entry in entries(&folder)? {
-                let kind = entry.file_type().map_err(|source| ReadError::new(&entry.path(), source))?;
-                let name = entry.file_name().to_string_lossy().into_owned();
+                let (place, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+                if is_left_out(&place, &name) {
+                    continue;
+                }
+                let kind = entry.file_type().map_err(|error| ReadError::new(&place, error))?;
                 let path = format!("{prefix}{name}");
                 if kind.is_dir() {
-                    if !is_left_out(&entry.path(), &name) {
-                        folders.push((entry.path(), format!("{path}/")));
-                    }
-                } else if kind.is_file() && name != ".git" {
-                    let bytes =
-                        fs::read(entry.path()).map_err(|error| ReadError::new(&entry.path(), error))?;
+                    folders.push((place, format!("{path}/")));
+                } else if kind.is_file() {
+                    let bytes = fs::read(&place).map_err(|error| ReadError::new(&place, error))?;
                     tree.files.insert(path, String::from_utf8(bytes).ok());
-                } else if name != ".git" {
+                } else {
                     tree.files.insert(path, None);
                 }
             }
@@ -97,11 +97,11 @@ pub(crate) fn is_test(path: &str) -> bool {
     path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
-/// Cargo marks its target folders with `CACHEDIR.TAG`, whatever their name.
-fn is_left_out(folder: &Path, name: &str) -> bool {
+/// Cargo marks its target folders with `CACHEDIR.TAG`, whatever their name; in a worktree `.git` is a file.
+fn is_left_out(place: &Path, name: &str) -> bool {
     [".git", ".striatum", "target"].contains(&name)
         || name.starts_with("mutants.out")
-        || folder.join("CACHEDIR.TAG").exists()
+        || place.join("CACHEDIR.TAG").exists()
 }
 
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, ReadError> {
