@@ -1,3 +1,24 @@
-//! Tidy checks of the Striatum workspace.
+//! Tidy checks of the Striatum workspace: `cargo run -p xtask -- tidy`.
+//!
+//! The compiler and clippy guard one crate at a time. What must hold between crates and between files
+//! (which module may know which, where SQL and hashing live, that no test file is forgotten) is checked here.
 
-fn main() {}
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments != ["tidy"] {
+        eprintln!("usage: cargo run -p xtask -- tidy");
+        return ExitCode::from(2);
+    }
+    tidy::run(&workspace_root())
+}
+
+/// The folder above this package when cargo runs it, else the current folder.
+fn workspace_root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package.and_then(|folder| folder.parent().map(PathBuf::from)).unwrap_or_else(|| PathBuf::from("."))
+}
