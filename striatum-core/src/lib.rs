@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod digest;
+pub mod engine;
 mod hex;
 pub mod id;
 pub mod run;

@@ -3,11 +3,13 @@
 //! A document comes from JSON through the one validator or from the typed builder, which
 //! goes through the same validator. [`Snapshot`] freezes it for a run, with the files that it refers to.
 
+mod branch;
 mod document;
 mod graph;
 mod scope;
 mod snapshot;
 
+pub use branch::is_branch_name;
 pub use document::{
     Branch, BranchMode, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn, ExpectedArtifact, Job,
     JobType, Lane, OnExpiry, OnReject, Parallelism, Posture, ProvenanceMode, RecoveryPolicy, ReviewAccess,

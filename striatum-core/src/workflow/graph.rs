@@ -13,6 +13,7 @@ pub struct Graph {
     upstream: Vec<Vec<usize>>,
     downstream: Vec<Vec<usize>>,
     order: Vec<usize>,
+    rank: Vec<usize>,
 }
 
 /// Why the jobs and edges of a document are no graph that can be run.
@@ -78,12 +79,21 @@ impl Graph {
             std::iter::from_fn(|| topo.next(&graph)).map(|node| node.index()).collect();
         // Jobs without any edge behind the last one that has some are not nodes of `graph`.
         order.extend(graph.node_count()..workflow.jobs.len());
-        Ok(Self { index, upstream, downstream, order })
+        let mut rank = vec![0; order.len()];
+        for (place, job) in order.iter().enumerate() {
+            rank[*job] = place;
+        }
+        Ok(Self { index, upstream, downstream, order, rank })
     }
 
     /// The number of a job.
     pub fn index(&self, job: &JobId) -> Option<usize> {
         self.index.get(job).copied()
+    }
+
+    /// The number of the job with this name, if the text is the name of one.
+    pub fn index_of(&self, text: &str) -> Option<usize> {
+        self.index.get(text).copied()
     }
 
     /// The jobs directly before a job, in document order.
@@ -99,6 +109,11 @@ impl Graph {
     /// Every job, each behind all that it waits for.
     pub fn order(&self) -> &[usize] {
         &self.order
+    }
+
+    /// The place of a job in that order.
+    pub fn rank(&self, job: usize) -> usize {
+        self.rank[job]
     }
 
     /// Jobs that nothing waits for: the exits of the workflow.

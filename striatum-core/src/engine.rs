@@ -1,0 +1,327 @@
+//! The engine: a thin shell around the machine that loads, decides and appends.
+//!
+//! It spawns nothing and sleeps never, so it runs under any executor. Within one process the commands on one run queue behind
+//! a lock; across processes the store compares run heads, and whoever loses decides again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    id::{ChainId, CommandId, RunId},
+    run::{self, Actor, Command, CommandRef, Event, Intent, Plan, Record, State},
+    store::{AppendError, Batch, Blobs, RunHead, Store, StoreError, StoreErrorKind},
+    time::Clock,
+    workflow::Snapshot,
+};
+
+mod cache;
+mod error;
+mod fold;
+mod index;
+
+pub use error::EngineError;
+
+use cache::Cache;
+use fold::{Fold, Place};
+
+/// How often a command is decided again because its run moved meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// Executes commands on runs.
+///
+/// # Promises
+/// - A command is applied once, however often it is sent under the same id with the same content.
+/// - A refusal is never older than the call: before a command is refused, or found to change nothing, whatever was appended
+///   to its run in the meantime is read and the command is decided again.
+/// - An accepted command is durable as far as the store promises it.
+#[derive(Debug)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    clock: Arc<dyn Clock>,
+    cache: Cache,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Applied {
+    /// The events that it caused, in order; none if what was wanted was so already.
+    pub events: Vec<Event>,
+    /// The state of the run behind the last command of the call.
+    pub state: State,
+    /// Whether the command had been applied before.
+    pub repeated: bool,
+}
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct View {
+    /// Its state.
+    pub state: State,
+    /// The head that the state was folded up to.
+    pub head: RunHead,
+}
+
+impl Engine {
+    /// An engine over a store and blobs. The clock only tells people what time it was; leases and waits run on the store's.
+    pub fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, blobs, clock, cache: Cache::default() }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Prepares a run: keeps its snapshot and begins its history in a chain, which must be open.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the rejection `run_already_prepared` if the run exists and this is another command.
+    pub async fn prepare(
+        &self,
+        chain: &ChainId,
+        run: RunId,
+        snapshot: Snapshot,
+        id: CommandId,
+        actor: Actor,
+    ) -> Result<Applied, EngineError> {
+        self.blobs.put(snapshot.bytes().clone()).await?;
+        let slot = self.cache.slot(run);
+        let mut cached = slot.lock().await;
+        let known = match cached.take() {
+            Some(fold) => fold,
+            None => match Fold::load(self, run).await {
+                Err(EngineError::NoSuchRun(_)) => {
+                    Fold::new(State::new(chain.clone(), run, Arc::new(snapshot)))
+                }
+                loaded => loaded?,
+            },
+        };
+        let command = Command { id, actor, intent: Intent::Prepare };
+        let applied = self.apply(known, &mut cached, std::slice::from_ref(&command)).await?;
+        only(applied)
+    }
+
+    /// Executes a command.
+    ///
+    /// # Errors
+    /// [`EngineError`]. Nothing was appended, unless it is [`EngineError::Store`] with the kind
+    /// [`Unknown`](StoreErrorKind::Unknown), which sending the same command again settles.
+    pub async fn execute(&self, run: RunId, command: Command) -> Result<Applied, EngineError> {
+        only(self.execute_all(run, std::slice::from_ref(&command)).await?)
+    }
+
+    /// Executes several commands on one run in one append: all of them, or none. At most one of them may depend on the
+    /// store's clock (a claim after a wait, an expiry).
+    ///
+    /// # Errors
+    /// [`EngineError`] of the first command that does not apply.
+    pub async fn execute_all(&self, run: RunId, commands: &[Command]) -> Result<Vec<Applied>, EngineError> {
+        let slot = self.cache.slot(run);
+        let mut cached = slot.lock().await;
+        let fold = match cached.take() {
+            Some(fold) => fold,
+            None => Fold::load(self, run).await?,
+        };
+        self.apply(fold, &mut cached, commands).await
+    }
+
+    /// Loads a run as it stands in the store.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn load(&self, run: RunId) -> Result<View, EngineError> {
+        let slot = self.cache.slot(run);
+        let mut cached = slot.lock().await;
+        let fold = match cached.take() {
+            Some(mut fold) => {
+                fold.refresh(self).await?;
+                fold
+            }
+            None => Fold::load(self, run).await?,
+        };
+        let view = View { state: fold.state.clone(), head: fold.head };
+        *cached = Some(fold);
+        Ok(view)
+    }
+
+    /// Writes the index rows of a run again from its events.
+    ///
+    /// # Errors
+    /// [`EngineError`]; [`EngineError::Contended`] if the run kept moving.
+    pub async fn reindex(&self, run: RunId) -> Result<(), EngineError> {
+        for _ in 0..ATTEMPTS {
+            let View { state, head } = self.load(run).await?;
+            match self.store.reindex(&run, head, &index::full(&state)).await {
+                Err(AppendError::Conflict) => {}
+                other => return other.map_err(EngineError::from),
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// Decides and appends until the run holds still. The fold goes back into the cache whenever it is known to be sound.
+    async fn apply(
+        &self,
+        mut fold: Fold,
+        cached: &mut Option<Fold>,
+        commands: &[Command],
+    ) -> Result<Vec<Applied>, EngineError> {
+        let references: Vec<CommandRef> = commands.iter().map(CommandRef::of).collect();
+        for _ in 0..ATTEMPTS {
+            let draft = match self.draft(&fold, commands, &references) {
+                Ok(draft) if draft.bodies.is_empty() => Ok(draft),
+                Ok(draft) => match self.append(&fold, &draft).await {
+                    Ok(head) => {
+                        let applied = self.answers(&fold, &draft).await;
+                        fold.advance(draft, head);
+                        *cached = Some(fold);
+                        return applied;
+                    }
+                    Err(EngineError::Contended) => {
+                        fold.refresh(self).await?;
+                        continue;
+                    }
+                    Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
+                        *cached = Some(fold);
+                        return Err(error);
+                    }
+                    // What the log holds now is not known; the next call reads it anew.
+                    Err(error) => return Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            if fold.head != RunHead::START && fold.refresh(self).await? {
+                continue;
+            }
+            let answer = match draft {
+                Ok(draft) => self.answers(&fold, &draft).await,
+                Err(error) => Err(error),
+            };
+            if fold.head != RunHead::START {
+                *cached = Some(fold);
+            }
+            return answer;
+        }
+        Err(EngineError::Contended)
+    }
+
+    fn draft(
+        &self,
+        fold: &Fold,
+        commands: &[Command],
+        references: &[CommandRef],
+    ) -> Result<Draft, EngineError> {
+        let now = self.clock.now();
+        let mut draft = Draft::new(fold);
+        for (command, reference) in commands.iter().zip(references) {
+            if let Some(place) = fold.place(reference)? {
+                draft.answers.push(Answer::Repeated(place));
+                continue;
+            }
+            let Plan { events, state, touched } = run::plan(&draft.state, command, now)?;
+            if !events.is_empty() {
+                let guard = index::guard(&draft.state, &command.intent);
+                if guard.is_some() && draft.guard.is_some() {
+                    return Err(EngineError::Uncombinable);
+                }
+                draft.guard = draft.guard.or(guard);
+                draft.touched.merge(touched);
+            }
+            let first = fold.state.version() + draft.bodies.len() as u64 + 1;
+            for (n, event) in (first..).zip(&events) {
+                let record = Record {
+                    run: fold.state.run(),
+                    n,
+                    command: *reference,
+                    actor: command.actor.clone(),
+                    event: event.clone(),
+                };
+                draft.bodies.push(record.encode()?);
+            }
+            let place = Place { digest: reference.digest, first, last: first + events.len() as u64 - 1 };
+            if !events.is_empty() {
+                draft.places.push((reference.id, place));
+            }
+            draft.state = state;
+            draft.answers.push(Answer::Fresh(events));
+        }
+        Ok(draft)
+    }
+
+    async fn append(&self, fold: &Fold, draft: &Draft) -> Result<RunHead, EngineError> {
+        let delta = index::delta(&draft.state, &draft.touched);
+        let state = &fold.state;
+        let mut batch =
+            Batch::new(state.chain().clone(), state.run(), fold.head, draft.bodies.clone(), delta)?;
+        if let Some(guard) = &draft.guard {
+            batch = batch.guarded(guard.clone())?;
+        }
+        match self.store.append(&batch).await {
+            // The same value again: if it landed the first time, the store says so.
+            Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unknown => {
+                self.store.append(&batch).await
+            }
+            answer => answer,
+        }
+        .map_err(EngineError::from)
+    }
+
+    async fn answers(&self, fold: &Fold, draft: &Draft) -> Result<Vec<Applied>, EngineError> {
+        let mut applied = Vec::with_capacity(draft.answers.len());
+        for answer in &draft.answers {
+            let (events, repeated) = match answer {
+                Answer::Fresh(events) => (events.clone(), false),
+                Answer::Repeated(place) => (fold.events(self, *place).await?, true),
+            };
+            applied.push(Applied { events, state: draft.state.clone(), repeated });
+        }
+        Ok(applied)
+    }
+}
+
+/// Commands decided on a fold, ready to be appended.
+struct Draft {
+    state: State,
+    touched: run::Touched,
+    bodies: Vec<Bytes>,
+    guard: Option<crate::store::Guard>,
+    places: Vec<(CommandId, Place)>,
+    answers: Vec<Answer>,
+}
+
+enum Answer {
+    Fresh(Vec<Event>),
+    Repeated(Place),
+}
+
+impl Draft {
+    fn new(fold: &Fold) -> Self {
+        Self {
+            state: fold.state.clone(),
+            touched: run::Touched::default(),
+            bodies: Vec::new(),
+            guard: None,
+            places: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+}
+
+fn only(applied: Vec<Applied>) -> Result<Applied, EngineError> {
+    let missing = || EngineError::Store(StoreError::new(StoreErrorKind::Other, "answer one command"));
+    applied.into_iter().next().ok_or_else(missing)
+}

@@ -1,0 +1,128 @@
+//! What a process knows of one run: its state, its head, and where each command's events stand.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    chain::Sealed,
+    digest::Digest,
+    engine::{Draft, Engine, EngineError},
+    id::{CommandId, RunId},
+    run::{CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
+    store::{RunHead, StoreError, StoreErrorKind},
+    workflow::Snapshot,
+};
+
+const PAGE: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Fold {
+    pub(super) state: State,
+    pub(super) head: RunHead,
+    commands: HashMap<CommandId, Place>,
+}
+
+/// Where the events of a command stand in its run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The digest of the command.
+    pub(super) digest: Digest,
+    /// The version of its first event.
+    pub(super) first: u64,
+    /// The version of its last event.
+    pub(super) last: u64,
+}
+
+impl Fold {
+    /// A run without events.
+    pub(super) fn new(state: State) -> Self {
+        Self { state, head: RunHead::START, commands: HashMap::new() }
+    }
+
+    pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {
+        let page = engine.store.read_run(&run, RunHead::START, PAGE).await?;
+        let first = page.first().ok_or(EngineError::NoSuchRun(run))?;
+        let record = Record::decode(&first.body)?;
+        let Event::RunPrepared(prepared) = record.event else {
+            let detail = "a run begins with its preparation".to_owned();
+            return Err(IllegalEvent { version: 1, kind: record.event.kind(), detail }.into());
+        };
+        let snapshot = Snapshot::from_bytes(engine.blobs.get(&prepared.snapshot.digest).await?)?;
+        let mut fold = Self::new(State::new(prepared.chain, run, Arc::new(snapshot)));
+        fold.fold_pages(engine, page).await?;
+        Ok(fold)
+    }
+
+    /// Folds what was appended since; tells whether anything was. On an error the fold must be thrown away.
+    pub(super) async fn refresh(&mut self, engine: &Engine) -> Result<bool, EngineError> {
+        let before = self.head;
+        let page = engine.store.read_run(&self.state.run(), self.head, PAGE).await?;
+        self.fold_pages(engine, page).await?;
+        Ok(self.head != before)
+    }
+
+    async fn fold_pages(&mut self, engine: &Engine, mut page: Vec<Sealed>) -> Result<(), EngineError> {
+        loop {
+            for sealed in &page {
+                self.fold(sealed)?;
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+            page = engine.store.read_run(&self.state.run(), self.head, PAGE).await?;
+        }
+    }
+
+    fn fold(&mut self, sealed: &Sealed) -> Result<(), EngineError> {
+        let record = Record::decode(&sealed.body)?;
+        let version = self.head.version + 1;
+        if record.run != self.state.run() || record.n != version {
+            let detail = format!("it says that it is event {} of run {}", record.n, record.run);
+            return Err(IllegalEvent { version, kind: record.event.kind(), detail }.into());
+        }
+        evolve(&mut self.state, &record.event)?;
+        self.head = RunHead { version, digest: sealed.digest };
+        let place = Place { digest: record.command.digest, first: version, last: version };
+        self.commands.entry(record.command.id).or_insert(place).last = version;
+        Ok(())
+    }
+
+    /// Takes over what was appended.
+    pub(super) fn advance(&mut self, draft: Draft, head: RunHead) {
+        self.state = draft.state;
+        self.head = head;
+        self.commands.extend(draft.places);
+    }
+
+    /// Where this command's events stand, if it was applied before.
+    pub(super) fn place(&self, command: &CommandRef) -> Result<Option<Place>, Rejection> {
+        match self.commands.get(&command.id) {
+            Some(place) if place.digest != command.digest => {
+                Err(Rejection::CommandReused { command: command.id })
+            }
+            place => Ok(place.copied()),
+        }
+    }
+
+    /// The events of a command that was applied before.
+    pub(super) async fn events(&self, engine: &Engine, place: Place) -> Result<Vec<Event>, EngineError> {
+        // From the start, since only there the digest of the version before is known without reading.
+        let mut events = Vec::new();
+        let mut at = RunHead::START;
+        while at.version < place.last {
+            let page = engine.store.read_run(&self.state.run(), at, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Err(
+                    StoreError::new(StoreErrorKind::HistoryChanged, "read a command's events again").into()
+                );
+            };
+            let versions = at.version + 1..;
+            for (version, sealed) in versions.zip(&page) {
+                if (place.first..=place.last).contains(&version) {
+                    events.push(Record::decode(&sealed.body)?.event);
+                }
+            }
+            at = RunHead { version: at.version + page.len() as u64, digest: last.digest };
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,154 @@
+//! Bodies of events: the bytes that are hashed and stored.
+//!
+//! This is the only place that encodes events. A body is compact JSON with its keys in this order:
+//!
+//! ```json
+//! {"v":1,"run":"…","n":3,"command":{"id":"…","digest":"…"},"actor":{"human":"ada"},"kind":"run.started","data":{}}
+//! ```
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    digest::Digest,
+    id::{CommandId, RunId},
+    run::{
+        command::{Actor, Command, Intent},
+        event::Event,
+    },
+};
+
+const VERSION: u32 = 1;
+
+/// An event with where it stands in its run and what it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The run.
+    pub run: RunId,
+    /// Its number in the run, from 1, without gaps.
+    pub n: u64,
+    /// The command that made it.
+    pub command: CommandRef,
+    /// Who gave that command.
+    pub actor: Actor,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Names a command and its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRef {
+    /// Its id.
+    pub id: CommandId,
+    /// The digest of who wanted what.
+    pub digest: Digest,
+}
+
+impl CommandRef {
+    /// The reference to a command.
+    pub fn of(command: &Command) -> Self {
+        #[derive(Serialize)]
+        struct Content<'a> {
+            actor: &'a Actor,
+            intent: &'a Intent,
+        }
+        // Typed structs without maps whose keys are not strings always serialise.
+        let content = serde_json::to_vec(&Content { actor: &command.actor, intent: &command.intent });
+        Self { id: command.id, digest: Digest::of(&content.unwrap_or_default()) }
+    }
+}
+
+/// Why a body is not an event.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The version or kind is not one that this version knows: a newer engine wrote it.
+    #[error("written by a newer engine (version {version}, kind {kind:?})")]
+    Newer {
+        /// The version of the body.
+        version: u32,
+        /// The kind of the event.
+        kind: String,
+    },
+    /// The bytes are not a body.
+    #[error("the bytes are not an event")]
+    Encoding(#[source] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    v: u32,
+    kind: &'a str,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    #[serde(borrow)]
+    run: &'a RawValue,
+    n: u64,
+    #[serde(borrow)]
+    command: &'a RawValue,
+    #[serde(borrow)]
+    actor: &'a RawValue,
+}
+
+struct Data<'a>(&'a Event);
+
+impl Serialize for Data<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize_data(to)
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    v: u32,
+    run: RunId,
+    n: u64,
+    command: CommandRef,
+    actor: &'a Actor,
+    kind: &'static str,
+    data: Data<'a>,
+}
+
+impl Record {
+    /// Writes the body. The bytes are final: they are hashed and stored as they are.
+    ///
+    /// # Errors
+    /// [`CodecError::Encoding`] if the event cannot be written, which no event of this version causes.
+    pub fn encode(&self) -> Result<Bytes, CodecError> {
+        let body = Body {
+            v: VERSION,
+            run: self.run,
+            n: self.n,
+            command: self.command,
+            actor: &self.actor,
+            kind: self.event.kind(),
+            data: Data(&self.event),
+        };
+        serde_json::to_vec(&body).map(Bytes::from).map_err(CodecError::Encoding)
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
+        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(CodecError::Encoding)?;
+        let newer = || CodecError::Newer { version: envelope.v, kind: envelope.kind.to_owned() };
+        if envelope.v != VERSION {
+            return Err(newer());
+        }
+        let event = Event::decode(envelope.kind, envelope.data.get())
+            .ok_or_else(newer)?
+            .map_err(CodecError::Encoding)?;
+        let read = |error| CodecError::Encoding(error);
+        Ok(Self {
+            run: serde_json::from_str(envelope.run.get()).map_err(read)?,
+            n: envelope.n,
+            command: serde_json::from_str(envelope.command.get()).map_err(read)?,
+            actor: serde_json::from_str(envelope.actor.get()).map_err(read)?,
+            event,
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Deciding what a command does to a run.
+//!
+//! One file per family of commands; what they share is the [`Draft`], on which every event is folded as it is emitted, so that
+//! whatever `decide` returns is accepted by `evolve`.
+
+use crate::{
+    id::{Fence, JobId},
+    run::{
+        JobStatus, RunStatus,
+        command::{Actor, Command, Intent},
+        event::Event,
+        evolve::{Touched, evolve},
+        rejection::Rejection,
+        state::{JobState, State},
+    },
+    time::Timestamp,
+};
+
+mod checkpoint;
+mod claim;
+mod confirm;
+mod end;
+mod judge;
+mod lease;
+mod publish;
+mod reopen;
+mod start;
+
+/// Turns a command into the events that it causes. An empty answer means that what is wanted is so already.
+///
+/// `now` is only written into events, for people to read; it decides nothing.
+///
+/// # Errors
+/// [`Rejection`] if the command does not apply.
+pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    Ok(plan(state, command, now)?.events)
+}
+
+/// A decision with what it leads to.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) events: Vec<Event>,
+    pub(crate) state: State,
+    pub(crate) touched: Touched,
+}
+
+/// Decides, and keeps the state that the events add up to.
+pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
+    let mut draft = Draft { state: state.clone(), events: Vec::new(), touched: Touched::default(), now };
+    match &command.intent {
+        Intent::Prepare => start::prepare(&mut draft)?,
+        Intent::ConfirmBranch { branch, at } => start::confirm_branch(&mut draft, branch, at.as_ref())?,
+        Intent::Start => start::start(&mut draft)?,
+        Intent::Pause => start::pause(&mut draft)?,
+        Intent::Resume => start::resume(&mut draft)?,
+        Intent::Cancel { reason } => end::cancel(&mut draft, *reason)?,
+        Intent::Claim(claim) => claim::claim(&mut draft, claim)?,
+        Intent::Acknowledge { fence, agent } => claim::acknowledge(&mut draft, fence, agent)?,
+        Intent::Identify { fence, agent } => claim::identify(&mut draft, fence, agent)?,
+        Intent::Publish { fence, artifacts } => publish::publish(&mut draft, fence, artifacts)?,
+        Intent::Submit(submit) => publish::submit(&mut draft, submit)?,
+        Intent::Release(report) => lease::release(&mut draft, report)?,
+        Intent::Expire { fence } => lease::expire(&mut draft, fence)?,
+        Intent::Crash(report) => lease::crash(&mut draft, report)?,
+        Intent::Fail(report) => lease::fail(&mut draft, report)?,
+        Intent::Block { report, severity } => lease::block(&mut draft, report, *severity)?,
+        Intent::Decide { job, ruling, rationale } => {
+            checkpoint::decide(&mut draft, &command.actor, job, *ruling, *rationale)?;
+        }
+        Intent::Resolve { job, resolution } => {
+            checkpoint::resolve(&mut draft, &command.actor, job, resolution)?
+        }
+        Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
+        Intent::TreeClosed { fence, kept } => confirm::tree_closed(&mut draft, fence, kept.as_ref())?,
+        Intent::Delivered { commit, deviations } => confirm::delivered(&mut draft, commit, deviations)?,
+        Intent::Notified { escalation } => confirm::notified(&mut draft, *escalation)?,
+    }
+    end::close(&mut draft)?;
+    Ok(Plan { events: draft.events, state: draft.state, touched: draft.touched })
+}
+
+/// A decision in the making: the events so far, and the state that they add up to.
+struct Draft {
+    state: State,
+    events: Vec<Event>,
+    touched: Touched,
+    now: Timestamp,
+}
+
+impl Draft {
+    fn emit(&mut self, event: impl Into<Event>) -> Result<(), Rejection> {
+        let event = event.into();
+        let touched = evolve(&mut self.state, &event)
+            .map_err(|illegal| Rejection::Defect { detail: illegal.to_string() })?;
+        self.touched.merge(touched);
+        self.events.push(event);
+        Ok(())
+    }
+
+    fn index(&self, job: &JobId) -> Result<usize, Rejection> {
+        self.state.snapshot.graph().index(job).ok_or_else(|| Rejection::UnknownJob { job: job.clone() })
+    }
+
+    fn job(&self, index: usize) -> &JobState {
+        &self.state.jobs[index]
+    }
+
+    /// The index of the job that the fence holds.
+    fn held(&self, fence: &Fence) -> Result<usize, Rejection> {
+        let index = self.index(&fence.job)?;
+        if self.state.is_live(fence) {
+            Ok(index)
+        } else {
+            Err(Rejection::StaleFence { job: fence.job.clone(), epoch: fence.epoch })
+        }
+    }
+
+    /// The index of the job that the fence holds, if its agent is at work.
+    fn at_work(&self, fence: &Fence) -> Result<usize, Rejection> {
+        let index = self.held(fence)?;
+        self.expect_job(index, &[JobStatus::Running])?;
+        Ok(index)
+    }
+
+    fn expect_job(&self, index: usize, allowed: &[JobStatus]) -> Result<(), Rejection> {
+        let status = self.job(index).status;
+        if allowed.contains(&status) {
+            Ok(())
+        } else {
+            Err(Rejection::JobStatus { job: self.state.spec(index).id.clone(), status })
+        }
+    }
+
+    fn run_status(&self) -> Result<RunStatus, Rejection> {
+        self.state.status.ok_or(Rejection::NotPrepared)
+    }
+
+    fn expect_run(&self, allowed: &[RunStatus]) -> Result<(), Rejection> {
+        let status = self.run_status()?;
+        if allowed.contains(&status) { Ok(()) } else { Err(Rejection::RunStatus { status }) }
+    }
+}
+
+/// Checkpoints, decisions and overrides are for people.
+fn expect_person(actor: &Actor) -> Result<(), Rejection> {
+    match actor {
+        Actor::Human(_) => Ok(()),
+        Actor::AiOperator(_) | Actor::Service(_) | Actor::Session(_) => Err(Rejection::PrincipalRequired),
+    }
+}
+
+fn expect_principal(actor: &Actor) -> Result<(), Rejection> {
+    if actor.is_principal() { Ok(()) } else { Err(Rejection::PrincipalRequired) }
+}
+
+/// Takes down what an agent says of itself in its report, if it says anything.
+fn identify_reported(draft: &mut Draft, submit: &crate::run::command::Submit) -> Result<(), Rejection> {
+    match &submit.agent {
+        Some(agent) => claim::identify(draft, &submit.fence, agent),
+        None => Ok(()),
+    }
+}

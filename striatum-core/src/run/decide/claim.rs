@@ -1,0 +1,120 @@
+//! Taking a job.
+
+use crate::{
+    id::{Fence, SessionId},
+    run::{
+        JobStatus, RunStatus,
+        command::Claim,
+        decide::Draft,
+        event::{JobAcknowledged, JobClaimed, SessionIdentified, SessionRegistered},
+        packet::Packet,
+        rejection::Rejection,
+    },
+    transport::AgentIdentity,
+};
+
+pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
+    let index = draft.index(&claim.job)?;
+    draft.expect_run(&[RunStatus::Running])?;
+    if draft.state.paused {
+        return Err(Rejection::Paused);
+    }
+    draft.expect_job(index, &[JobStatus::Ready])?;
+    if draft.state.room() == 0 {
+        return Err(Rejection::NoRoom { limit: draft.state.workflow().parallelism.max_active_jobs });
+    }
+    expect_admissible(draft, index, claim)?;
+    register(draft, index, claim)?;
+
+    let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
+    let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
+    let packet = Packet::for_grant(&draft.state, &fence, claim.mode)
+        .ok_or_else(|| Rejection::UnknownJob { job: claim.job.clone() })?;
+    draft.emit(JobClaimed {
+        job: claim.job.clone(),
+        attempt,
+        epoch,
+        session: claim.session,
+        mode: claim.mode,
+        lease_seconds: packet.lease_seconds,
+        packet: packet.digest(),
+        isolation: claim.isolation,
+        granted_at: draft.now,
+    })
+}
+
+/// Whether this session may do this job.
+fn expect_admissible(draft: &Draft, index: usize, claim: &Claim) -> Result<(), Rejection> {
+    let spec = draft.state.spec(index);
+    let Some(session) = draft.state.sessions.get(&claim.session) else { return Ok(()) };
+    if session.role != spec.role_id || session.lane != spec.lane_id {
+        return Err(Rejection::SessionMismatch { job: claim.job.clone(), session: claim.session });
+    }
+    let holds = |(_, job): &(_, &crate::run::state::JobState)| {
+        job.lease.as_ref().is_some_and(|lease| lease.session == claim.session)
+    };
+    if let Some((busy, _)) = draft.state.jobs().find(holds) {
+        return Err(Rejection::SessionBusy { job: busy.id.clone() });
+    }
+    let took_part = |job: usize| draft.job(job).holders.contains(&claim.session);
+    if spec.fresh_session_required && (0..draft.state.jobs.len()).any(took_part) {
+        return Err(Rejection::SessionNotFresh { job: claim.job.clone() });
+    }
+    if spec.kind.is_verdict_capable() {
+        expect_independent(draft, index, claim.session)?;
+    }
+    Ok(())
+}
+
+/// A session never judges work that it took part in, however far upstream.
+fn expect_independent(draft: &Draft, review: usize, session: SessionId) -> Result<(), Rejection> {
+    let graph = draft.state.snapshot.graph();
+    let judged = draft.state.judged_by(review);
+    let upstream = judged.iter().flat_map(|job| graph.all_upstream(*job));
+    let part = judged.iter().copied().chain(upstream).find(|job| draft.job(*job).holders.contains(&session));
+    match part {
+        Some(job) => Err(Rejection::NotIndependent {
+            job: draft.state.spec(review).id.clone(),
+            took_part_in: draft.state.spec(job).id.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn register(draft: &mut Draft, index: usize, claim: &Claim) -> Result<(), Rejection> {
+    if draft.state.sessions.contains_key(&claim.session) {
+        return Ok(());
+    }
+    let spec = draft.state.spec(index);
+    let registered = SessionRegistered {
+        session: claim.session,
+        ordinal: u32::try_from(draft.state.sessions.len()).unwrap_or(u32::MAX).saturating_add(1),
+        role: spec.role_id.clone(),
+        lane: spec.lane_id.clone(),
+        owner: claim.owner.clone(),
+    };
+    draft.emit(registered)
+}
+
+pub(super) fn acknowledge(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
+    let index = draft.held(fence)?;
+    if draft.job(index).status == JobStatus::Running {
+        return identify(draft, fence, agent);
+    }
+    draft.emit(JobAcknowledged { job: fence.job.clone(), epoch: fence.epoch })?;
+    identify(draft, fence, agent)
+}
+
+pub(super) fn identify(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
+    draft.at_work(fence)?;
+    let known = draft.state.sessions.get(&fence.session).and_then(|session| session.agent.as_ref());
+    if agent.is_empty() || known == Some(agent) {
+        return Ok(());
+    }
+    draft.emit(SessionIdentified {
+        session: fence.session,
+        job: fence.job.clone(),
+        epoch: fence.epoch,
+        agent: agent.clone(),
+    })
+}

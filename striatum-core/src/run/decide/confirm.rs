@@ -1,0 +1,49 @@
+//! Effects that the shell reports as done.
+
+use crate::{
+    id::{CommitId, Fence},
+    run::{
+        RunStatus,
+        decide::Draft,
+        event::{Deviation, EscalationNotified, RunDelivered, TreeClosed},
+        rejection::Rejection,
+    },
+};
+
+pub(super) fn tree_closed(
+    draft: &mut Draft,
+    fence: &Fence,
+    kept: Option<&CommitId>,
+) -> Result<(), Rejection> {
+    let index = draft.index(&fence.job)?;
+    let open = draft.state.trees.get(&(index, fence.epoch)).is_some_and(|tree| tree.session == fence.session);
+    if !open || draft.state.is_live(fence) {
+        return Err(Rejection::NothingOwed);
+    }
+    draft.emit(TreeClosed { job: fence.job.clone(), epoch: fence.epoch, kept: kept.cloned() })
+}
+
+pub(super) fn delivered(
+    draft: &mut Draft,
+    commit: &CommitId,
+    deviations: &[Deviation],
+) -> Result<(), Rejection> {
+    draft.expect_run(&[RunStatus::Completed])?;
+    match (&draft.state.delivered, &draft.state.branch) {
+        (None, Some(branch)) => {
+            let branch = branch.branch.clone();
+            draft.emit(RunDelivered { branch, commit: commit.clone(), deviations: deviations.to_vec() })
+        }
+        (Some(delivered), _) if delivered == commit => Ok(()),
+        (Some(_), _) | (None, None) => Err(Rejection::NothingOwed),
+    }
+}
+
+pub(super) fn notified(draft: &mut Draft, escalation: u32) -> Result<(), Rejection> {
+    let raised = (escalation as usize).checked_sub(1).and_then(|place| draft.state.escalations.get(place));
+    match raised {
+        None => Err(Rejection::NothingOwed),
+        Some(raised) if raised.notified => Ok(()),
+        Some(_) => draft.emit(EscalationNotified { escalation }),
+    }
+}

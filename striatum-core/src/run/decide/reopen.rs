@@ -1,0 +1,76 @@
+//! Doing jobs once more: for cycles, for grants of a principal, and for retries.
+
+use crate::{
+    id::JobId,
+    run::{
+        RunStatus,
+        command::Actor,
+        decide::{Draft, expect_principal},
+        event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
+        rejection::Rejection,
+    },
+};
+
+/// Reopens a job with everything behind it that was touched at its present attempt.
+///
+/// `speaker` is the review whose verdict caused it, with the submission and the end of the lease that came with the verdict.
+pub(super) fn reopen(
+    draft: &mut Draft,
+    target: usize,
+    cause: ReopenCause,
+    speaker: Option<(usize, Option<Submission>, LeaseEnd)>,
+) -> Result<(), Rejection> {
+    let graph = draft.state.snapshot.clone();
+    let downstream = graph.graph().all_downstream(target);
+    let touched = downstream.iter().copied().filter(|job| draft.job(*job).is_touched());
+    let jobs = std::iter::once(target)
+        .chain(touched)
+        .map(|index| {
+            let (job, spec) = (draft.job(index), draft.state.spec(index));
+            let of_speaker = speaker.as_ref().filter(|(review, ..)| *review == index);
+            let fence = draft.state.fence(&spec.id);
+            Reopened {
+                job: spec.id.clone(),
+                attempt: job.attempt + u32::from(job.is_touched()),
+                submission: of_speaker.and_then(|(_, submission, _)| submission.clone()),
+                ended: of_speaker
+                    .map(|(_, _, ended)| ended.clone())
+                    .or_else(|| fence.map(|fence| LeaseEnd::plain(&fence, LeaseCause::Reopened))),
+            }
+        })
+        .collect();
+    let reset = downstream.iter().filter(|job| draft.state.iterations.contains_key(job));
+    let reset = reset.map(|job| draft.state.spec(*job).id.clone()).collect();
+    let target = draft.state.spec(target).id.clone();
+    draft.emit(JobsReopened { cause, target, jobs, reset })
+}
+
+pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
+    expect_principal(actor)?;
+    let index = draft.index(job)?;
+    let status = draft.job(index).status;
+    if !draft.state.is_lost(index) {
+        return Err(Rejection::NotRetryable { job: job.clone(), status });
+    }
+    match draft.run_status()? {
+        RunStatus::Running => reopen(draft, index, ReopenCause::Retry, None),
+        RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => {
+            draft.emit(RunReopened {})?;
+            let canceled_with_run = |job: &usize| draft.job(*job).ended_with_run;
+            let mut others: Vec<usize> = (0..draft.state.jobs.len()).filter(canceled_with_run).collect();
+            others.sort_by_key(|job| draft.state.snapshot.graph().rank(*job));
+            reopen(draft, index, ReopenCause::Retry, None)?;
+            for other in others {
+                // What was behind an earlier one is open again by now.
+                if draft.job(other).status.is_terminal() {
+                    reopen(draft, other, ReopenCause::Retry, None)?;
+                }
+            }
+            Ok(())
+        }
+        status @ (RunStatus::NeedsBranchConfirmation
+        | RunStatus::Ready
+        | RunStatus::Completed
+        | RunStatus::Compromised) => Err(Rejection::RunStatus { status }),
+    }
+}

@@ -1,0 +1,433 @@
+//! Folding events into a state.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    id::{Fence, JobId},
+    run::{
+        JobStatus, RunStatus,
+        command::DeliveryMode,
+        event::{
+            Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause, Reopened,
+            RunEnded, Submission,
+        },
+        state::{Escalation, JobState, Lease, Session, State, Tree, Wait},
+    },
+};
+
+/// An event does not follow from the state that it is folded into: the history is not sound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {version} of the run, {kind}, does not follow: {detail}")]
+pub struct IllegalEvent {
+    /// The number that the event would have in its run.
+    pub version: u64,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// The ids that an event touched, from which indexes are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// Jobs, by index.
+    pub jobs: Vec<usize>,
+    /// Leases that began, with their term.
+    pub granted: Vec<(Fence, Duration)>,
+    /// Leases that ended.
+    pub ended: Vec<Fence>,
+    /// Waits that began: the job, the last grant before it, its length.
+    pub waits: Vec<(JobId, u32, Duration)>,
+    /// Waits that are over or no longer needed.
+    pub waited: Vec<(JobId, u32)>,
+}
+
+impl Touched {
+    /// Adds what another event touched.
+    pub fn merge(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.granted.extend(other.granted);
+        self.ended.extend(other.ended);
+        self.waits.extend(other.waits);
+        self.waited.extend(other.waited);
+    }
+}
+
+/// Folds an event into a state and tells what it touched.
+///
+/// It trusts nothing: the events come from storage. On an error the state must be thrown away, since part of the event may
+/// have been applied.
+///
+/// # Errors
+/// [`IllegalEvent`] if the event does not follow from the state.
+pub fn evolve(state: &mut State, event: &Event) -> Result<Touched, IllegalEvent> {
+    let mut fold = Fold { state, touched: Touched::default() };
+    match fold.apply(event) {
+        Ok(()) => {
+            fold.state.version += 1;
+            Ok(fold.touched)
+        }
+        Err(detail) => Err(IllegalEvent { version: fold.state.version + 1, kind: event.kind(), detail }),
+    }
+}
+
+struct Fold<'a> {
+    state: &'a mut State,
+    touched: Touched,
+}
+
+type Step = Result<(), String>;
+
+fn ensure(holds: bool, detail: impl FnOnce() -> String) -> Step {
+    if holds { Ok(()) } else { Err(detail()) }
+}
+
+impl Fold<'_> {
+    fn apply(&mut self, event: &Event) -> Step {
+        match event {
+            Event::RunPrepared(e) => {
+                ensure(self.state.status.is_none(), || "the run is prepared already".to_owned())?;
+                let same = (e.run, &e.chain, e.snapshot)
+                    == (self.state.run, &self.state.chain, self.state.snapshot.blob());
+                ensure(same, || "it names another run, chain or snapshot".to_owned())?;
+                self.state.status = Some(RunStatus::NeedsBranchConfirmation);
+            }
+            Event::BranchConfirmed(e) => {
+                self.expect_run(&[RunStatus::NeedsBranchConfirmation])?;
+                self.state.branch = Some(Arc::new(e.clone()));
+                self.state.status = Some(RunStatus::Ready);
+            }
+            Event::RunStarted(_) => {
+                self.expect_run(&[RunStatus::Ready])?;
+                self.state.status = Some(RunStatus::Running);
+            }
+            Event::RunPaused(_) => self.state.paused = true,
+            Event::RunResumed(_) => self.state.paused = false,
+            Event::RunEnded(e) => self.end_run(e)?,
+            Event::RunReopened(_) => {
+                self.expect_run(&[RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator])?;
+                self.state.status = Some(RunStatus::Running);
+                self.state.record = None;
+            }
+            Event::RunDelivered(e) => {
+                self.expect_run(&[RunStatus::Completed])?;
+                self.state.delivered = Some(e.commit.clone());
+            }
+            Event::SessionRegistered(e) => {
+                let ordinal = u32::try_from(self.state.sessions.len()).unwrap_or(u32::MAX).saturating_add(1);
+                ensure(e.ordinal == ordinal, || format!("expected session {ordinal}"))?;
+                let session = Session {
+                    ordinal,
+                    role: e.role.clone(),
+                    lane: e.lane.clone(),
+                    owner: e.owner.clone(),
+                    agent: None,
+                };
+                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, session);
+                ensure(earlier.is_none(), || "the session is registered already".to_owned())?;
+            }
+            Event::SessionIdentified(e) => {
+                let session = Arc::make_mut(&mut self.state.sessions).get_mut(&e.session);
+                session.ok_or("there is no such session")?.agent = Some(e.agent.clone());
+            }
+            Event::JobReadied(e) => self.ready(e)?,
+            Event::JobClaimed(e) => self.claim(e)?,
+            Event::JobAcknowledged(e) => {
+                let index = self.index(&e.job)?;
+                self.expect_job(index, &[JobStatus::Claimed])?;
+                self.set(index, JobStatus::Running);
+            }
+            Event::ArtifactPublished(e) => {
+                let index = self.index(&e.job)?;
+                let job = &self.state.jobs[index];
+                ensure(job.attempt == e.attempt, || format!("the job is at attempt {}", job.attempt))?;
+                ensure(job.live_artifact(&e.name).is_none(), || "the artifact exists".to_owned())?;
+                self.job(index).artifacts.push(Arc::new(e.clone()));
+            }
+            Event::VerdictRecorded(e) => {
+                let index = self.index(&e.job)?;
+                self.expect_job(index, &[JobStatus::Running])?;
+                ensure(self.state.jobs[index].attempt == e.attempt, || {
+                    "it is of another attempt".to_owned()
+                })?;
+                self.job(index).verdicts.push(Arc::new(e.clone()));
+            }
+            Event::JobCompleted(e) => {
+                let index = self.index(&e.job)?;
+                self.expect_job(index, &[JobStatus::Running, JobStatus::WaitingHuman])?;
+                self.end_lease(index, e.ended.as_ref())?;
+                self.keep(index, e.submission.as_ref());
+                self.job(index).ground = Some(e.ground);
+                self.set(index, JobStatus::Completed);
+            }
+            Event::JobWaits(e) => {
+                let index = self.index(&e.job)?;
+                self.expect_job(index, &[JobStatus::Pending, JobStatus::Claimed, JobStatus::Running])?;
+                self.end_lease(index, e.ended.as_ref())?;
+                self.keep(index, e.submission.as_ref());
+                self.set(index, JobStatus::WaitingHuman);
+                self.job(index).checkpoint = Some(e.checkpoint);
+            }
+            Event::JobBlocked(e) => self.end(&e.job, &e.ended, JobStatus::Blocked)?,
+            Event::JobParked(e) => self.end(&e.job, &e.ended, JobStatus::Parked)?,
+            Event::JobQuarantined(e) => self.end(&e.job, &e.ended, JobStatus::Quarantined)?,
+            Event::JobFailed(e) => {
+                self.end(&e.job, &e.ended, JobStatus::Failed)?;
+                let index = self.index(&e.job)?;
+                self.keep(index, e.submission.as_ref());
+                self.job(index).failures += 1;
+            }
+            Event::JobCanceled(e) => {
+                let index = self.index(&e.job)?;
+                ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
+                self.set(index, JobStatus::Canceled);
+            }
+            Event::JobSkipped(e) => {
+                let index = self.index(&e.job)?;
+                self.expect_job(index, &[JobStatus::Pending, JobStatus::Running])?;
+                self.end_lease(index, e.ended.as_ref())?;
+                self.job(index).skipped = Some(e.cause);
+                self.set(index, JobStatus::Skipped);
+            }
+            Event::JobsReopened(e) => self.reopen(e)?,
+            Event::DecisionRecorded(e) => {
+                ensure(e.decision as usize == self.state.decisions.len() + 1, || {
+                    "decisions are out of order".to_owned()
+                })?;
+                self.state.decisions.push(Arc::new(e.clone()));
+            }
+            Event::EscalationRaised(e) => {
+                ensure(e.escalation as usize == self.state.escalations.len() + 1, || {
+                    "escalations are out of order".to_owned()
+                })?;
+                self.state.escalations.push(Escalation { raised: Arc::new(e.clone()), notified: false });
+            }
+            Event::EscalationNotified(e) => {
+                let index = (e.escalation as usize).wrapping_sub(1);
+                self.state.escalations.get_mut(index).ok_or("there is no such escalation")?.notified = true;
+            }
+            Event::TreeClosed(e) => {
+                let index = self.index(&e.job)?;
+                let tree = Arc::make_mut(&mut self.state.trees).remove(&(index, e.epoch));
+                ensure(tree.is_some(), || "no such tree is open".to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, e: &JobReadied) -> Step {
+        let index = self.index(&e.job)?;
+        let status = self.state.jobs[index].status;
+        ensure(!status.is_terminal(), || format!("the job is {status}"))?;
+        self.end_lease(index, e.ended.as_ref())?;
+        self.set(index, JobStatus::Ready);
+        let job = self.job(index);
+        match e.freshness() {
+            NewAttempt::No => ensure(job.attempt == e.attempt, || "it is of another attempt".to_owned())?,
+            NewAttempt::Yes => {
+                ensure(job.attempt + 1 == e.attempt, || "the attempt is not the next".to_owned())?;
+                job.begin_attempt();
+            }
+        }
+        match e.fresh {
+            Freshness::AfterFailure => job.failures += 1,
+            Freshness::Granted => job.failures = 0,
+            Freshness::First | Freshness::Again => {}
+        }
+        if let Some(wait) = e.wait {
+            let wait = Wait { epoch: job.epoch, wait_ms: wait.wait_ms, until: wait.until };
+            job.wait = Some(wait);
+            self.touched.waits.push((e.job.clone(), wait.epoch, Duration::from_millis(wait.wait_ms)));
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, e: &JobClaimed) -> Step {
+        let index = self.index(&e.job)?;
+        self.expect_run(&[RunStatus::Running])?;
+        self.expect_job(index, &[JobStatus::Ready])?;
+        let (epoch, attempt) = (self.state.jobs[index].epoch + 1, self.state.jobs[index].attempt);
+        ensure(e.epoch == epoch && e.attempt == attempt, || {
+            format!("expected grant {epoch} of attempt {attempt}")
+        })?;
+        ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
+        self.set(
+            index,
+            match e.mode {
+                DeliveryMode::Push => JobStatus::Running,
+                DeliveryMode::Pull => JobStatus::Claimed,
+            },
+        );
+        let job = self.job(index);
+        job.epoch = epoch;
+        job.deliveries += 1;
+        job.holders.insert(e.session);
+        job.lease = Some(Lease {
+            session: e.session,
+            mode: e.mode,
+            seconds: e.lease_seconds,
+            packet: e.packet,
+            granted_at: e.granted_at,
+        });
+        let tree = Tree { attempt, session: e.session, granted_at: e.granted_at };
+        Arc::make_mut(&mut self.state.trees).insert((index, epoch), tree);
+        let fence = Fence { run: self.state.run, job: e.job.clone(), epoch, session: e.session };
+        self.touched.granted.push((fence, Duration::from_secs(e.lease_seconds.into())));
+        Ok(())
+    }
+
+    fn reopen(&mut self, e: &JobsReopened) -> Step {
+        for Reopened { job, attempt, submission, ended } in &e.jobs {
+            let index = self.index(job)?;
+            self.end_lease(index, ended.as_ref())?;
+            self.keep(index, submission.as_ref());
+            self.set(index, JobStatus::Pending);
+            let state = self.job(index);
+            ensure((state.attempt..=state.attempt + 1).contains(attempt), || {
+                "the attempt is not the next".to_owned()
+            })?;
+            if *attempt > state.attempt {
+                state.begin_attempt();
+            }
+            state.failures = 0;
+        }
+        let target = self.index(&e.target)?;
+        match &e.cause {
+            ReopenCause::Revision { iteration, .. } => {
+                self.state.iterations.entry(target).or_default().taken = *iteration;
+            }
+            ReopenCause::Granted { iteration, .. } => {
+                let iterations = self.state.iterations.entry(target).or_default();
+                iterations.taken = *iteration;
+                iterations.granted += 1;
+            }
+            ReopenCause::Retry => {}
+        }
+        for job in &e.reset {
+            let index = self.index(job)?;
+            self.state.iterations.remove(&index);
+        }
+        Ok(())
+    }
+
+    fn end_run(&mut self, e: &RunEnded) -> Step {
+        let ended = self.state.status.is_some_and(RunStatus::has_ended);
+        ensure(!ended && e.status.has_ended(), || "the run has ended, or does not end".to_owned())?;
+        for canceled in &e.canceled {
+            let index = self.index(&canceled.job)?;
+            self.end_lease(index, canceled.ended.as_ref())?;
+            self.set(index, JobStatus::Canceled);
+            self.job(index).ended_with_run = true;
+        }
+        ensure(self.state.open_jobs == 0, || "it leaves jobs open".to_owned())?;
+        self.state.status = Some(e.status);
+        self.state.record = Some(e.record);
+        Ok(())
+    }
+
+    fn end(&mut self, job: &JobId, ended: &LeaseEnd, status: JobStatus) -> Step {
+        let index = self.index(job)?;
+        self.end_lease(index, Some(ended))?;
+        self.set(index, status);
+        Ok(())
+    }
+
+    /// Ends the lease of a job. A job that is held must be given the end of its lease, and only such a job.
+    fn end_lease(&mut self, index: usize, ended: Option<&LeaseEnd>) -> Step {
+        let job = &self.state.jobs[index];
+        match (&job.lease, ended) {
+            (None, None) => Ok(()),
+            (Some(lease), Some(end)) if lease.session == end.session && job.epoch == end.epoch => {
+                let fence = Fence {
+                    run: self.state.run,
+                    job: self.state.spec(index).id.clone(),
+                    epoch: end.epoch,
+                    session: end.session,
+                };
+                let job = self.job(index);
+                job.lease = None;
+                if end.set_aside.is_some() {
+                    job.set_aside = end.set_aside.clone();
+                }
+                self.touched.ended.push(fence);
+                Ok(())
+            }
+            (Some(_), None) => Err("the job is held".to_owned()),
+            (_, Some(end)) => {
+                Err(format!("grant {} by session {} is not live", end.epoch, end.session.short()))
+            }
+        }
+    }
+
+    fn keep(&mut self, index: usize, submission: Option<&Submission>) {
+        if let Some(submission) = submission {
+            self.job(index).submission = Some(submission.clone());
+        }
+    }
+
+    /// Moves a job, keeps the counts, and clears what belongs to the status that it leaves.
+    fn set(&mut self, index: usize, status: JobStatus) {
+        let before = self.state.jobs[index].status;
+        let state = &mut *self.state;
+        state.open_jobs =
+            state.open_jobs + usize::from(!status.is_terminal()) - usize::from(!before.is_terminal());
+        state.held_jobs = state.held_jobs + usize::from(status.is_held()) - usize::from(before.is_held());
+        if let Some(wait) = state.jobs[index].wait {
+            self.touched.waited.push((state.spec(index).id.clone(), wait.epoch));
+        }
+        let job = self.job(index);
+        job.status = status;
+        job.wait = None;
+        job.checkpoint = None;
+        if status != JobStatus::Completed {
+            job.ground = None;
+        }
+        if status != JobStatus::Skipped {
+            job.skipped = None;
+        }
+        job.ended_with_run = false;
+    }
+
+    fn job(&mut self, index: usize) -> &mut JobState {
+        self.touched.jobs.push(index);
+        Arc::make_mut(&mut self.state.jobs[index])
+    }
+
+    fn index(&self, job: &JobId) -> Result<usize, String> {
+        self.state.snapshot.graph().index(job).ok_or_else(|| format!("there is no job {job}"))
+    }
+
+    fn expect_job(&self, index: usize, allowed: &[JobStatus]) -> Step {
+        let status = self.state.jobs[index].status;
+        ensure(allowed.contains(&status), || format!("job {} is {status}", self.state.spec(index).id))
+    }
+
+    fn expect_run(&self, allowed: &[RunStatus]) -> Step {
+        let status = self.state.status;
+        ensure(status.is_some_and(|status| allowed.contains(&status)), || match status {
+            Some(status) => format!("the run is {status}"),
+            None => "the run is not prepared".to_owned(),
+        })
+    }
+}
+
+enum NewAttempt {
+    Yes,
+    No,
+}
+
+impl JobReadied {
+    fn freshness(&self) -> NewAttempt {
+        match self.fresh {
+            Freshness::AfterFailure | Freshness::Granted => NewAttempt::Yes,
+            Freshness::First | Freshness::Again => NewAttempt::No,
+        }
+    }
+}
+
+impl JobState {
+    fn begin_attempt(&mut self) {
+        self.attempt += 1;
+        self.deliveries = 0;
+    }
+}

@@ -1,0 +1,317 @@
+//! The work packet: the document that a session is handed at a grant.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    digest::{BlobRef, Digest},
+    id::{ArtifactName, CommitId, Fence, JobId, RoleId, SessionId, WorkflowId},
+    run::{
+        JobStatus,
+        command::DeliveryMode,
+        event::Verdict,
+        state::{JobState, State},
+    },
+    workflow::{self, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope},
+};
+
+/// Everything that a session is told about its job, without the texts themselves: those are blobs, named by digest.
+///
+/// A packet is a function of snapshot and state, so it is not stored: the grant names its digest, and whoever has the events
+/// can write it again. Serialised it is canonical JSON (RFC 8785); `docs/formats.md` lists the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Packet {
+    /// The version of this format.
+    pub schema: &'static str,
+    /// The grant.
+    pub fence: Fence,
+    /// At which attempt.
+    pub attempt: u32,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// What kind of work it is.
+    #[serde(rename = "type")]
+    pub kind: JobType,
+    /// A title for people.
+    pub title: String,
+    /// What is to be achieved.
+    pub objective: String,
+    /// Who is to do it.
+    pub role: PacketRole,
+    /// What to do.
+    pub prompt: Option<PacketText>,
+    /// Documents to know.
+    pub context: Vec<PacketText>,
+    /// What the work builds on, or judges.
+    pub inputs: Vec<PacketInput>,
+    /// What may be changed.
+    pub write_scope: WriteScope,
+    /// What must or may be left.
+    pub expected_artifacts: Vec<PacketArtifact>,
+    /// How to judge, if this is a review.
+    pub review: Option<PacketReview>,
+    /// Why the work is done again, if it is.
+    pub revision: Vec<PacketFinding>,
+    /// What an earlier grant of this attempt left unfinished.
+    pub set_aside: Option<CommitId>,
+    /// How long the lease lasts without renewal.
+    pub lease_seconds: u32,
+}
+
+/// Who is to do the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketRole {
+    /// The role.
+    pub id: RoleId,
+    /// One line about it.
+    pub summary: Option<String>,
+    /// The document that describes it.
+    pub definition: Option<PacketText>,
+}
+
+/// A text: in the packet itself, or frozen with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PacketText {
+    /// The text.
+    Inline(String),
+    /// A file that was frozen with the run.
+    File {
+        /// Where it lay.
+        path: String,
+        /// Its bytes.
+        content: BlobRef,
+    },
+}
+
+/// Something that the work builds on, or judges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PacketInput {
+    /// The outcome of a job.
+    Job {
+        /// The job.
+        job: JobId,
+        /// At which attempt.
+        attempt: u32,
+        /// The commit that holds it.
+        commit: Option<CommitId>,
+        /// The digest of its manifest.
+        manifest: Option<Digest>,
+        /// Its artifacts.
+        artifacts: Vec<PacketOutput>,
+        /// How it was judged, if it is a review: findings travel downstream with an acceptance.
+        verdict: Option<PacketFinding>,
+    },
+    /// A file of the repository.
+    Path(String),
+}
+
+/// A published artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketOutput {
+    /// Its name.
+    pub name: ArtifactName,
+    /// Where it lies.
+    pub path: String,
+    /// Its bytes.
+    pub content: BlobRef,
+    /// Who made it.
+    pub author: String,
+}
+
+/// An artifact to leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketArtifact {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: String,
+    /// Where it belongs.
+    pub path: String,
+    /// Whether the job cannot end without it.
+    pub required: bool,
+}
+
+/// How to judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketReview {
+    /// What may be seen.
+    pub access: Option<ReviewAccess>,
+    /// Whether earlier rounds may be seen.
+    pub context: Option<ReviewContext>,
+    /// What to lean on.
+    pub posture: Option<Posture>,
+    /// The judgements that count.
+    pub verdicts: [Verdict; 4],
+}
+
+/// What somebody said about earlier work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketFinding {
+    /// The review.
+    pub review: JobId,
+    /// At which attempt.
+    pub attempt: u32,
+    /// Who.
+    pub session: SessionId,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// What was found.
+    pub findings: Option<BlobRef>,
+}
+
+impl Packet {
+    /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
+    pub fn of(state: &State, fence: &Fence) -> Option<Self> {
+        let mode = state.job(&fence.job)?.lease.as_ref()?.mode;
+        state.is_live(fence).then(|| Self::for_grant(state, fence, mode)).flatten()
+    }
+
+    /// The packet that goes with a grant.
+    pub(super) fn for_grant(state: &State, fence: &Fence, mode: DeliveryMode) -> Option<Self> {
+        let snapshot = state.snapshot().as_ref();
+        let index = snapshot.graph().index(&fence.job)?;
+        let (spec, job) = (state.spec(index), &state.jobs[index]);
+        Some(Self {
+            schema: "striatum.packet.v1",
+            fence: fence.clone(),
+            attempt: job.attempt,
+            workflow: snapshot.workflow().workflow_id.clone(),
+            kind: spec.kind,
+            title: spec.title.clone(),
+            objective: spec.objective.clone(),
+            role: role(snapshot, &spec.role_id),
+            prompt: spec.task_prompt.as_ref().and_then(|prompt| text(snapshot, prompt)),
+            context: snapshot
+                .workflow()
+                .context_docs
+                .iter()
+                .filter_map(|doc| file(snapshot, &doc.path))
+                .collect(),
+            inputs: inputs(state, index),
+            write_scope: spec.write_scope.clone(),
+            expected_artifacts: spec
+                .expected_artifacts
+                .iter()
+                .map(|artifact| PacketArtifact {
+                    name: artifact.name_at(job.attempt).map_or_else(String::new, |name| name.to_string()),
+                    kind: artifact.kind.clone(),
+                    path: artifact.path_at(job.attempt),
+                    required: artifact.required,
+                })
+                .collect(),
+            review: spec.kind.is_verdict_capable().then(|| PacketReview {
+                access: spec.reviewer_access_scope,
+                context: spec.reviewer_context_policy,
+                posture: spec.review_posture.clone(),
+                verdicts: Verdict::ALL,
+            }),
+            revision: revision(state, index),
+            set_aside: job.set_aside.clone(),
+            lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
+        })
+    }
+
+    /// The packet as canonical JSON (RFC 8785).
+    pub fn bytes(&self) -> Bytes {
+        // Structs of names, numbers, texts and digests always serialise.
+        serde_jcs::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// The digest of [`bytes`](Self::bytes), which the grant names.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes())
+    }
+}
+
+fn role(snapshot: &Snapshot, id: &RoleId) -> PacketRole {
+    let role = snapshot.workflow().roles.get(id);
+    PacketRole {
+        id: id.clone(),
+        summary: role.and_then(|role| role.summary.clone()),
+        definition: role
+            .and_then(|role| role.definition_path.as_deref())
+            .and_then(|path| file(snapshot, path)),
+    }
+}
+
+fn text(snapshot: &Snapshot, prompt: &TaskPrompt) -> Option<PacketText> {
+    match prompt {
+        TaskPrompt::Inline(text) => Some(PacketText::Inline(text.clone())),
+        TaskPrompt::Path(path) => file(snapshot, path),
+    }
+}
+
+fn file(snapshot: &Snapshot, path: &str) -> Option<PacketText> {
+    snapshot.file(path).map(|file| PacketText::File { path: file.path.clone(), content: file.content })
+}
+
+fn inputs(state: &State, index: usize) -> Vec<PacketInput> {
+    let graph = state.snapshot().graph();
+    let named = &state.spec(index).inputs;
+    let jobs = if named.iter().any(|input| graph.index_of(input).is_some()) {
+        state.judged_by(index)
+    } else {
+        graph.upstream(index).to_vec()
+    };
+    let paths = named.iter().filter(|input| graph.index_of(input).is_none()).cloned().map(PacketInput::Path);
+    jobs.into_iter().map(|job| outcome(state.spec(job), &state.jobs[job])).chain(paths).collect()
+}
+
+fn outcome(spec: &workflow::Job, job: &JobState) -> PacketInput {
+    PacketInput::Job {
+        job: spec.id.clone(),
+        attempt: job.attempt,
+        commit: job.submission.as_ref().map(|submission| submission.commit.clone()),
+        manifest: job.submission.as_ref().map(|submission| submission.manifest.digest),
+        artifacts: job
+            .live_artifacts()
+            .map(|artifact| PacketOutput {
+                name: artifact.name.clone(),
+                path: artifact.path.clone(),
+                content: artifact.content,
+                author: artifact.author.clone(),
+            })
+            .collect(),
+        verdict: job.live_verdict().map(finding),
+    }
+}
+
+fn finding(verdict: &crate::run::event::VerdictRecorded) -> PacketFinding {
+    PacketFinding {
+        review: verdict.job.clone(),
+        attempt: verdict.attempt,
+        session: verdict.session,
+        verdict: verdict.verdict,
+        findings: verdict.findings,
+    }
+}
+
+/// Why the work is done again: the last word of every review that sent this job back, unless it has accepted since.
+fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
+    let (spec, job) = (state.spec(index), &state.jobs[index]);
+    if job.attempt == 1 {
+        return Vec::new();
+    }
+    let own_earlier = job
+        .verdicts
+        .last()
+        .map(AsRef::as_ref)
+        .filter(|_| spec.reviewer_context_policy == Some(ReviewContext::CrossRound));
+    let senders = state.workflow().cycles.iter().filter(|cycle| cycle.to == spec.id);
+    let sent_back = senders
+        .filter_map(|cycle| state.job(&cycle.from))
+        .filter(|review| review.status != JobStatus::Completed)
+        .filter_map(|review| review.verdicts.last().map(AsRef::as_ref))
+        .filter(|verdict| !verdict.verdict.is_accepting());
+    sent_back.chain(own_earlier).map(finding).collect()
+}

@@ -1,0 +1,352 @@
+//! The state of a run: what its events add up to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    digest::Digest,
+    id::{ArtifactName, ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
+    run::{
+        JobStatus, RunStatus,
+        command::{DeliveryMode, Owner},
+        event::{
+            ArtifactPublished, BranchConfirmed, Checkpoint, DecisionRecorded, EscalationRaised, Ground,
+            SkipCause, Submission, VerdictRecorded,
+        },
+    },
+    time::Timestamp,
+    transport::AgentIdentity,
+    workflow::{self, Snapshot, Workflow},
+};
+
+/// What the events of a run add up to.
+///
+/// Cloning is cheap: what is large lies behind pointers that the clone shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    pub(super) run: RunId,
+    pub(super) chain: ChainId,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) version: u64,
+    pub(super) status: Option<RunStatus>,
+    pub(super) paused: bool,
+    pub(super) branch: Option<Arc<BranchConfirmed>>,
+    pub(super) jobs: Vec<Arc<JobState>>,
+    pub(super) open_jobs: usize,
+    pub(super) held_jobs: usize,
+    pub(super) sessions: Arc<BTreeMap<SessionId, Session>>,
+    pub(super) iterations: BTreeMap<usize, Iterations>,
+    pub(super) decisions: Vec<Arc<DecisionRecorded>>,
+    pub(super) escalations: Vec<Escalation>,
+    pub(super) trees: Arc<BTreeMap<(usize, u32), Tree>>,
+    pub(super) record: Option<Digest>,
+    pub(super) delivered: Option<CommitId>,
+}
+
+/// One job of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobState {
+    /// Where it stands.
+    pub status: JobStatus,
+    /// At which attempt it is, from 1.
+    pub attempt: u32,
+    /// How often it was granted in all: the epoch of its last grant.
+    pub epoch: u32,
+    /// How often it was granted at this attempt.
+    pub deliveries: u32,
+    /// How often it failed since it was last reopened.
+    pub failures: u32,
+    /// Who holds it.
+    pub lease: Option<Lease>,
+    /// Until when it waits, if it is ready and does.
+    pub wait: Option<Wait>,
+    /// Its published artifacts, of every attempt, in order.
+    pub artifacts: Vec<Arc<ArtifactPublished>>,
+    /// Its last submission, of whichever attempt.
+    pub submission: Option<Submission>,
+    /// On what ground it is completed.
+    pub ground: Option<Ground>,
+    /// Its verdicts, of every attempt, in order.
+    pub verdicts: Vec<Arc<VerdictRecorded>>,
+    /// What a person is asked, if it waits for one.
+    pub checkpoint: Option<Checkpoint>,
+    /// Why it is skipped.
+    pub skipped: Option<SkipCause>,
+    /// Whether it was cancelled because the run ended.
+    pub ended_with_run: bool,
+    /// What the last grant that ended without an outcome left behind.
+    pub set_aside: Option<CommitId>,
+    /// Every session that ever held it.
+    pub holders: BTreeSet<SessionId>,
+}
+
+/// A live lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The holder.
+    pub session: SessionId,
+    /// How the job was delivered.
+    pub mode: DeliveryMode,
+    /// How long the lease lasts without renewal, in seconds.
+    pub seconds: u32,
+    /// The digest of the work packet.
+    pub packet: Digest,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+}
+
+/// A ready job's wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The last grant before it; names the timer.
+    pub epoch: u32,
+    /// How long, in milliseconds.
+    pub wait_ms: u64,
+    /// Until when, for people.
+    pub until: Timestamp,
+}
+
+/// A session of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its number in the run, from 1.
+    pub ordinal: u32,
+    /// Its role.
+    pub role: RoleId,
+    /// Its lane.
+    pub lane: LaneId,
+    /// The process that answers for it.
+    pub owner: Owner,
+    /// What its agent says of itself, if it said anything.
+    pub agent: Option<AgentIdentity>,
+}
+
+/// How often a way back was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Iterations {
+    /// How often, in all.
+    pub taken: u32,
+    /// How often beyond the document's limit, by leave of a principal.
+    pub granted: u32,
+}
+
+/// Something that only a principal can resolve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// What was raised.
+    pub raised: Arc<EscalationRaised>,
+    /// Whether somebody was told.
+    pub notified: bool,
+}
+
+/// A work tree that was opened for a grant and is not yet known to be gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The attempt it was opened at.
+    pub attempt: u32,
+    /// The holder.
+    pub session: SessionId,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+}
+
+impl State {
+    /// A run that has no event yet and will execute this snapshot, recording it in this chain.
+    pub fn new(chain: ChainId, run: RunId, snapshot: Arc<Snapshot>) -> Self {
+        let jobs: Vec<_> = snapshot.workflow().jobs.iter().map(|_| Arc::new(JobState::new())).collect();
+        Self {
+            run,
+            chain,
+            open_jobs: jobs.len(),
+            held_jobs: 0,
+            snapshot,
+            version: 0,
+            status: None,
+            paused: false,
+            branch: None,
+            jobs,
+            sessions: Arc::default(),
+            iterations: BTreeMap::new(),
+            decisions: Vec::new(),
+            escalations: Vec::new(),
+            trees: Arc::default(),
+            record: None,
+            delivered: None,
+        }
+    }
+
+    /// The run.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The chain that its events are in.
+    pub fn chain(&self) -> &ChainId {
+        &self.chain
+    }
+
+    /// What it executes.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The workflow that it executes.
+    pub fn workflow(&self) -> &Workflow {
+        self.snapshot.workflow()
+    }
+
+    /// The number of its events.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where it stands; `None` before it was prepared.
+    pub fn status(&self) -> Option<RunStatus> {
+        self.status
+    }
+
+    /// Whether no job is handed out for now.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Where its result goes, once that is settled.
+    pub fn branch(&self) -> Option<&BranchConfirmed> {
+        self.branch.as_deref()
+    }
+
+    /// The commit that was delivered.
+    pub fn delivered(&self) -> Option<&CommitId> {
+        self.delivered.as_ref()
+    }
+
+    /// The digest of the completion record, once it has ended.
+    pub fn record(&self) -> Option<Digest> {
+        self.record
+    }
+
+    /// The jobs in document order, each with its declaration.
+    pub fn jobs(&self) -> impl ExactSizeIterator<Item = (&workflow::Job, &JobState)> {
+        self.workflow().jobs.iter().zip(self.jobs.iter().map(AsRef::as_ref))
+    }
+
+    /// A job by its name.
+    pub fn job(&self, id: &JobId) -> Option<&JobState> {
+        self.snapshot.graph().index(id).map(|index| self.jobs[index].as_ref())
+    }
+
+    /// A session.
+    pub fn session(&self, id: &SessionId) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    /// The decisions so far.
+    pub fn decisions(&self) -> impl ExactSizeIterator<Item = &DecisionRecorded> {
+        self.decisions.iter().map(AsRef::as_ref)
+    }
+
+    /// The escalations so far.
+    pub fn escalations(&self) -> &[Escalation] {
+        &self.escalations
+    }
+
+    /// The fence under which a job is held now.
+    pub fn fence(&self, job: &JobId) -> Option<Fence> {
+        let state = self.job(job)?;
+        let lease = state.lease.as_ref()?;
+        Some(Fence { run: self.run, job: job.clone(), epoch: state.epoch, session: lease.session })
+    }
+
+    /// How many more jobs may be held at once.
+    pub fn room(&self) -> u32 {
+        let held = u32::try_from(self.held_jobs).unwrap_or(u32::MAX);
+        self.workflow().parallelism.max_active_jobs.saturating_sub(held)
+    }
+
+    /// How often the way back to a job was taken.
+    pub fn iterations(&self, target: &JobId) -> Iterations {
+        let index = self.snapshot.graph().index(target);
+        index.and_then(|index| self.iterations.get(&index)).copied().unwrap_or_default()
+    }
+
+    /// The work trees that are not yet known to be gone, with the fence of their grant.
+    pub fn trees(&self) -> impl Iterator<Item = (Fence, &Tree)> {
+        self.trees.iter().map(|((job, epoch), tree)| {
+            let job = self.workflow().jobs[*job].id.clone();
+            (Fence { run: self.run, job, epoch: *epoch, session: tree.session }, tree)
+        })
+    }
+
+    /// Whether the fence holds its job now.
+    pub fn is_live(&self, fence: &Fence) -> bool {
+        self.fence(&fence.job).as_ref() == Some(fence)
+    }
+
+    pub(super) fn spec(&self, job: usize) -> &workflow::Job {
+        &self.snapshot.workflow().jobs[job]
+    }
+
+    /// Whether what waits for this job may go on.
+    pub(super) fn satisfies(&self, job: usize) -> bool {
+        self.jobs[job].status == JobStatus::Completed
+    }
+
+    /// Whether this job has ended in a way that what waits for it never can go on.
+    pub(super) fn is_lost(&self, job: usize) -> bool {
+        self.jobs[job].status.is_terminal() && !self.satisfies(job)
+    }
+
+    /// The jobs whose outcome a review judges: those named as its inputs, else all directly before it.
+    pub(super) fn judged_by(&self, review: usize) -> Vec<usize> {
+        let graph = self.snapshot.graph();
+        let named = self.spec(review).inputs.iter().filter_map(|input| graph.index_of(input));
+        let named: Vec<usize> = named.collect();
+        if named.is_empty() { graph.upstream(review).to_vec() } else { named }
+    }
+}
+
+impl JobState {
+    fn new() -> Self {
+        Self {
+            status: JobStatus::Pending,
+            attempt: 1,
+            epoch: 0,
+            deliveries: 0,
+            failures: 0,
+            lease: None,
+            wait: None,
+            artifacts: Vec::new(),
+            submission: None,
+            ground: None,
+            verdicts: Vec::new(),
+            checkpoint: None,
+            skipped: None,
+            ended_with_run: false,
+            set_aside: None,
+            holders: BTreeSet::new(),
+        }
+    }
+
+    /// The artifacts that were published at the present attempt.
+    pub fn live_artifacts(&self) -> impl Iterator<Item = &ArtifactPublished> {
+        self.artifacts.iter().map(AsRef::as_ref).filter(|artifact| artifact.attempt == self.attempt)
+    }
+
+    /// The artifact of this name at the present attempt.
+    pub fn live_artifact(&self, name: &ArtifactName) -> Option<&ArtifactPublished> {
+        self.live_artifacts().find(|artifact| artifact.name == *name)
+    }
+
+    /// The verdict at the present attempt.
+    pub fn live_verdict(&self) -> Option<&VerdictRecorded> {
+        self.verdicts.last().map(AsRef::as_ref).filter(|verdict| verdict.attempt == self.attempt)
+    }
+
+    /// Whether the job was granted, or has ended, at its present attempt: whether reopening must give it a new one.
+    pub fn is_touched(&self) -> bool {
+        self.deliveries > 0 || self.status.is_terminal()
+    }
+}
