@@ -1,0 +1,152 @@
+//! How a lane's agents are worked with.
+//!
+//! A lane names an adapter; the orchestrator has a registry of them. [`ProcessAdapter`] drives any terminal program; an embedder
+//! registers its own under its own name.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use striatum_core::{
+    id::Fence,
+    run::{Packet, Usage},
+    sandbox::{EnvVar, Exit, Isolation, Sandbox},
+    transport::AgentUpdate,
+    workflow::{Lane, Offers},
+};
+use tokio_util::sync::CancellationToken;
+
+mod process;
+
+pub use process::ProcessAdapter;
+
+/// Works with the agents of a lane.
+#[async_trait]
+pub trait LaneAdapter: fmt::Debug + Send + Sync + 'static {
+    /// How strongly this adapter can hold an agent to what a lane demands, given what the sandbox enforces.
+    fn offers(&self, sandbox: &Isolation) -> Offers;
+
+    /// Works on one grant: starts an agent, gives it the task, and returns when it has ended. What it leaves in the work tree
+    /// and in the report file is collected afterwards.
+    ///
+    /// It must end soon after [`Assignment::stop`] is triggered, and leave no process behind.
+    ///
+    /// # Errors
+    /// [`AdapterError`] if no agent could be run; the job is then reported as failed.
+    async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError>;
+}
+
+/// One grant, ready to be worked on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Assignment {
+    /// The grant.
+    pub fence: Fence,
+    /// The work packet.
+    pub packet: Packet,
+    /// The packet in words, with all texts: what an agent is told.
+    pub prompt: String,
+    /// The lane.
+    pub lane: Lane,
+    /// The work tree.
+    pub tree: PathBuf,
+    /// The session's own folder, outside the work tree.
+    pub folder: PathBuf,
+    /// The agent's environment: `STRIATUM_*` and what the lane names.
+    pub env: Vec<EnvVar>,
+    /// Where to run it.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// How long it may work, and how long it may be silent.
+    pub patience: Patience,
+    /// Triggered when the grant is over or the orchestrator stops.
+    pub stop: CancellationToken,
+    /// Where to tell what the agent does.
+    pub updates: Updates,
+}
+
+/// How long an agent may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Patience {
+    /// In all.
+    pub wall: Duration,
+    /// Without any sign of life.
+    pub silence: Duration,
+}
+
+/// Takes what an agent does, for those who watch.
+#[derive(Clone)]
+pub struct Updates(Arc<dyn Fn(&AgentUpdate) + Send + Sync>);
+
+impl Updates {
+    /// Calls a function for each update.
+    pub fn new(tell: impl Fn(&AgentUpdate) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// Passes an update on.
+    pub fn tell(&self, update: &AgentUpdate) {
+        (self.0)(update);
+    }
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Updates")
+    }
+}
+
+/// How the work on a grant ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finished {
+    /// In which way.
+    pub end: End,
+    /// How the agent's process ended, if it was one.
+    pub exit: Option<Exit>,
+    /// What was used.
+    pub usage: Usage,
+}
+
+impl Finished {
+    /// The end of an agent that did what it could.
+    pub const fn new(end: End, exit: Option<Exit>, usage: Usage) -> Self {
+        Self { end, exit, usage }
+    }
+}
+
+/// In which way an agent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// By itself.
+    Ended,
+    /// It was stopped, because the grant is over or the orchestrator stops.
+    Stopped,
+    /// It worked for longer than it may.
+    TimedOut,
+    /// It gave no sign of life for longer than it may.
+    Silent,
+}
+
+/// No agent could be run.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing}")]
+pub struct AdapterError {
+    doing: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl AdapterError {
+    /// A failure while doing something, such as `start the agent`.
+    pub fn new(doing: impl Into<String>) -> Self {
+        Self { doing: doing.into(), source: None }
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}

@@ -1,0 +1,134 @@
+//! Putting an orchestrator together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use striatum_core::{
+    engine::Engine,
+    sandbox::Sandbox,
+    store::{Blobs, ChainMeta, Store},
+    time::Clock,
+};
+use striatum_workspace::Repository;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapter::{LaneAdapter, ProcessAdapter},
+    instance::Instance,
+    mint::{self, SystemClock},
+    orchestrator::{Error, ErrorKind, Limits, Orchestrator, Registry, Shared},
+};
+
+const PROGRESS: usize = 1024;
+
+/// Puts an [`Orchestrator`] together. Store, blobs, repository, sandbox and data folder must be given; the adapter `process`
+/// is registered already.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    store: Option<Arc<dyn Store>>,
+    blobs: Option<Arc<dyn Blobs>>,
+    repository: Option<Repository>,
+    sandbox: Option<Arc<dyn Sandbox>>,
+    adapters: Vec<(String, Arc<dyn LaneAdapter>)>,
+    limits: Limits,
+    data: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            store: None,
+            blobs: None,
+            repository: None,
+            sandbox: None,
+            adapters: vec![("process".to_owned(), Arc::new(ProcessAdapter))],
+            limits: Limits::default(),
+            data: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl Builder {
+    /// Where events are kept.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Where texts and artifacts are kept.
+    pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
+        self.blobs = Some(blobs);
+        self
+    }
+
+    /// The repository to work on.
+    pub fn repository(mut self, repository: Repository) -> Self {
+        self.repository = Some(repository);
+        self
+    }
+
+    /// Where agents run.
+    pub fn sandbox(mut self, sandbox: Arc<dyn Sandbox>) -> Self {
+        self.sandbox = Some(sandbox);
+        self
+    }
+
+    /// Registers an adapter under the name that lanes use; a later one replaces an earlier one.
+    pub fn adapter(mut self, name: impl Into<String>, adapter: Arc<dyn LaneAdapter>) -> Self {
+        self.adapters.push((name.into(), adapter));
+        self
+    }
+
+    /// What the orchestrator allows itself and its agents.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The folder for sessions, locks and everything else that is not in the repository. It is made if it is not there.
+    pub fn data(mut self, data: impl Into<PathBuf>) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// The clock that tells people what time it was; the system's unless given.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the repository's chain and takes up an identity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`], or whatever keeps store or data folder from being used.
+    pub async fn build(self) -> Result<Orchestrator, Error> {
+        let lacks = |what: &str| Error::new(ErrorKind::Incomplete, format!("build an orchestrator without {what}"));
+        let store = self.store.ok_or_else(|| lacks("a store"))?;
+        let blobs = self.blobs.ok_or_else(|| lacks("blobs"))?;
+        let repository = self.repository.ok_or_else(|| lacks("a repository"))?;
+        let sandbox = self.sandbox.ok_or_else(|| lacks("a sandbox"))?;
+        let data = self.data.ok_or_else(|| lacks("a data folder"))?;
+        let data = std::path::absolute(&data).unwrap_or(data);
+        let meta = ChainMeta { label: repository.root().display().to_string() };
+        store.open_chain(repository.chain(), &meta).await?;
+        let instance = Instance::new(mint::instance_id()?, &data)
+            .map_err(|error| Error::new(ErrorKind::DataFolder, format!("use {}", data.display())).because(error))?;
+        Ok(Orchestrator {
+            shared: Arc::new(Shared {
+                engine: Engine::new(store, blobs, self.clock),
+                repository,
+                sandbox,
+                adapters: Registry::new(self.adapters),
+                limits: self.limits,
+                instance,
+                data,
+                progress: broadcast::Sender::new(PROGRESS),
+                draining: CancellationToken::new(),
+                stopping: CancellationToken::new(),
+            }),
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! What can go wrong in the orchestrator.
+
+use std::{error::Error as StdError, fmt};
+
+use striatum_core::{
+    engine::EngineError,
+    run::Rejection,
+    sandbox::SandboxError,
+    store::{BlobError, StoreError},
+};
+use striatum_workspace::WorkspaceError;
+
+use crate::{adapter::AdapterError, mint::NoEntropy};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $remedy:literal;)*) => {
+        /// What kind of failure the orchestrator itself met.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorKind {
+            /// Every code with its remedy, as `docs/errors.md` lists them.
+            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $remedy),)*];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What to do.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The builder was not given everything.
+    Incomplete = "builder_incomplete", "give the builder what it lacks";
+    /// A lane names an adapter that is not registered.
+    AdapterUnknown = "adapter_unknown", "use a registered adapter in the lane, or register this one";
+    /// A lane passes on a variable that the host does not have.
+    EnvMissing = "env_missing", "set the variable in the environment of the orchestrator";
+    /// The document is not valid.
+    DocumentInvalid = "document_invalid", "correct the document; every finding names its place";
+    /// The document, or a file that it refers to, cannot be read.
+    FileUnreadable = "file_unreadable", "check the path and its permissions";
+    /// A folder or file of the orchestrator's own cannot be used.
+    DataFolder = "data_folder", "check the data folder, its permissions and the free space";
+    /// An agent could not be run.
+    Agent = "agent_not_run", "check the lane's command and environment";
+    /// The operating system gave no random bytes.
+    Entropy = "no_entropy", "check the host";
+}
+
+/// A failure of the orchestrator, or of something that it uses.
+#[derive(Debug)]
+pub struct Error(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Own { kind: ErrorKind, doing: String, source: Option<Box<dyn StdError + Send + Sync>> },
+    Engine(EngineError),
+    Workspace(WorkspaceError),
+    Sandbox(SandboxError),
+}
+
+impl Error {
+    /// A failure of the orchestrator itself, while doing something.
+    pub(crate) fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
+        Self(Inner::Own { kind, doing: doing.into(), source: None })
+    }
+
+    pub(crate) fn because(self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        match self.0 {
+            Inner::Own { kind, doing, .. } => Self(Inner::Own { kind, doing, source: Some(cause.into()) }),
+            other => Self(other),
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match &self.0 {
+            Inner::Own { kind, .. } => kind.code(),
+            Inner::Engine(error) => error.code(),
+            Inner::Workspace(error) => error.code(),
+            Inner::Sandbox(error) => error.kind.code(),
+        }
+    }
+
+    /// What to do next.
+    pub fn remedy(&self) -> &'static str {
+        match &self.0 {
+            Inner::Own { kind, .. } => kind.remedy(),
+            Inner::Engine(error) => error.remedy(),
+            Inner::Workspace(error) => error.remedy(),
+            Inner::Sandbox(_) => "see the cause; what the host does not offer cannot be demanded",
+        }
+    }
+
+    /// The refusal of a command, if it is one.
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match &self.0 {
+            Inner::Engine(EngineError::Rejected(rejection)) => Some(rejection),
+            _ => None,
+        }
+    }
+
+    /// The failure of the engine, if it is one.
+    pub fn engine(&self) -> Option<&EngineError> {
+        match &self.0 {
+            Inner::Engine(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The failure of the workspace, if it is one.
+    pub fn workspace(&self) -> Option<&WorkspaceError> {
+        match &self.0 {
+            Inner::Workspace(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The failure with all its causes, in one line.
+    pub fn chain(&self) -> String {
+        let causes = std::iter::successors(self.source(), |error| error.source());
+        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Inner::Own { kind: ErrorKind::DocumentInvalid, doing, .. } => f.write_str(doing),
+            Inner::Own { doing, .. } => write!(f, "cannot {doing}"),
+            Inner::Engine(error) => error.fmt(f),
+            Inner::Workspace(error) => error.fmt(f),
+            Inner::Sandbox(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0 {
+            Inner::Own { source, .. } => source.as_deref().map(|source| source as _),
+            Inner::Engine(error) => error.source(),
+            Inner::Workspace(error) => error.source(),
+            Inner::Sandbox(error) => error.source(),
+        }
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self(Inner::Engine(error))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<BlobError> for Error {
+    fn from(error: BlobError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<WorkspaceError> for Error {
+    fn from(error: WorkspaceError) -> Self {
+        Self(Inner::Workspace(error))
+    }
+}
+
+impl From<SandboxError> for Error {
+    fn from(error: SandboxError) -> Self {
+        Self(Inner::Sandbox(error))
+    }
+}
+
+impl From<NoEntropy> for Error {
+    fn from(error: NoEntropy) -> Self {
+        Self::new(ErrorKind::Entropy, "mint an id").because(error)
+    }
+}
+
+impl From<AdapterError> for Error {
+    fn from(error: AdapterError) -> Self {
+        Self::new(ErrorKind::Agent, "run an agent").because(error)
+    }
+}

@@ -1,0 +1,280 @@
+//! One grant, from the claim to the closed tree.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use striatum_core::{
+    id::{CommandId, Fence},
+    run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Severity, State, Usage},
+    sandbox::{EnvVar, Exit},
+    store::ReadyJob,
+    transport::{AgentUpdate, Stream},
+    workflow::{Constraint, Lane},
+};
+use striatum_workspace::{Grant, Tree};
+
+use crate::{
+    adapter::{Assignment, End, Finished, Updates},
+    fault, mint,
+    orchestrator::{Error, ErrorKind, Shared, base::Base, collect, owed},
+    progress::Progress,
+    prompt::{self, Texts},
+};
+
+/// How much of an agent's output is kept in its session's folder, in bytes.
+const LOG_BYTES: usize = 16 << 20;
+
+/// Claims a job and gives the work to be done on it; `None` if somebody was faster.
+pub(super) async fn claim(
+    shared: &Arc<Shared>,
+    ready: &ReadyJob,
+) -> Result<Option<(Fence, impl Future<Output = Result<(), Error>> + Send + use<>)>, Error> {
+    let claim = Claim {
+        job: ready.job.clone(),
+        session: mint::session_id()?,
+        owner: shared.instance.owner().clone(),
+        mode: DeliveryMode::Push,
+        isolation: shared.sandbox.offers(),
+    };
+    let applied = match shared.act(ready.run, mint::command_id()?, Intent::Claim(claim)).await {
+        Err(error) if matches!(error.code(), "job_status" | "no_room" | "run_status" | "guard_failed") => return Ok(None),
+        other => other?,
+    };
+    let Some(fence) = applied.state.fence(&ready.job) else { return Ok(None) };
+    let (shared, state, held) = (shared.clone(), applied.state, fence.clone());
+    let drive = async move {
+        let Some(work) = Work::new(&shared, &state, &held) else { return Ok(()) };
+        work.drive().await?;
+        owed::close_tree(&shared, &work.grant, work.command_close()).await
+    };
+    Ok(Some((fence, drive)))
+}
+
+/// A live grant with all that is known of it.
+pub(super) struct Work<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) state: &'a State,
+    pub(super) grant: Grant,
+    pub(super) lane: &'a Lane,
+    pub(super) packet: Packet,
+    command: CommandId,
+    close: CommandId,
+}
+
+impl<'a> Work<'a> {
+    /// `None` if the fence is not live in this state.
+    pub(super) fn new(shared: &'a Arc<Shared>, state: &'a State, fence: &Fence) -> Option<Self> {
+        use striatum_core::run::Pending;
+        let packet = Packet::of(state, fence)?;
+        let lease = state.job(&fence.job)?.lease.as_ref()?;
+        let spec = state.workflow().job(&fence.job)?;
+        let lane = state.workflow().lanes.get(&spec.lane_id)?;
+        let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at: lease.granted_at };
+        let (attempt, granted_at, owner) = (grant.attempt, grant.granted_at, shared.instance.id());
+        let drive = Pending::Drive { fence: fence.clone(), attempt, granted_at, owner };
+        let close = Pending::CloseTree { fence: fence.clone(), attempt, granted_at, owner };
+        let (command, close) = (drive.command_id(), close.command_id());
+        Some(Self { shared, state, grant, lane, packet, command, close })
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.grant.fence
+    }
+
+    pub(super) fn command_close(&self) -> CommandId {
+        self.close
+    }
+
+    /// Runs the agent and hands in what came of it.
+    #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence()))]
+    async fn drive(&self) -> Result<(), Error> {
+        let stop = self.shared.stopping.child_token();
+        let term = Duration::from_secs(self.packet.lease_seconds.into());
+        let _held = self.shared.leases.hold(self.fence().clone(), term, stop.clone());
+        let base = match self.shared.base(self.state, &self.fence().job).await? {
+            Base::Commit(base) => base,
+            Base::Conflict(paths) => return self.block(&paths).await,
+        };
+        fault::point("open_tree.before");
+        let tree = self.shared.repository.open_tree(&self.grant, &base.start).await?;
+        fault::point("open_tree.after");
+        let finished = match self.assignment(&tree, stop).await {
+            Ok(assignment) => match self.shared.adapters.of(self.lane) {
+                Ok(adapter) => adapter.work(assignment).await.map_err(Error::from),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        fault::point("agent_ended");
+        match finished {
+            Ok(finished) => self.hand_in(&tree, &base, &finished).await,
+            Err(error) => self.fail(&error.chain(), None, None).await,
+        }
+    }
+
+    /// Hands in what an agent left that has ended.
+    pub(super) async fn hand_in(
+        &self,
+        tree: &Tree,
+        base: &super::base::Bases,
+        finished: &Finished,
+    ) -> Result<(), Error> {
+        let (exit, usage) = (finished.exit, Some(finished.usage));
+        match finished.end {
+            End::Stopped => self.give_back(tree, exit, usage).await,
+            End::TimedOut => {
+                let wall = self.shared.patience(self.lane.adapter_timeout_seconds).wall;
+                self.fail(&format!("the agent was stopped after {} seconds", wall.as_secs()), exit, usage).await
+            }
+            End::Silent => {
+                let silence = self.shared.limits.silence;
+                let reason = format!("the agent gave no sign of life for {} seconds", silence.as_secs());
+                self.fail(&reason, exit, usage).await
+            }
+            End::Ended => match exit.filter(|exit| !exit.is_success()) {
+                Some(exit) => {
+                    let said = last_lines(&self.shared.session_folder(&self.grant));
+                    self.fail(&format!("the agent ended with {exit}{said}"), Some(exit), usage).await
+                }
+                None => collect::submit(self, tree, base, finished).await,
+            },
+        }
+    }
+
+    pub(super) async fn submit(&self, intent: Intent) -> Result<(), Error> {
+        self.shared.act(self.fence().run, self.command, intent).await.map(drop)
+    }
+
+    /// Reports a failure of this attempt. What it left is kept before the tree is closed.
+    pub(super) async fn fail(&self, reason: &str, exit: Option<Exit>, usage: Option<Usage>) -> Result<(), Error> {
+        let report = self.report(reason, exit, usage).await?;
+        self.end(Intent::Fail(report)).await
+    }
+
+    async fn block(&self, conflicts: &[String]) -> Result<(), Error> {
+        let reason = format!("what this job builds on does not merge: {}", conflicts.join(", "));
+        let report = self.report(&reason, None, None).await?;
+        self.end(Intent::Block { report, severity: Severity::Operator }).await
+    }
+
+    async fn give_back(&self, tree: &Tree, exit: Option<Exit>, usage: Option<Usage>) -> Result<(), Error> {
+        let mut report = self.report("the orchestrator was stopped", exit, usage).await?;
+        report.set_aside = self.shared.repository.set_aside(tree).await?;
+        self.end(Intent::Release(report)).await
+    }
+
+    async fn report(&self, reason: &str, exit: Option<Exit>, usage: Option<Usage>) -> Result<LeaseReport, Error> {
+        let reason = self.shared.engine.blobs().put(Bytes::copy_from_slice(reason.as_bytes())).await?;
+        Ok(LeaseReport { reason: Some(reason), exit, usage, ..LeaseReport::new(self.fence().clone()) })
+    }
+
+    /// Ends the grant, unless it is over already: then what was to be reported does not count.
+    async fn end(&self, intent: Intent) -> Result<(), Error> {
+        match self.submit(intent).await {
+            Err(error) if error.code() == "stale_fence" => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn assignment(&self, tree: &Tree, stop: tokio_util::sync::CancellationToken) -> Result<Assignment, Error> {
+        let folder = self.shared.session_folder(&self.grant);
+        let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
+        let packet_path = folder.join("packet.json");
+        let write = |error| owed::folder_error(self.shared, error);
+        fs::create_dir_all(&folder).map_err(write)?;
+        fs::write(&packet_path, self.packet.bytes()).map_err(write)?;
+        Ok(Assignment {
+            fence: self.fence().clone(),
+            prompt: prompt::render(&self.packet, &texts),
+            packet: self.packet.clone(),
+            env: self.environment(&packet_path, &folder)?,
+            lane: self.lane.clone(),
+            tree: tree.path().to_owned(),
+            updates: self.updates(&folder)?,
+            folder,
+            sandbox: self.shared.sandbox.clone(),
+            patience: self.shared.patience(self.lane.adapter_timeout_seconds),
+            stop,
+        })
+    }
+
+    fn environment(&self, packet: &Path, folder: &Path) -> Result<Vec<EnvVar>, Error> {
+        let mut env = vec![
+            EnvVar::new("STRIATUM_PACKET", packet),
+            EnvVar::new("STRIATUM_REPORT", report_path(folder)),
+            EnvVar::new("STRIATUM_RUN", self.fence().run.to_string()),
+            EnvVar::new("STRIATUM_JOB", self.fence().job.to_string()),
+            EnvVar::new("STRIATUM_ATTEMPT", self.packet.attempt.to_string()),
+        ];
+        env.extend(lane_environment(&self.lane.env)?);
+        Ok(env)
+    }
+
+    /// Passes on what the agent does to those who watch, and keeps its output unless the lane forbids transcripts.
+    fn updates(&self, folder: &Path) -> Result<Updates, Error> {
+        let keep = self.lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
+        let log = match keep {
+            true => Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?),
+            false => None,
+        };
+        let log = Mutex::new((log, 0_usize));
+        let (progress, fence) = (self.shared.progress.clone(), self.fence().clone());
+        Ok(Updates::new(move |update| {
+            if let AgentUpdate::Output { text, stream: Stream::Out | Stream::Err } = update {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                let (file, written) = &mut *log;
+                if let Some(file) = file.as_mut().filter(|_| *written < LOG_BYTES) {
+                    *written += text.len();
+                    // A transcript is a convenience: a full disk must not end the agent.
+                    let _ = file.write_all(text.as_bytes());
+                }
+            }
+            let _ = progress.send(Progress::Agent { fence: fence.clone(), update: update.clone() });
+        }))
+    }
+}
+
+const LOG: &str = "agent.log";
+
+/// Where an agent may leave a report.
+pub(super) fn report_path(folder: &Path) -> PathBuf {
+    folder.join("report.json")
+}
+
+/// The variables that a lane names: values, or the host's.
+pub(super) fn lane_environment(named: &BTreeMap<String, Option<String>>) -> Result<Vec<EnvVar>, Error> {
+    let var = |(name, value): (&String, &Option<String>)| match value {
+        Some(value) => Ok(EnvVar::new(name, value)),
+        None => match std::env::var_os(name) {
+            Some(value) => Ok(EnvVar::new(name, value)),
+            None => Err(Error::new(ErrorKind::EnvMissing, format!("pass on {name}, which is not set"))),
+        },
+    };
+    named.iter().map(var).collect()
+}
+
+fn last_lines(folder: &Path) -> String {
+    let log = fs::read(folder.join(LOG)).unwrap_or_default();
+    let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(2048)..]).into_owned();
+    let lines: Vec<&str> = tail.lines().rev().take(5).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("; its last words: {}", lines.into_iter().rev().collect::<Vec<_>>().join(" / "))
+}
+
+impl Shared {
+    /// The folder of a session, outside its tree.
+    pub(super) fn session_folder(&self, grant: &Grant) -> PathBuf {
+        let Fence { run, job, epoch, session } = &grant.fence;
+        let name = format!("{}.{epoch}.{}", grant.attempt, session.short());
+        self.data.join("sessions").join(run.to_string()).join(job.as_str()).join(name)
+    }
+}

@@ -1,0 +1,135 @@
+//! What the orchestrator owes a run, found again after a crash.
+
+use std::{fs, io, sync::Arc};
+
+use striatum_core::{
+    id::{CommandId, CommitId, RunId},
+    run::{Deviation, Intent, LeaseReport, Pending, State, Usage},
+};
+use striatum_workspace::{Grant, MergeOutcome};
+
+use crate::{
+    adapter::{End, Finished},
+    fault,
+    orchestrator::{Error, ErrorKind, Shared, base::Base, grant::Work},
+    progress::Progress,
+};
+
+/// Does one thing that is owed. The state is the one that it was found in; a fence that has ended since is found so again.
+pub(super) async fn settle(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Result<(), Error> {
+    let id = pending.command_id();
+    match pending {
+        Pending::Drive { fence, .. } => match Work::new(shared, state, fence) {
+            Some(work) => {
+                recover(&work, id).await?;
+                close_tree(shared, &work.grant, work.command_close()).await
+            }
+            None => Ok(()),
+        },
+        Pending::CloseTree { fence, attempt, granted_at, .. } => {
+            let grant = Grant { fence: fence.clone(), attempt: *attempt, granted_at: *granted_at };
+            close_tree(shared, &grant, id).await
+        }
+        Pending::Deliver { run } => deliver(shared, state, *run, id).await,
+        Pending::Notify { run, escalation } => {
+            let _ = shared.progress.send(Progress::Notice {
+                run: Some(*run),
+                code: "needs_operator",
+                message: format!("run {} needs an operator", run.short()),
+                remedy: "look at the run, mend what is wrong, and retry the job that was lost",
+            });
+            let intent = Intent::Notified { escalation: *escalation };
+            shared.act(*run, id, intent).await.map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A grant whose owner is dead. Its processes are ended first. If its agent had ended by itself, its work is handed in as if
+/// nothing had happened; else what it left is set aside and the job is handed out again.
+async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
+    let shared = work.shared;
+    let reaped = shared.sandbox.reap(&shared.session_folder(&work.grant)).await?;
+    tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
+    let tree = shared.repository.tree(&work.grant).await?;
+    if let (Some(exit), Some(tree)) = (reaped.outcome, &tree)
+        && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
+    {
+        let finished = Finished::new(End::Ended, Some(exit), Usage::default());
+        return work.hand_in(tree, &base, &finished).await;
+    }
+    let set_aside = match &tree {
+        Some(tree) => shared.repository.set_aside(tree).await?,
+        None => None,
+    };
+    let report = LeaseReport { set_aside, exit: reaped.outcome, ..LeaseReport::new(work.fence().clone()) };
+    match shared.act(work.fence().run, id, Intent::Crash(report)).await {
+        Err(error) if error.code() == "stale_fence" => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Ends what still runs for a grant that is over, keeps what it left, and closes its tree.
+pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(), Error> {
+    let folder = shared.session_folder(grant);
+    shared.sandbox.reap(&folder).await?;
+    let mut kept = None;
+    if let Some(tree) = shared.repository.tree(grant).await? {
+        kept = shared.repository.set_aside(&tree).await?;
+        fault::point("close_tree.before");
+        shared.repository.close_tree(tree).await?;
+        fault::point("close_tree.after");
+    }
+    match fs::remove_dir_all(folder.join("tmp")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(folder_error(shared, error)),
+        _ => {}
+    }
+    match shared.act(grant.fence.run, id, Intent::TreeClosed { fence: grant.fence.clone(), kept }).await {
+        // Somebody else closed it.
+        Err(error) if error.code() == "nothing_owed" => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Moves the run's branch to its result, from where it was when it was confirmed and from nowhere else.
+async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> Result<(), Error> {
+    let Some(branch) = state.branch() else { return Ok(()) };
+    let commit = match shared.result(state).await? {
+        MergeOutcome::Commit(commit) => commit,
+        MergeOutcome::Conflict { paths } => {
+            let doing = format!("deliver run {}: its results do not merge: {}", run.short(), paths.join(", "));
+            return Err(Error::new(ErrorKind::Undeliverable, doing));
+        }
+    };
+    let deviations = deviations(shared, state, &commit).await?;
+    fault::point("move_branch.before");
+    shared.repository.deliver(&branch.branch, branch.at.as_ref(), &commit).await?;
+    fault::point("move_branch.after");
+    shared.act(run, id, Intent::Delivered { commit, deviations }).await.map(drop)
+}
+
+/// Judged artifacts whose delivered bytes are not those that were judged.
+async fn deviations(shared: &Shared, state: &State, commit: &CommitId) -> Result<Vec<Deviation>, Error> {
+    let mut deviations = Vec::new();
+    let verdicts = state.jobs().filter_map(|(_, job)| job.live_verdict());
+    for (judged, (name, digest)) in
+        verdicts.flat_map(|verdict| &verdict.judged).flat_map(|judged| judged.artifacts.iter().map(move |a| (judged, a)))
+    {
+        let Some(artifact) = state.job(&judged.job).and_then(|job| {
+            job.artifacts.iter().find(|artifact| artifact.attempt == judged.attempt && artifact.name == *name)
+        }) else {
+            continue;
+        };
+        let delivered = shared.repository.read_at(commit, &artifact.path).await?;
+        let delivered = delivered.map(|bytes| striatum_core::digest::Digest::of(&bytes));
+        if delivered != Some(*digest) {
+            let (job, path) = (judged.job.clone(), artifact.path.clone());
+            deviations.push(Deviation { job, path, judged: *digest, delivered });
+        }
+    }
+    Ok(deviations)
+}
+
+pub(super) fn folder_error(shared: &Shared, error: io::Error) -> Error {
+    Error::new(ErrorKind::DataFolder, format!("use the data folder {}", shared.data.display())).because(error)
+}

@@ -1,0 +1,31 @@
+//! The adapters that lanes may name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use striatum_core::workflow::Lane;
+
+use crate::{
+    adapter::LaneAdapter,
+    orchestrator::{Error, ErrorKind},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Registry(BTreeMap<String, Arc<dyn LaneAdapter>>);
+
+impl Registry {
+    pub(super) fn new(adapters: Vec<(String, Arc<dyn LaneAdapter>)>) -> Self {
+        Self(adapters.into_iter().collect())
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The adapter of a lane.
+    pub(super) fn of(&self, lane: &Lane) -> Result<&Arc<dyn LaneAdapter>, Error> {
+        self.0.get(&lane.adapter).ok_or_else(|| {
+            let known = self.names().join(", ");
+            Error::new(ErrorKind::AdapterUnknown, format!("use the adapter {:?}; registered are: {known}", lane.adapter))
+        })
+    }
+}

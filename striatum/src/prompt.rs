@@ -1,0 +1,182 @@
+//! The work packet in words: what an agent is told.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use striatum_core::{
+    digest::{BlobRef, Digest},
+    engine::EngineError,
+    run::{Packet, PacketFinding, PacketInput, PacketText},
+    store::{BlobError, Blobs},
+    workflow::WriteMode,
+};
+
+/// The texts that a packet names by digest.
+#[derive(Debug, Default)]
+pub(crate) struct Texts(BTreeMap<Digest, String>);
+
+impl Texts {
+    /// Fetches every text that the packet names.
+    pub(crate) async fn of(packet: &Packet, blobs: &dyn Blobs) -> Result<Self, EngineError> {
+        let mut texts = BTreeMap::new();
+        for blob in named(packet) {
+            texts.insert(blob.digest, fetch(blob, blobs).await?);
+        }
+        Ok(Self(texts))
+    }
+
+    fn get(&self, blob: &BlobRef) -> &str {
+        self.0.get(&blob.digest).map_or("(erased)", String::as_str).trim()
+    }
+
+    fn text<'a>(&'a self, text: &'a PacketText) -> &'a str {
+        match text {
+            PacketText::Inline(text) => text.trim(),
+            PacketText::File { content, .. } => self.get(content),
+            _ => "",
+        }
+    }
+}
+
+async fn fetch(blob: BlobRef, blobs: &dyn Blobs) -> Result<String, BlobError> {
+    blobs.get(&blob.digest).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn named(packet: &Packet) -> Vec<BlobRef> {
+    let texts = packet.prompt.iter().chain(&packet.role.definition).chain(&packet.context);
+    let files = texts.filter_map(|text| match text {
+        PacketText::File { content, .. } => Some(*content),
+        _ => None,
+    });
+    let verdicts = packet.inputs.iter().filter_map(|input| match input {
+        PacketInput::Job { verdict, .. } => verdict.as_ref(),
+        _ => None,
+    });
+    files.chain(packet.revision.iter().chain(verdicts).filter_map(|finding| finding.findings)).collect()
+}
+
+/// Writes the packet as a task for an agent.
+pub(crate) fn render(packet: &Packet, texts: &Texts) -> String {
+    let mut out = Markdown::default();
+    out.heading(1, &packet.title);
+    out.paragraph(&packet.objective);
+    if let Some(definition) = &packet.role.definition {
+        out.heading(2, &format!("Your role: {}", packet.role.id));
+        out.paragraph(texts.text(definition));
+    } else if let Some(summary) = &packet.role.summary {
+        out.paragraph(&format!("Your role: {} ({summary})", packet.role.id));
+    }
+    if let Some(prompt) = &packet.prompt {
+        out.heading(2, "Task");
+        out.paragraph(texts.text(prompt));
+    }
+    revision(&mut out, packet, texts);
+    inputs(&mut out, packet, texts);
+    for document in &packet.context {
+        if let PacketText::File { path, .. } = document {
+            out.heading(2, &format!("Context: {path}"));
+        }
+        out.paragraph(texts.text(document));
+    }
+    scope(&mut out, packet);
+    finish(&mut out, packet);
+    out.0
+}
+
+fn revision(out: &mut Markdown, packet: &Packet, texts: &Texts) {
+    if !packet.revision.is_empty() {
+        out.heading(2, &format!("This is attempt {}: what was said of the last one", packet.attempt));
+        for finding in &packet.revision {
+            said(out, finding, texts);
+        }
+    }
+    if let Some(commit) = &packet.set_aside {
+        out.paragraph(&format!(
+            "An earlier session was interrupted at this task. What it left is in commit {commit}; nothing of it is in your tree."
+        ));
+    }
+}
+
+fn inputs(out: &mut Markdown, packet: &Packet, texts: &Texts) {
+    if packet.inputs.is_empty() {
+        return;
+    }
+    out.heading(2, if packet.review.is_some() { "What you judge" } else { "What you build on" });
+    for input in &packet.inputs {
+        match input {
+            PacketInput::Path(path) => out.item(path),
+            PacketInput::Job { job, attempt, artifacts, verdict, .. } => {
+                out.item(&format!("the outcome of {job}, attempt {attempt}"));
+                for artifact in artifacts {
+                    out.item(&format!("{} at {} (by {})", artifact.name, artifact.path, artifact.author));
+                }
+                if let Some(verdict) = verdict {
+                    said(out, verdict, texts);
+                }
+            }
+            _ => {}
+        }
+    }
+    out.blank();
+}
+
+fn said(out: &mut Markdown, finding: &PacketFinding, texts: &Texts) {
+    let _ = writeln!(out.0, "\n{} (attempt {}) says {}:", finding.review, finding.attempt, finding.verdict);
+    let findings = finding.findings.as_ref().map_or("(no findings were written down)", |blob| texts.get(blob));
+    for line in findings.lines() {
+        let _ = writeln!(out.0, "> {line}");
+    }
+    out.blank();
+}
+
+fn scope(out: &mut Markdown, packet: &Packet) {
+    out.heading(2, "What you may change");
+    if packet.write_scope.mode == WriteMode::ReviewOnlyArtifact {
+        out.paragraph("Do not change what you judge. Write only your own artifacts, at the paths below.");
+    }
+    for path in &packet.write_scope.allowed_paths {
+        out.item(&format!("allowed: {path}"));
+    }
+    for path in &packet.write_scope.forbidden_paths {
+        out.item(&format!("forbidden: {path}"));
+    }
+    out.blank();
+}
+
+fn finish(out: &mut Markdown, packet: &Packet) {
+    out.heading(2, "How to finish");
+    for artifact in &packet.expected_artifacts {
+        let need = if artifact.required { "required" } else { "optional" };
+        out.item(&format!("write {} ({}, {need}) to {}", artifact.name, artifact.kind, artifact.path));
+    }
+    out.blank();
+    if packet.review.is_some() {
+        out.paragraph(
+            "Begin the first required artifact with your verdict, between two lines of three dashes:\n\n\
+             ---\nverdict: accept | accept_with_findings | needs_revision | reject\nfindings:\n  - one line for each\n---",
+        );
+    }
+    out.paragraph("Then end with exit status 0. There is no need to commit: what you leave in the work tree is committed for you.");
+}
+
+#[derive(Default)]
+struct Markdown(String);
+
+impl Markdown {
+    fn heading(&mut self, level: usize, text: &str) {
+        let _ = writeln!(self.0, "{} {text}\n", "#".repeat(level));
+    }
+
+    fn paragraph(&mut self, text: &str) {
+        if !text.is_empty() {
+            let _ = writeln!(self.0, "{text}\n");
+        }
+    }
+
+    fn item(&mut self, text: &str) {
+        let _ = writeln!(self.0, "- {text}");
+    }
+
+    fn blank(&mut self) {
+        self.0.push('\n');
+    }
+}
