@@ -161,7 +161,8 @@ pub(super) fn store_kind(refusal: &AppendError) -> StoreErrorKind {
 macro_rules! assert_refused {
     ($answer:expr, $pattern:pat $(if $guard:expr)?) => {
         let answer = $answer;
-        assert!(matches!(answer, $pattern $(if $guard)?), "expected {}, got {answer:?}", stringify!($pattern $(if $guard)?));
+        let expected = stringify!($pattern $(if $guard)?);
+        assert!(matches!(answer, $pattern $(if $guard)?), "expected {expected}, got {answer:?}");
     };
 }
 pub(super) use assert_refused;

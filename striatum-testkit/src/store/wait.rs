@@ -1,4 +1,4 @@
-//! Cases about [`Store::changed`](striatum_core::store::Store::changed).
+//! Cases about [`Store::changed`].
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
