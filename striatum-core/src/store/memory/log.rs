@@ -124,7 +124,8 @@ impl Log {
         self.runs.get(&run).map_or(RunHead::START, |run| run.head(&self.chains[&run.chain]))
     }
 
-    /// What the log alone says to a batch: that it stands there already, that it comes too late, or (nothing) that it may follow.
+    /// What the log alone says to a batch: that it stands there already, that it comes too late, or (nothing) that it may
+    /// follow.
     pub(super) fn settle(&self, batch: &Batch) -> Result<Option<RunHead>, AppendError> {
         const APPEND: &str = "append to a chain";
         let chain = self.chain(batch.chain(), APPEND)?;
