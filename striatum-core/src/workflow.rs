@@ -5,9 +5,11 @@
 
 mod branch;
 mod document;
+mod finding;
 mod graph;
 mod scope;
 mod snapshot;
+mod validate;
 
 pub use branch::is_branch_name;
 pub use document::{
@@ -15,6 +17,8 @@ pub use document::{
     JobType, Lane, OnExpiry, OnReject, Parallelism, Posture, ProvenanceMode, RecoveryPolicy, ReviewAccess,
     ReviewContext, Role, SchemaVersion, TaskPrompt, Workflow, WorktreeIsolation, WriteMode,
 };
+pub use finding::{Finding, FindingCode, Findings, Severity};
 pub use graph::{Graph, UnsoundGraph};
 pub use scope::WriteScope;
 pub use snapshot::{FrozenFile, InvalidSnapshot, ReferencedFile, Snapshot};
+pub use validate::{Offers, Rules, Strictness, Validated};

@@ -55,6 +55,14 @@ impl Workflow {
     pub fn job(&self, id: &JobId) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == *id)
     }
+
+    /// The workflow as a document for people, with every default written out. Parsed, it is the same workflow again.
+    ///
+    /// # Errors
+    /// None for a workflow that was parsed or built; the encoder's if it could not write a value.
+    pub fn to_json_pretty(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
 }
 
 /// A version of the document format.
@@ -305,7 +313,7 @@ pub enum Posture {
 }
 
 impl Posture {
-    const NAMED: [(Self, &'static str); 9] = [
+    pub(super) const NAMED: [(Self, &'static str); 9] = [
         (Self::Neutral, "neutral"),
         (Self::DevilsAdvocate, "devils_advocate"),
         (Self::Security, "security"),

@@ -1,8 +1,8 @@
 //! The forward graph of a workflow, by job index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use petgraph::{algo::tarjan_scc, graph::DiGraph, visit::Topo};
+use petgraph::{algo::kosaraju_scc, graph::DiGraph, visit::Topo};
 
 use crate::{id::JobId, workflow::Workflow};
 
@@ -51,21 +51,23 @@ impl Graph {
         let mut downstream = upstream.clone();
         for edge in &workflow.edges {
             let (from, to) = (find(&edge.from)?, find(&edge.to)?);
-            if !upstream[to].contains(&from) {
-                upstream[to].push(from);
-                downstream[from].push(to);
-            }
+            upstream[to].push(from);
+            downstream[from].push(to);
         }
         for cycle in &workflow.cycles {
             find(&cycle.from).and(find(&cycle.to))?;
         }
         // Document order, whatever the order of the edges: it is the order in which submissions are merged.
-        upstream.iter_mut().chain(&mut downstream).for_each(|jobs| jobs.sort_unstable());
+        for jobs in upstream.iter_mut().chain(&mut downstream) {
+            jobs.sort_unstable();
+            jobs.dedup();
+        }
 
         let graph = DiGraph::<(), (), usize>::from_edges(
             downstream.iter().enumerate().flat_map(|(from, behind)| behind.iter().map(move |to| (from, *to))),
         );
-        if let Some(ring) = tarjan_scc(&graph)
+        // Not Tarjan's algorithm: petgraph's is recursive, and a long chain of jobs would exhaust the stack.
+        if let Some(ring) = kosaraju_scc(&graph)
             .into_iter()
             .map(|ring| ring.into_iter().map(|node| node.index()).collect::<Vec<_>>())
             .find(|ring| ring.len() > 1 || downstream[ring[0]].contains(&ring[0]))
@@ -144,16 +146,19 @@ impl Graph {
 }
 
 fn ring_path(ring: &[usize], downstream: &[Vec<usize>]) -> Vec<usize> {
+    let members: HashSet<usize> = ring.iter().copied().collect();
     let mut path = vec![ring[0]];
+    let mut place = HashMap::from([(ring[0], 0)]);
     loop {
         let last = path[path.len() - 1];
         // Inside a strongly connected component every job has a successor in it.
-        let Some(next) = downstream[last].iter().copied().find(|job| ring.contains(job)) else { return path };
-        if let Some(start) = path.iter().position(|job| *job == next) {
+        let Some(next) = downstream[last].iter().copied().find(|job| members.contains(job)) else {
+            return path;
+        };
+        path.push(next);
+        if let Some(start) = place.insert(next, path.len() - 1) {
             path.drain(..start);
-            path.push(next);
             return path;
         }
-        path.push(next);
     }
 }

@@ -1,0 +1,7 @@
+//! The core, seen from outside.
+
+// The attribute lets clippy see that helpers are test code too.
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod workflow;

@@ -1,0 +1,31 @@
+//! What tests need from the host: files, and a way to say that something is not there.
+#![allow(clippy::disallowed_methods, reason = "tests read fixtures and documents")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// A folder of public workflow documents that may lie beside the repository; without it the test is skipped.
+pub(crate) fn public_workflows(test: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/workflows");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    skip(test, "the public workflow documents are not beside the repository");
+    None
+}
+
+/// A file of that folder.
+pub(crate) fn read(folder: &Path, name: &str) -> Vec<u8> {
+    fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Says that a test could not run, to people and to the gate.
+pub(crate) fn skip(test: &str, reason: &str) {
+    eprintln!("skipped: {test}: {reason}");
+    let Some(list) = std::env::var_os("STRIATUM_SKIPS") else { return };
+    let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+    writeln!(list, "{test}: {reason}").unwrap();
+}

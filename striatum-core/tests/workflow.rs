@@ -1,0 +1,3 @@
+//! Workflow documents.
+
+mod public;
