@@ -429,5 +429,6 @@ impl JobState {
     fn begin_attempt(&mut self) {
         self.attempt += 1;
         self.deliveries = 0;
+        self.set_aside = None;
     }
 }
