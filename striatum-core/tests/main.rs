@@ -2,6 +2,12 @@
 
 // The attribute lets clippy see that helpers are test code too.
 #[cfg(test)]
+mod document;
+#[cfg(test)]
+mod drive;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod workflow;

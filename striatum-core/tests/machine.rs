@@ -1,0 +1,5 @@
+//! The machine: what commands lead to.
+
+mod checkpoint;
+mod reopen;
+mod transitions;
