@@ -1,5 +1,8 @@
 //! The machine: what commands lead to.
 
 mod checkpoint;
+mod fences;
+mod owed;
+mod publishing;
 mod reopen;
 mod transitions;
