@@ -79,7 +79,11 @@ impl Drive {
     }
 
     pub(crate) fn of(snapshot: Snapshot) -> Self {
-        let state = State::new(chain(), RUN, Arc::new(snapshot));
+        Self::over(State::new(chain(), RUN, Arc::new(snapshot)))
+    }
+
+    /// A run as it stands.
+    pub(crate) fn over(state: State) -> Self {
         Self { state, log: Vec::new(), commands: 0, sessions: 0 }
     }
 

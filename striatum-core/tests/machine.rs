@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod fences;
+mod laws;
 mod owed;
 mod publishing;
 mod reopen;

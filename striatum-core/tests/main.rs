@@ -8,6 +8,8 @@ mod drive;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod play;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod workflow;
