@@ -6,6 +6,8 @@ mod document;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod play;
