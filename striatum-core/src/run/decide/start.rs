@@ -3,7 +3,7 @@
 use crate::{
     id::CommitId,
     run::{
-        JobStatus, RunStatus,
+        RunStatus,
         command::Actor,
         decide::{Draft, expect_principal},
         event::{BranchConfirmed, RunPaused, RunPrepared, RunResumed, RunStarted},
@@ -47,11 +47,11 @@ pub(super) fn start(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
         RunStatus::Running => Ok(()),
         RunStatus::Ready => {
             draft.emit(RunStarted {})?;
-            // Nothing was touched yet, so closure has to be told where to begin.
-            let pending =
-                (0..draft.state.jobs.len()).filter(|job| draft.job(*job).status == JobStatus::Pending);
-            let pending: Vec<usize> = pending.collect();
-            draft.touched.jobs.extend(pending);
+            // Nothing was touched yet, so closure has to be told where to begin: at what waits for nothing.
+            let graph = draft.state.snapshot.graph();
+            let roots: Vec<usize> =
+                (0..draft.state.jobs.len()).filter(|job| graph.upstream(*job).is_empty()).collect();
+            draft.touched.jobs.extend(roots);
             Ok(())
         }
         status @ (RunStatus::NeedsBranchConfirmation
