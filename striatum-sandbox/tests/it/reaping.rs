@@ -23,7 +23,7 @@ async fn host() {
     let variable = |name| std::env::var(name).expect("run by another test");
     let session: SessionId = variable(SESSION).parse().expect("an identity");
     let mut spec = spec_in(Path::new(&variable(ROOT)), session);
-    spec.limits.grace = std::time::Duration::from_millis(50);
+    spec.limits.grace = LONG;
     let mut session = sandbox().open(&spec).await.expect("a session");
     let mut process = session.spawn(&shell(&variable(SCRIPT))).await.expect("it starts");
     let _input = stdin(&mut process);
