@@ -1,1 +1,3 @@
 //! Runs coding agents as real workflows: the facade of Striatum with a ready orchestrator.
+
+pub mod command;
