@@ -135,29 +135,24 @@ pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> rusqlite:
         .optional()
 }
 
-/// The head after the batch, if its events already stand in the run behind the head that it expected.
+/// The run's head, if what stands in the run behind the head that the batch expected is exactly its events.
 fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> rusqlite::Result<Option<RunHead>> {
     let expected = batch.expected();
-    if head.version.saturating_sub(expected.version) < batch.bodies().len() as u64
+    if head.version.checked_sub(expected.version) != Some(batch.bodies().len() as u64)
         || run_digest(tx, batch.run(), expected.version)? != Some(expected.digest)
     {
         return Ok(None);
     }
-    let mut select = tx.prepare_cached(
-        "SELECT version, digest, body FROM events WHERE run = ?1 AND version > ?2 ORDER BY version LIMIT ?3",
-    )?;
-    let count = row::limit(batch.bodies().len());
-    let mut rows = select.query((batch.run().as_bytes(), row::int(expected.version), count))?;
-    let mut last = None;
+    let mut select =
+        tx.prepare_cached("SELECT body FROM events WHERE run = ?1 AND version > ?2 ORDER BY version")?;
+    let mut rows = select.query((batch.run().as_bytes(), row::int(expected.version)))?;
     for body in batch.bodies() {
         match rows.next()? {
-            Some(row) if row.get_ref(2)?.as_blob()? == body.as_ref() => {
-                last = Some(RunHead { version: row::uint(row, 0)?, digest: row::digest(row, 1)? });
-            }
+            Some(row) if row.get_ref(0)?.as_blob()? == body.as_ref() => {}
             _ => return Ok(None),
         }
     }
-    Ok(last)
+    Ok(Some(head))
 }
 
 fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Result<bool> {
