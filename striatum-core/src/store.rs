@@ -22,6 +22,7 @@ use crate::{
 mod batch;
 mod error;
 mod ext;
+mod memory;
 
 pub use batch::{
     Batch, Guard, IndexDelta, InvalidBatch, LeaseRow, MAX_BODIES, MAX_BODY_BYTES, ReadyRow, Resource,
@@ -29,6 +30,7 @@ pub use batch::{
 };
 pub use error::{AppendError, BlobError, BlobErrorKind, StoreError, StoreErrorKind};
 pub use ext::{StoreExt, VerifyError};
+pub use memory::{MemoryBlobs, MemoryStore};
 
 /// Where events live.
 ///
@@ -79,7 +81,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads up to `limit` events of a chain after a position, in order.
     ///
     /// # Errors
-    /// [`StoreErrorKind::HistoryChanged`] if the event at `after` has another digest or `after` is beyond the head.
+    /// [`StoreErrorKind::HistoryChanged`] if the event at `after` (the genesis at 0) has another digest or `after` is beyond
+    /// the head; [`StoreErrorKind::Other`] if there is no such chain.
     async fn read(&self, chain: &ChainId, after: Position, limit: usize) -> Result<Vec<Sealed>, StoreError>;
 
     /// Reads up to `limit` events of a run after a version, in order. An unknown run has none.
@@ -116,7 +119,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] if the store cannot be reached.
     async fn renew(&self, leases: &[(Fence, Duration)]) -> Result<Vec<Renewal>, StoreError>;
 
-    /// What has come due by the store's clock, and how long until the next thing does.
+    /// What has come due by the store's clock, at most `limit` leases and as many timers, the longest due first, and how long
+    /// until the next thing does. What is due is shown until an event ends it.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached.
@@ -126,14 +130,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// given the same mark. It has no timeout of its own; the caller's runtime has one.
     ///
     /// # Errors
-    /// [`StoreError`] if the store cannot be reached.
+    /// [`StoreErrorKind::Other`] if there is no such chain.
     async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError>;
 
     /// Replaces all index rows of a run by these, if the run's head is still `expected`: the repair for dropped or doubted
-    /// indexes. Leases get a full term.
+    /// indexes. Leases and timers begin anew; resources stay as they are.
     ///
     /// # Errors
-    /// [`AppendError::Conflict`] if the run has moved; [`AppendError::Store`].
+    /// [`AppendError::Conflict`] if the run has moved; [`AppendError::Store`], among others if the run has no events.
     async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError>;
 }
 
@@ -307,5 +311,7 @@ pub struct Wait {
 }
 
 /// How far a log had grown: comparable only with other marks of the same chain, or of the same store.
+///
+/// What [`Store::changed`] returns is greater than the default even for an empty log, so that whoever waits with it does wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Mark(pub u64);

@@ -1,1 +1,13 @@
 //! Conformance suites, scripted agents and clocks for testing Striatum and what builds on it.
+//!
+//! Whoever writes a store implements [`store::StoreFactory`] and certifies it with one line, [`store_conformance!`]; a case
+//! that is added here reaches every store at its next build.
+//!
+//! This crate is a dev-dependency: its functions panic when what they test is broken.
+
+pub mod clock;
+pub mod fixture;
+pub mod store;
+
+#[doc(hidden)]
+pub mod __private;

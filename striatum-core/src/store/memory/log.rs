@@ -1,0 +1,239 @@
+//! The events: chains, and which of their events belong to which run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use event_listener::Event;
+
+use crate::{
+    chain::{Position, Sealed},
+    digest::Digest,
+    id::{ChainId, RunId},
+    store::{
+        AppendError, Batch, ChainInfo, ChainMeta, Page, PageToken, RunHead, RunQuery, RunRow, RunSummary,
+        StoreError, StoreErrorKind,
+    },
+    time::Timestamp,
+};
+
+#[derive(Default)]
+pub(super) struct Log {
+    chains: BTreeMap<ChainId, Chain>,
+    runs: HashMap<RunId, Run>,
+    by_age: BTreeSet<(Timestamp, RunId)>,
+    events: u64,
+}
+
+pub(super) struct Chain {
+    label: String,
+    genesis: Digest,
+    events: Vec<Sealed>,
+    by_age: BTreeSet<(Timestamp, RunId)>,
+    grown: Arc<Event>,
+}
+
+struct Run {
+    chain: ChainId,
+    created_at: Timestamp,
+    /// Where its events stand in those of the chain.
+    places: Vec<usize>,
+}
+
+impl Chain {
+    fn new(chain: &ChainId, meta: &ChainMeta) -> Self {
+        Self {
+            label: meta.label.clone(),
+            genesis: Position::genesis(chain).digest,
+            events: Vec::new(),
+            by_age: BTreeSet::new(),
+            grown: Arc::new(Event::new()),
+        }
+    }
+
+    pub(super) fn head(&self) -> Position {
+        self.events.last().map_or(Position { seq: 0, digest: self.genesis }, Sealed::position)
+    }
+
+    /// Notified after each append.
+    pub(super) fn grown(&self) -> Arc<Event> {
+        Arc::clone(&self.grown)
+    }
+
+    /// The digest of the event with this number; at 0, that of the genesis.
+    fn digest_at(&self, seq: u64) -> Option<Digest> {
+        match usize::try_from(seq).ok()?.checked_sub(1) {
+            None => Some(self.genesis),
+            Some(place) => Some(self.events.get(place)?.digest),
+        }
+    }
+}
+
+impl Run {
+    fn head(&self, chain: &Chain) -> RunHead {
+        RunHead {
+            version: self.places.len() as u64,
+            digest: self.places.last().map_or(Digest::ZERO, |place| chain.events[*place].digest),
+        }
+    }
+
+    /// Where the events after a head stand, if the run ever had that head.
+    fn after(&self, chain: &Chain, head: RunHead) -> Option<&[usize]> {
+        let version = usize::try_from(head.version).ok()?;
+        let digest = match version.checked_sub(1) {
+            None => Digest::ZERO,
+            Some(last) => chain.events[*self.places.get(last)?].digest,
+        };
+        (digest == head.digest).then(|| &self.places[version..])
+    }
+}
+
+impl Log {
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub(super) fn open(&mut self, chain: &ChainId, meta: &ChainMeta) -> Position {
+        self.chains.entry(chain.clone()).or_insert_with(|| Chain::new(chain, meta)).head()
+    }
+
+    pub(super) fn chain(&self, chain: &ChainId, doing: &'static str) -> Result<&Chain, StoreError> {
+        self.chains.get(chain).ok_or_else(|| {
+            StoreError::new(StoreErrorKind::Other, doing).because(format!("there is no chain {chain}"))
+        })
+    }
+
+    pub(super) fn chains(&self) -> Vec<ChainInfo> {
+        let info = |(name, chain): (&ChainId, &Chain)| ChainInfo {
+            chain: name.clone(),
+            label: chain.label.clone(),
+            genesis: chain.genesis,
+            head: chain.head(),
+        };
+        self.chains.iter().map(info).collect()
+    }
+
+    pub(super) fn chain_of(&self, run: RunId) -> Option<&ChainId> {
+        self.runs.get(&run).map(|run| &run.chain)
+    }
+
+    pub(super) fn run_head(&self, run: RunId) -> RunHead {
+        self.runs.get(&run).map_or(RunHead::START, |run| run.head(&self.chains[&run.chain]))
+    }
+
+    /// What the log alone says to a batch: that it stands there already, that it comes too late, or (nothing) that it may follow.
+    pub(super) fn settle(&self, batch: &Batch) -> Result<Option<RunHead>, AppendError> {
+        const APPEND: &str = "append to a chain";
+        let chain = self.chain(batch.chain(), APPEND)?;
+        let Some(run) = self.runs.get(&batch.run()) else {
+            return if batch.expected() == RunHead::START { Ok(None) } else { Err(AppendError::Conflict) };
+        };
+        if run.chain != *batch.chain() {
+            let cause = format!("run {} belongs to chain {}", batch.run(), run.chain);
+            return Err(StoreError::new(StoreErrorKind::Other, APPEND).because(cause).into());
+        }
+        match run.after(chain, batch.expected()) {
+            Some([]) => Ok(None),
+            Some(places) if places.iter().map(|place| &chain.events[*place].body).eq(batch.bodies()) => {
+                Ok(Some(run.head(chain)))
+            }
+            _ => Err(AppendError::Conflict),
+        }
+    }
+
+    /// Seals the events of a batch that [`settle`](Self::settle) let pass.
+    pub(super) fn seal(
+        &mut self,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<(RunHead, Arc<Event>), StoreError> {
+        let Some(chain) = self.chains.get_mut(batch.chain()) else {
+            return Err(StoreError::new(StoreErrorKind::Other, "append to a chain"));
+        };
+        let at = chain.events.last().map_or(now, |last| last.at.max(now));
+        let run = self.runs.entry(batch.run()).or_insert_with(|| {
+            self.by_age.insert((at, batch.run()));
+            chain.by_age.insert((at, batch.run()));
+            Run { chain: batch.chain().clone(), created_at: at, places: Vec::new() }
+        });
+        for body in batch.bodies() {
+            // A body may be a slice of something large that it would keep alive.
+            let sealed = Sealed::seal(chain.head(), at, Bytes::copy_from_slice(body));
+            run.places.push(chain.events.len());
+            chain.events.push(sealed);
+        }
+        self.events += batch.bodies().len() as u64;
+        Ok((run.head(chain), chain.grown()))
+    }
+
+    pub(super) fn read(
+        &self,
+        chain: &ChainId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, StoreError> {
+        const READ: &str = "read a chain";
+        let chain = self.chain(chain, READ)?;
+        if chain.digest_at(after.seq) != Some(after.digest) {
+            return Err(StoreError::new(StoreErrorKind::HistoryChanged, READ));
+        }
+        Ok(chain.events.iter().skip(after.seq as usize).take(limit).cloned().collect())
+    }
+
+    pub(super) fn read_run(
+        &self,
+        run: RunId,
+        after: RunHead,
+        limit: usize,
+    ) -> Result<Vec<Sealed>, StoreError> {
+        let known = self.runs.get(&run).map(|run| (run, &self.chains[&run.chain]));
+        let events = match known {
+            Some((run, chain)) => run.after(chain, after).map(|places| (chain, places)),
+            None if after == RunHead::START => return Ok(Vec::new()),
+            None => None,
+        };
+        let Some((chain, places)) = events else {
+            return Err(StoreError::new(StoreErrorKind::HistoryChanged, "read a run"));
+        };
+        Ok(places.iter().take(limit).map(|place| chain.events[*place].clone()).collect())
+    }
+
+    pub(super) fn runs<'a>(
+        &self,
+        query: &RunQuery,
+        row: impl Fn(RunId) -> Option<&'a RunRow>,
+    ) -> Page<RunSummary> {
+        let by_age = match &query.chain {
+            Some(chain) => self.chains.get(chain).map(|chain| &chain.by_age),
+            None => Some(&self.by_age),
+        };
+        let end =
+            query.after.map_or(Bound::Unbounded, |token| Bound::Excluded((token.created_at, token.run)));
+        let mut matching = by_age
+            .into_iter()
+            .flat_map(|runs| runs.range((Bound::Unbounded, end)).rev())
+            .filter_map(|(_, run)| Some((*run, row(*run)?)))
+            .filter(|(_, row)| query.statuses.is_empty() || query.statuses.contains(&row.status));
+        let items: Vec<_> =
+            matching.by_ref().take(query.limit).filter_map(|(run, row)| self.summary(run, row)).collect();
+        let last = items.last().map(|last| PageToken { created_at: last.created_at, run: last.run });
+        let next = matching.next().and(last.or(query.after));
+        Page { items, next }
+    }
+
+    fn summary(&self, id: RunId, row: &RunRow) -> Option<RunSummary> {
+        let run = self.runs.get(&id)?;
+        let chain = &self.chains[&run.chain];
+        Some(RunSummary {
+            run: id,
+            chain: run.chain.clone(),
+            head: run.head(chain),
+            row: row.clone(),
+            created_at: run.created_at,
+            updated_at: chain.events[*run.places.last()?].at,
+        })
+    }
+}

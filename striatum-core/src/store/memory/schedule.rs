@@ -1,0 +1,108 @@
+//! Deadlines, by what they belong to and by when they pass.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+    time::Duration,
+};
+
+use crate::{
+    id::{Fence, RunId},
+    store::TimerId,
+    time::Timestamp,
+};
+
+/// What a deadline belongs to.
+pub(super) trait OfRun: Ord + Clone {
+    fn run(&self) -> RunId;
+}
+
+impl OfRun for Fence {
+    fn run(&self) -> RunId {
+        self.run
+    }
+}
+
+impl OfRun for TimerId {
+    fn run(&self) -> RunId {
+        self.run
+    }
+}
+
+/// At most one deadline per key, ordered by time.
+pub(super) struct Schedule<K> {
+    runs: HashMap<RunId, BTreeMap<K, Timestamp>>,
+    order: BTreeMap<Timestamp, BTreeSet<K>>,
+}
+
+impl<K> Default for Schedule<K> {
+    fn default() -> Self {
+        Self { runs: HashMap::new(), order: BTreeMap::new() }
+    }
+}
+
+impl<K: OfRun> Schedule<K> {
+    pub(super) fn deadline(&self, key: &K) -> Option<Timestamp> {
+        self.runs.get(&key.run())?.get(key).copied()
+    }
+
+    /// Sets the deadline of a new key; a key that stands there keeps the one it has.
+    pub(super) fn begin(&mut self, key: &K, deadline: Timestamp) {
+        if self.deadline(key).is_none() {
+            self.set(key, deadline);
+        }
+    }
+
+    /// Moves the deadline of a key to the later of the two, and returns it; nothing if there is no such key.
+    pub(super) fn prolong(&mut self, key: &K, deadline: Timestamp) -> Option<Timestamp> {
+        let stands = self.deadline(key)?;
+        if deadline <= stands {
+            return Some(stands);
+        }
+        self.end(key);
+        self.set(key, deadline);
+        Some(deadline)
+    }
+
+    pub(super) fn end(&mut self, key: &K) {
+        let Some(keys) = self.runs.get_mut(&key.run()) else { return };
+        let deadline = keys.remove(key);
+        if keys.is_empty() {
+            self.runs.remove(&key.run());
+        }
+        if let Some(deadline) = deadline {
+            self.strike(deadline, key);
+        }
+    }
+
+    pub(super) fn forget(&mut self, run: RunId) {
+        for (key, deadline) in self.runs.remove(&run).unwrap_or_default() {
+            self.strike(deadline, &key);
+        }
+    }
+
+    /// The keys whose deadline has passed, the longest passed first.
+    pub(super) fn passed(&self, now: Timestamp) -> impl Iterator<Item = &K> {
+        self.order.range(..=now).flat_map(|(_, keys)| keys)
+    }
+
+    /// How long until the first deadline that has not passed.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
+        let (deadline, _) = self.order.range((Bound::Excluded(now), Bound::Unbounded)).next()?;
+        Some(deadline.since(now))
+    }
+
+    fn set(&mut self, key: &K, deadline: Timestamp) {
+        self.runs.entry(key.run()).or_default().insert(key.clone(), deadline);
+        self.order.entry(deadline).or_default().insert(key.clone());
+    }
+
+    fn strike(&mut self, deadline: Timestamp, key: &K) {
+        if let Some(keys) = self.order.get_mut(&deadline) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.order.remove(&deadline);
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A store that breaks one rule.
+#![expect(clippy::unwrap_used, reason = "a mutant that cannot do its mischief is a mistake of these tests")]
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use striatum_core::{
+    chain::{Position, Sealed},
+    id::{ChainId, Fence, RunId},
+    store::{
+        AppendError, Batch, ChainInfo, ChainMeta, Due, IndexDelta, Mark, Page, ReadyJob, ReadyQuery, Renewal,
+        RunHead, RunQuery, RunSummary, Store, StoreError, StoreErrorKind, Wait,
+    },
+    time::Timestamp,
+};
+use striatum_testkit::store::{Ability, Place, StoreFactory};
+
+use crate::memory::MemoryFactory;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A repeated batch is a conflict.
+    ForgetsWhatItWrote,
+    /// A batch is a repetition if its events are among those that followed.
+    TakesABeginningForAll,
+    /// A guard is looked at before the log.
+    GuardsRepetitions,
+    /// A guard is not looked at.
+    IgnoresGuards,
+    /// Resources are not looked at.
+    IgnoresResources,
+    /// A head is a number.
+    IgnoresTheDigestOfAHead,
+    /// A batch that comes too late is appended to whatever stands there.
+    AppendsToAnyHead,
+    /// The batch is written in two transactions.
+    TearsBatches,
+    /// The event behind a page is skipped.
+    SkipsBetweenPages,
+    /// A cursor is a number.
+    IgnoresTheDigestOfACursor,
+    /// The stored time is not the one that was hashed.
+    ChangesTimes,
+    /// Any lease is renewed.
+    RenewsAnything,
+    /// A lease is renewed although an event ended it.
+    RenewsWhatEnded,
+    /// Nobody is withheld a job.
+    WithholdsNothing,
+    /// Jobs are taken from one run first.
+    PrefersARun,
+    /// Any growth ends any wait.
+    WakesForAnyChain,
+    /// An empty log has the default mark.
+    CountsMarksFromZero,
+    /// Runs are listed the wrong way round.
+    ListsOldestFirst,
+    /// A rebuilt index is thrown away.
+    IgnoresReindexing,
+    /// Nobody is told when to look again.
+    ForgetsWhatIsNext,
+}
+
+pub(crate) struct BrokenFactory {
+    pub(crate) inner: MemoryFactory,
+    pub(crate) fault: Fault,
+}
+
+#[async_trait]
+impl StoreFactory for BrokenFactory {
+    async fn open(&self, place: &Place) -> Arc<dyn Store> {
+        let inner = self.inner.open(place).await;
+        Arc::new(Broken { inner, fault: self.fault, ended: Mutex::default() })
+    }
+
+    async fn advance(&self, place: &Place, by: Duration) {
+        self.inner.advance(place, by).await;
+    }
+
+    async fn turn_back(&self, place: &Place, by: Duration) -> Ability {
+        self.inner.turn_back(place, by).await
+    }
+
+    async fn drop_indexes(&self, place: &Place) -> Ability {
+        self.inner.drop_indexes(place).await
+    }
+
+    async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
+        self.inner.damage(place, run, version).await
+    }
+}
+
+#[derive(Debug)]
+struct Broken {
+    inner: Arc<dyn Store>,
+    fault: Fault,
+    ended: Mutex<HashSet<Fence>>,
+}
+
+/// The same batch behind another head, with or without its conditions.
+fn rebuilt(batch: &Batch, expected: RunHead) -> Batch {
+    let (chain, run) = (batch.chain().clone(), batch.run());
+    Batch::new(chain, run, expected, batch.bodies().to_vec(), batch.delta().clone()).unwrap()
+}
+
+fn with_resources(batch: Batch, from: &Batch) -> Batch {
+    batch.with_resources(from.holder().to_owned(), from.take().to_vec(), from.free().to_vec())
+}
+
+impl Broken {
+    /// The true head of a run at a version, or its last.
+    async fn head_at(&self, run: RunId, version: u64) -> RunHead {
+        let events = self.inner.read_run(&run, RunHead::START, usize::MAX).await.unwrap();
+        let version = version.min(events.len() as u64);
+        let last = events.into_iter().take(version as usize).last();
+        last.map_or(RunHead::START, |event| RunHead { version, digest: event.digest })
+    }
+
+    async fn is_written(&self, batch: &Batch) -> bool {
+        let events =
+            self.inner.read_run(&batch.run(), batch.expected(), usize::MAX).await.unwrap_or_default();
+        !events.is_empty() && events.iter().map(|event| &event.body).eq(batch.bodies())
+    }
+
+    async fn begins_what_followed(&self, batch: &Batch) -> bool {
+        let events =
+            self.inner.read_run(&batch.run(), batch.expected(), usize::MAX).await.unwrap_or_default();
+        let bodies: Vec<_> = events.into_iter().map(|event| event.body).collect();
+        bodies.starts_with(batch.bodies())
+    }
+
+    async fn tear(&self, batch: &Batch) -> Result<RunHead, AppendError> {
+        let mut head = batch.expected();
+        for body in batch.bodies() {
+            let (chain, run) = (batch.chain().clone(), batch.run());
+            let part = Batch::new(chain, run, head, vec![body.clone()], batch.delta().clone()).unwrap();
+            head = self.inner.append(&with_resources(part, batch)).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(head)
+    }
+}
+
+#[async_trait]
+impl Store for Broken {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.inner.now().await
+    }
+
+    async fn open_chain(&self, chain: &ChainId, meta: &ChainMeta) -> Result<Position, StoreError> {
+        self.inner.open_chain(chain, meta).await
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainInfo>, StoreError> {
+        self.inner.chains().await
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<RunHead, AppendError> {
+        match self.fault {
+            Fault::ForgetsWhatItWrote if self.is_written(batch).await => Err(AppendError::Conflict),
+            Fault::GuardsRepetitions if batch.guard().is_some() && self.is_written(batch).await => {
+                Err(AppendError::GuardFailed)
+            }
+            Fault::TakesABeginningForAll if self.begins_what_followed(batch).await => {
+                Ok(self.head_at(batch.run(), u64::MAX).await)
+            }
+            Fault::IgnoresGuards => {
+                self.inner.append(&with_resources(rebuilt(batch, batch.expected()), batch)).await
+            }
+            Fault::IgnoresResources => {
+                let bare = rebuilt(batch, batch.expected());
+                match batch.guard() {
+                    Some(guard) => self.inner.append(&bare.guarded(guard.clone()).unwrap()).await,
+                    None => self.inner.append(&bare).await,
+                }
+            }
+            Fault::IgnoresTheDigestOfAHead => {
+                let expected = self.head_at(batch.run(), batch.expected().version).await;
+                self.inner.append(&rebuilt(batch, expected)).await
+            }
+            Fault::AppendsToAnyHead => match self.inner.append(batch).await {
+                Err(AppendError::Conflict) => {
+                    let expected = self.head_at(batch.run(), u64::MAX).await;
+                    self.inner.append(&rebuilt(batch, expected)).await
+                }
+                answer => answer,
+            },
+            Fault::TearsBatches if batch.guard().is_none() => self.tear(batch).await,
+            Fault::RenewsWhatEnded => {
+                let answer = self.inner.append(batch).await;
+                if answer.is_ok() {
+                    self.ended.lock().unwrap().extend(batch.delta().ended.iter().cloned());
+                }
+                answer
+            }
+            _ => self.inner.append(batch).await,
+        }
+    }
+
+    async fn read(&self, chain: &ChainId, after: Position, limit: usize) -> Result<Vec<Sealed>, StoreError> {
+        match self.fault {
+            Fault::SkipsBetweenPages if after.seq > 0 => {
+                let page = self.inner.read(chain, after, limit.saturating_add(1)).await?;
+                Ok(page.into_iter().skip(1).collect())
+            }
+            Fault::IgnoresTheDigestOfACursor => {
+                let all = self.inner.read(chain, Position::genesis(chain), usize::MAX).await?;
+                Ok(all.into_iter().skip(after.seq as usize).take(limit).collect())
+            }
+            Fault::ChangesTimes => {
+                let mut page = self.inner.read(chain, after, limit).await?;
+                page.iter_mut().for_each(|event| event.at = event.at.after(Duration::from_micros(1)));
+                Ok(page)
+            }
+            _ => self.inner.read(chain, after, limit).await,
+        }
+    }
+
+    async fn read_run(&self, run: &RunId, after: RunHead, limit: usize) -> Result<Vec<Sealed>, StoreError> {
+        self.inner.read_run(run, after, limit).await
+    }
+
+    async fn head(&self, chain: &ChainId) -> Result<Position, StoreError> {
+        self.inner.head(chain).await
+    }
+
+    async fn runs(&self, query: &RunQuery) -> Result<Page<RunSummary>, StoreError> {
+        let mut page = self.inner.runs(query).await?;
+        if self.fault == Fault::ListsOldestFirst {
+            page.items.reverse();
+        }
+        Ok(page)
+    }
+
+    async fn ready(&self, query: &ReadyQuery) -> Result<Vec<ReadyJob>, StoreError> {
+        let query = match self.fault {
+            Fault::WithholdsNothing => ReadyQuery { hold: Duration::ZERO, ..query.clone() },
+            Fault::PrefersARun => ReadyQuery { limit: 1_000, ..query.clone() },
+            _ => return self.inner.ready(query).await,
+        };
+        let mut jobs = self.inner.ready(&query).await?;
+        if self.fault == Fault::PrefersARun {
+            jobs.sort_by_key(|job| job.run);
+            jobs.truncate(query.limit.min(8));
+        }
+        Ok(jobs)
+    }
+
+    async fn renew(&self, leases: &[(Fence, Duration)]) -> Result<Vec<Renewal>, StoreError> {
+        let mut answers = self.inner.renew(leases).await?;
+        let now = self.inner.now().await?;
+        let ended = self.ended.lock().unwrap();
+        for (answer, (fence, term)) in answers.iter_mut().zip(leases) {
+            if self.fault == Fault::RenewsAnything || ended.contains(fence) {
+                *answer = Renewal::Held(now.after(*term));
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
+        let mut due = self.inner.due(limit).await?;
+        if self.fault == Fault::ForgetsWhatIsNext {
+            due.next = None;
+        }
+        Ok(due)
+    }
+
+    async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError> {
+        match (self.fault, &wait.chain) {
+            (Fault::WakesForAnyChain, Some(_)) if wait.after != Mark::default() => {
+                self.inner.changed(&Wait { chain: None, ..wait.clone() }).await
+            }
+            (Fault::CountsMarksFromZero, Some(chain)) => {
+                self.inner.changed(&Wait { chain: Some(chain.clone()), after: Mark::default() }).await?;
+                let head = self.inner.head(chain).await?;
+                match head.seq {
+                    seq if seq > wait.after.0 || wait.after == Mark::default() => Ok(Mark(seq)),
+                    _ => Err(StoreError::new(StoreErrorKind::Other, "wait")),
+                }
+            }
+            _ => self.inner.changed(wait).await,
+        }
+    }
+
+    async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError> {
+        match self.fault {
+            Fault::IgnoresReindexing => Ok(()),
+            _ => self.inner.reindex(run, expected, index).await,
+        }
+    }
+}

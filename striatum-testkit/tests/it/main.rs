@@ -1,0 +1,6 @@
+//! The suite over the store in memory, and the proof that the suite notices broken stores.
+
+mod broken;
+mod list;
+mod memory;
+mod mutants;
