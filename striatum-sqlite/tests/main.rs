@@ -1,6 +1,8 @@
 //! What the embedded store promises beyond the port: crashes, several processes, damaged and foreign files.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod files;
