@@ -1,6 +1,7 @@
 //! One table from what SQLite says to what the port promises.
 
 use rusqlite::{ErrorCode, ffi};
+use rustix::io::Errno;
 use striatum_core::store::{AppendError, StoreError, StoreErrorKind};
 
 /// Why something failed, before it is said what the caller was doing.
@@ -25,7 +26,7 @@ impl Fault {
     pub(crate) fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Sql(error) => kind(error),
-            Self::Io(_) => StoreErrorKind::Other,
+            Self::Io(error) => io_kind(error),
             Self::Rule(kind, _) => *kind,
         }
     }
@@ -85,6 +86,22 @@ fn kind(error: &rusqlite::Error) -> StoreErrorKind {
     }
 }
 
+/// What a full disk or a busy machine refuses now may pass later; a missing folder or permission will not.
+fn io_kind(error: &std::io::Error) -> StoreErrorKind {
+    match Errno::from_io_error(error) {
+        Some(
+            Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::NOMEM
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::AGAIN
+            | Errno::IO,
+        ) => StoreErrorKind::Unavailable,
+        _ => StoreErrorKind::Other,
+    }
+}
+
 fn failure_kind(failure: &ffi::Error) -> StoreErrorKind {
     match failure.code {
         ErrorCode::DatabaseBusy
@@ -140,6 +157,15 @@ mod tests {
         ] {
             assert_eq!(failure(code).kind(), statement, "{code}");
             assert_eq!(failure(code).commit_kind(), commit, "{code} at commit");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_may_pass_and_a_missing_folder_will_not() {
+        for (errno, expected) in
+            [(Errno::NOSPC, StoreErrorKind::Unavailable), (Errno::NOENT, StoreErrorKind::Other)]
+        {
+            assert_eq!(Fault::from(std::io::Error::from(errno)).kind(), expected);
         }
     }
 }

@@ -175,8 +175,14 @@ async fn a_full_store_is_unavailable_and_only_for_what_does_not_fit() {
         striatum_core::store::Batch::new(chain(), run(n), RunHead::START, bodies, delta).unwrap()
     };
     let (first, second) = (large(1), batch(run(2), RunHead::START, "small"));
-    // Submitted together, they share a transaction or not; the answers are the same.
-    let (first, second) = tokio::join!(store.append(&first), store.append(&second));
+    // Both are in the queue before the writer gets the lock, so they share a transaction.
+    let lock = fs::File::open(dir.path().join("db.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let (first, second, third, ()) =
+        tokio::join!(store.append(&first), store.append(&second), store.append(&first), async {
+            drop(lock);
+        });
+    assert!(third.is_err());
     match first {
         Err(AppendError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
         other => panic!("{other:?}"),

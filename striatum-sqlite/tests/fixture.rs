@@ -1,39 +1,15 @@
 //! Batches and stores for the tests.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::path::Path;
 
 use bytes::Bytes;
 use striatum_core::{
     chain::Position,
-    id::{ChainId, Fence, JobId, LaneId, RoleId, RunId, SessionId, WorkflowId},
+    id::{ChainId, JobId, LaneId, RoleId, RunId, WorkflowId},
     run::RunStatus,
     store::{Batch, ChainMeta, IndexDelta, ReadyRow, RunHead, RunRow, Store},
-    time::{Clock, Timestamp},
 };
 use striatum_sqlite::SqliteStore;
-
-/// A clock that stands still until it is moved.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HandClock(Arc<AtomicU64>);
-
-impl HandClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_micros() as u64, Ordering::Relaxed);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(1_000_000 + self.0.load(Ordering::Relaxed))
-    }
-}
 
 pub(crate) fn chain() -> ChainId {
     ChainId::new("demo").unwrap()
@@ -61,10 +37,6 @@ pub(crate) fn job(name: &str) -> ReadyRow {
         timer: None,
         resources: Vec::new(),
     }
-}
-
-pub(crate) fn fence(n: u8, job: &str) -> Fence {
-    Fence { run: run(n), job: JobId::new(job).unwrap(), epoch: 1, session: SessionId::from_bytes([9; 16]) }
 }
 
 pub(crate) fn body(text: &str) -> Bytes {

@@ -1,24 +1,22 @@
-//! What SQL could get wrong about the port; the conformance suite has the rest.
+//! What the conformance suite leaves to the store, or what only this store could get wrong.
 
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use striatum_core::{
     id::InstanceId,
-    store::{
-        AppendError, Guard, IndexDelta, LeaseRow, Mark, ReadyQuery, Renewal, Resource, RunHead, RunQuery,
-        Store, StoreErrorKind, TimerId, TimerRow, Wait,
-    },
+    store::{AppendError, IndexDelta, Mark, ReadyQuery, Resource, RunHead, Store, StoreErrorKind, Wait},
 };
 use striatum_sqlite::SqliteStore;
+use striatum_testkit::clock::ManualClock;
 use tempfile::TempDir;
 
-use crate::fixture::{self, HandClock, append_many, batch, batch_with, chain, fence, job, row, run};
+use crate::fixture::{self, append_many, batch, batch_with, chain, job, row, run};
 
 const TERM: Duration = Duration::from_secs(60);
 
-async fn store() -> (TempDir, HandClock, SqliteStore) {
+async fn store() -> (TempDir, ManualClock, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
-    let clock = HandClock::default();
+    let clock = ManualClock::default();
     let store =
         SqliteStore::builder(dir.path().join("db")).clock(Arc::new(clock.clone())).open().await.unwrap();
     store.open_chain(&chain(), &Default::default()).await.unwrap();
@@ -32,20 +30,6 @@ fn caller(n: u8) -> InstanceId {
 async fn names(store: &SqliteStore, query: &ReadyQuery) -> Vec<String> {
     let jobs = store.ready(query).await.unwrap();
     jobs.iter().map(|ready| format!("{}/{}", ready.run.as_bytes()[0], ready.job)).collect()
-}
-
-#[tokio::test]
-async fn a_batch_sent_again_is_answered_from_the_log() {
-    let (_dir, _, store) = store().await;
-    let first = batch(run(1), RunHead::START, "a");
-    let head = store.append(&first).await.unwrap();
-    assert_eq!(store.append(&first).await.unwrap(), head);
-    let second = store.append(&batch(run(1), head, "b")).await.unwrap();
-    // The run has moved on since, so whoever sends it must look again.
-    assert!(matches!(store.append(&first).await, Err(AppendError::Conflict)));
-    let ahead = RunHead { version: 7, digest: second.digest };
-    assert!(matches!(store.append(&batch(run(1), ahead, "b")).await, Err(AppendError::Conflict)));
-    assert_eq!(fixture::verify(&store, None).await.seq, 2);
 }
 
 #[tokio::test]
@@ -79,36 +63,6 @@ async fn appends_to_one_chain_at_the_same_time_all_land_once() {
         assert_eq!(task.await.unwrap().version, 8);
     }
     assert_eq!(fixture::verify(&store, None).await.seq, 256);
-}
-
-#[tokio::test]
-async fn a_lapsed_guard_and_a_renewal_meet_on_the_lease() {
-    let (_dir, clock, store) = store().await;
-    let mut delta = IndexDelta::new(row());
-    delta.granted.push(LeaseRow { fence: fence(1, "a"), term: TERM });
-    let head = store.append(&batch_with(run(1), RunHead::START, "grant", delta)).await.unwrap();
-    let expire = |head| {
-        let mut delta = IndexDelta::new(row());
-        delta.ended.push(fence(1, "a"));
-        batch_with(run(1), head, "expire", delta).guarded(Guard::Lapsed(fence(1, "a"))).unwrap()
-    };
-    assert!(matches!(store.append(&expire(head)).await, Err(AppendError::GuardFailed)));
-    assert_eq!(store.due(9).await.unwrap().next, Some(TERM));
-
-    clock.advance(TERM);
-    assert_eq!(store.due(9).await.unwrap().lapsed, [fence(1, "a")]);
-    let now = store.now().await.unwrap();
-    let renewals = store.renew(&[(fence(1, "a"), TERM), (fence(1, "b"), TERM)]).await.unwrap();
-    assert_eq!(renewals, [Renewal::Held(now.after(TERM)), Renewal::Lost]);
-    // A shorter term never moves the deadline back.
-    let again = store.renew(&[(fence(1, "a"), Duration::ZERO)]).await.unwrap();
-    assert_eq!(again, [Renewal::Held(now.after(TERM))]);
-    assert!(matches!(store.append(&expire(head)).await, Err(AppendError::GuardFailed)));
-
-    clock.advance(TERM);
-    store.append(&expire(head)).await.unwrap();
-    assert_eq!(store.renew(&[(fence(1, "a"), TERM)]).await.unwrap(), [Renewal::Lost]);
-    assert_eq!(store.due(9).await.unwrap(), Default::default());
 }
 
 #[tokio::test]
@@ -179,66 +133,6 @@ async fn ready_jobs_are_dealt_in_turns_and_held_back_from_others() {
     assert_eq!(names(&store, &query).await.len(), 4);
     let query = ReadyQuery { adapters: adapters(&["x"]), ..mine };
     assert_eq!(names(&store, &query).await, [""; 0]);
-}
-
-#[tokio::test]
-async fn a_job_that_waits_is_ready_when_its_timer_has_run_out() {
-    let (_dir, clock, store) = store().await;
-    let timer = TimerId { run: run(1), job: job("a").job, epoch: 1 };
-    let mut delta = IndexDelta::new(row());
-    delta.ready.push(striatum_core::store::ReadyRow { timer: Some(timer.clone()), ..job("a") });
-    delta.started.push(TimerRow { id: timer.clone(), after: TERM });
-    let head = store.append(&batch_with(run(1), RunHead::START, "w", delta)).await.unwrap();
-    let all = ReadyQuery::all(caller(1), 9);
-    let claim = batch(run(1), head, "claim").guarded(Guard::Due(timer.clone())).unwrap();
-    assert_eq!(names(&store, &all).await, [""; 0]);
-    assert!(matches!(store.append(&claim).await, Err(AppendError::GuardFailed)));
-    clock.advance(TERM);
-    assert_eq!(names(&store, &all).await, ["1/a"]);
-    assert_eq!(store.due(9).await.unwrap().timers, [timer]);
-    store.append(&claim).await.unwrap();
-}
-
-#[tokio::test]
-async fn dropped_indexes_return() {
-    let (_dir, _, store) = store().await;
-    let mut delta = IndexDelta::new(row());
-    delta.ready.push(job("a"));
-    delta.granted.push(LeaseRow { fence: fence(1, "b"), term: TERM });
-    let head = store.append(&batch_with(run(1), RunHead::START, "r", delta.clone())).await.unwrap();
-    let listed = store.runs(&RunQuery { limit: 9, ..RunQuery::default() }).await.unwrap();
-    store.drop_indexes().await.unwrap();
-    let all = ReadyQuery::all(caller(1), 9);
-    assert_eq!(names(&store, &all).await, [""; 0]);
-    assert!(matches!(store.reindex(&run(1), RunHead::START, &delta).await, Err(AppendError::Conflict)));
-    store.reindex(&run(1), head, &delta).await.unwrap();
-    assert_eq!(names(&store, &all).await, ["1/a"]);
-    assert_eq!(store.due(9).await.unwrap().next, Some(TERM));
-    assert_eq!(store.runs(&RunQuery { limit: 9, ..RunQuery::default() }).await.unwrap(), listed);
-}
-
-#[tokio::test]
-async fn runs_come_newest_first_and_page_by_page() {
-    let (_dir, clock, store) = store().await;
-    for n in 1..=5 {
-        append_many(&store, run(n), 1).await;
-        if n % 2 == 0 {
-            clock.advance(TERM);
-        }
-    }
-    let mut query = RunQuery { limit: 2, chain: Some(chain()), statuses: vec![row().status], after: None };
-    let mut seen = Vec::new();
-    loop {
-        let page = store.runs(&query).await.unwrap();
-        seen.extend(page.items.iter().map(|item| item.run));
-        query.after = page.next;
-        if query.after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, [5, 4, 3, 2, 1].map(run));
-    query.statuses = vec![striatum_core::run::RunStatus::Failed];
-    assert!(store.runs(&query).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
