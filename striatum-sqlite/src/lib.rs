@@ -19,9 +19,10 @@
 //! # What is promised
 //! - **Durable.** An answer is given after the transaction was flushed to disk (write-ahead log, `synchronous=FULL`). Appends
 //!   that arrive while a flush is out share the next one.
-//! - **Several processes.** Every write transaction happens under `flock` on `<file>.lock`, in which the kernel keeps a queue,
-//!   so none starves and none is told that the database is locked. Nobody waits longer than the
-//!   [patience](Builder::patience) of the store. The file must be on a local disk; a network file system is refused.
+//! - **Several processes.** Every write transaction happens under `flock` on `<file>.lock`. Those who wait for it are woken
+//!   when it is free and get about equal shares, and nobody is told that the database is locked. Whoever does not get it
+//!   within the [patience](Builder::patience) of the store is told that the store is unavailable, and nothing was written.
+//!   The file must be on a local disk; a network file system is refused.
 //! - **Nothing runs when nothing happens.** An idle store executes no statement. While somebody waits in
 //!   [`changed`](Store::changed), the file's version is looked at four times a second to notice other processes.
 //! - **Any runtime.** The work is done by a writing and a reading thread; the futures only wait for their answers.

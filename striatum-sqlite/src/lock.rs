@@ -49,8 +49,8 @@ impl FileLock {
         }
     }
 
-    // A blocking `flock` keeps a place in the kernel's queue but knows no timeout, so a thread of its own waits in it. Whoever
-    // gives up leaves that thread behind with its own file, which it closes, and so unlocks, as soon as it gets the lock.
+    // A blocking `flock` is woken when the lock is free, where polling would leave it to whoever polls most; but it knows no
+    // timeout, so a thread of its own waits in it. Whoever gives up leaves that thread behind with its own file, which it closes, and so unlocks, as soon as it gets the lock.
     fn wait(&self, file: File) -> Result<Held, Fault> {
         let (granted, lock) = mpsc::sync_channel(0);
         thread::Builder::new().name("striatum-sqlite-lock".to_owned()).spawn(move || {
