@@ -20,14 +20,13 @@ use crate::{
 };
 
 mod batch;
+mod delta;
 mod error;
 mod ext;
 mod memory;
 
-pub use batch::{
-    Batch, Guard, IndexDelta, InvalidBatch, LeaseRow, MAX_BODIES, MAX_BODY_BYTES, ReadyRow, Resource,
-    RunHead, RunRow, TimerId, TimerRow,
-};
+pub use batch::{Batch, Guard, InvalidBatch, MAX_BODIES, MAX_BODY_BYTES, RunHead};
+pub use delta::{IndexDelta, LeaseRow, ReadyRow, Resource, RunRow, TimerId, TimerRow};
 pub use error::{AppendError, BlobError, BlobErrorKind, StoreError, StoreErrorKind};
 pub use ext::{StoreExt, VerifyError};
 pub use memory::{MemoryBlobs, MemoryStore};
