@@ -64,6 +64,12 @@ pub enum InvalidBatch {
         /// The other one.
         other: RunId,
     },
+    /// Two jobs take the same resource.
+    #[error("two jobs take {resource} in one batch")]
+    TakenTwice {
+        /// The resource.
+        resource: Resource,
+    },
 }
 
 /// Events of one run with all that must become true together with them.
@@ -77,9 +83,6 @@ pub struct Batch {
     bodies: Vec<Bytes>,
     delta: IndexDelta,
     guard: Option<Guard>,
-    take: Vec<Resource>,
-    free: Vec<Resource>,
-    holder: String,
 }
 
 impl Batch {
@@ -103,20 +106,8 @@ impl Batch {
         if let Some((index, body)) = bodies.iter().enumerate().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
             return Err(InvalidBatch::TooLarge { index, size: body.len() });
         }
-        let leases = delta.granted.iter().map(|row| &row.fence).chain(&delta.ended).map(|fence| fence.run);
-        let timers = delta.started.iter().map(|row| &row.id).chain(&delta.stopped).map(|timer| timer.run);
-        same_run(run, leases.chain(timers))?;
-        Ok(Self {
-            chain,
-            run,
-            expected,
-            bodies,
-            delta,
-            guard: None,
-            take: Vec::new(),
-            free: Vec::new(),
-            holder: String::new(),
-        })
+        let delta = delta.checked(run)?;
+        Ok(Self { chain, run, expected, bodies, delta, guard: None })
     }
 
     /// Appends only if the guard holds.
@@ -125,27 +116,11 @@ impl Batch {
     /// [`InvalidBatch::ForeignRun`] if the guard speaks of another run.
     pub fn guarded(mut self, guard: Guard) -> Result<Self, InvalidBatch> {
         let (Guard::Lapsed(Fence { run, .. }) | Guard::Due(TimerId { run, .. })) = &guard;
-        same_run(self.run, [*run])?;
+        if *run != self.run {
+            return Err(InvalidBatch::ForeignRun { batch: self.run, other: *run });
+        }
         self.guard = Some(guard);
         Ok(self)
-    }
-
-    /// Takes resources for `holder`, a text for people that names run and job, and frees others. What is freed is free before
-    /// anything is taken; freeing what the run does not hold changes nothing.
-    #[must_use]
-    pub fn with_resources(
-        mut self,
-        holder: String,
-        mut take: Vec<Resource>,
-        mut free: Vec<Resource>,
-    ) -> Self {
-        // One order everywhere keeps two appends from waiting for each other.
-        take.sort_unstable();
-        take.dedup();
-        free.sort_unstable();
-        free.dedup();
-        (self.holder, self.take, self.free) = (holder, take, free);
-        self
     }
 
     /// The chain.
@@ -168,7 +143,7 @@ impl Batch {
         &self.bodies
     }
 
-    /// How the indexes change.
+    /// How the index changes; its resources are in key order, each once.
     pub fn delta(&self) -> &IndexDelta {
         &self.delta
     }
@@ -176,28 +151,6 @@ impl Batch {
     /// The condition, if there is one.
     pub fn guard(&self) -> Option<&Guard> {
         self.guard.as_ref()
-    }
-
-    /// The resources to take, sorted, each once.
-    pub fn take(&self) -> &[Resource] {
-        &self.take
-    }
-
-    /// The resources to free, sorted, each once.
-    pub fn free(&self) -> &[Resource] {
-        &self.free
-    }
-
-    /// Who takes them, for people.
-    pub fn holder(&self) -> &str {
-        &self.holder
-    }
-}
-
-fn same_run(batch: RunId, others: impl IntoIterator<Item = RunId>) -> Result<(), InvalidBatch> {
-    match others.into_iter().find(|other| *other != batch) {
-        Some(other) => Err(InvalidBatch::ForeignRun { batch, other }),
-        None => Ok(()),
     }
 }
 
@@ -207,11 +160,12 @@ mod tests {
     use crate::{
         id::{JobId, WorkflowId},
         run::RunStatus,
-        store::RunRow,
+        store::{RunRow, Taken},
     };
 
     fn row() -> RunRow {
-        RunRow { status: RunStatus::Running, paused: false, room: 1, workflow: WorkflowId::new("w").unwrap() }
+        let workflow = WorkflowId::new("w").unwrap();
+        RunRow { status: RunStatus::Running, paused: false, room: 1, workflow, active: true }
     }
 
     fn build(bodies: Vec<Bytes>, delta: IndexDelta) -> Result<Batch, InvalidBatch> {
@@ -234,5 +188,19 @@ mod tests {
         ));
         let batch = build(vec![ok], IndexDelta::new(row())).unwrap();
         assert!(matches!(batch.guarded(Guard::Due(timer)), Err(InvalidBatch::ForeignRun { .. })));
+    }
+
+    #[test]
+    fn resources_come_in_key_order_each_once_and_for_one_job() {
+        let resource = |slot| Resource { scope: "s".to_owned(), name: "r".to_owned(), slot };
+        let take = |slot, job| Taken { resource: resource(slot), job: JobId::new(job).unwrap() };
+        let delta =
+            |taken| IndexDelta { taken, freed: [2, 1, 2].map(resource).into(), ..IndexDelta::new(row()) };
+        let sound = delta(vec![take(1, "a"), take(0, "b"), take(1, "a")]);
+        let batch = build(vec![Bytes::from_static(b"{}")], sound).unwrap();
+        assert_eq!(batch.delta().taken, [take(0, "b"), take(1, "a")]);
+        assert_eq!(batch.delta().freed, [1, 2].map(resource));
+        let twice = build(vec![Bytes::from_static(b"{}")], delta(vec![take(1, "a"), take(1, "b")]));
+        assert_eq!(twice, Err(InvalidBatch::TakenTwice { resource: resource(1) }));
     }
 }

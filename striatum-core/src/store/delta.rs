@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{Fence, JobId, LaneId, RoleId, RunId, WorkflowId},
     run::RunStatus,
+    store::InvalidBatch,
 };
 
 /// Something of which there is a limited number, held by a job across runs.
@@ -23,6 +24,21 @@ pub struct Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}[{}]", self.scope, self.name, self.slot)
+    }
+}
+
+/// Who holds a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run.
+    pub run: RunId,
+    /// The job of that run.
+    pub job: JobId,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.run.short(), self.job)
     }
 }
 
@@ -48,6 +64,8 @@ pub struct RunRow {
     pub room: u32,
     /// The workflow that it executes.
     pub workflow: WorkflowId,
+    /// Whether there is something to do for the shell or to wait for: the run is running, or something is owed to it.
+    pub active: bool,
 }
 
 /// A job that is ready.
@@ -85,6 +103,15 @@ pub struct TimerRow {
     pub after: Duration,
 }
 
+/// A resource that a job takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Taken {
+    /// The resource.
+    pub resource: Resource,
+    /// The job of the run that holds it from now on.
+    pub job: JobId,
+}
+
 /// How the index of one run changes. Applying it twice is the same as once.
 ///
 /// Within one delta, removals come before insertions.
@@ -104,6 +131,10 @@ pub struct IndexDelta {
     pub stopped: Vec<TimerId>,
     /// Timers that began.
     pub started: Vec<TimerRow>,
+    /// Resources that are free again, whichever job of the run held them. One that another run holds stays as it is.
+    pub freed: Vec<Resource>,
+    /// Resources that are taken. What the same job holds already it may take again.
+    pub taken: Vec<Taken>,
 }
 
 impl IndexDelta {
@@ -117,6 +148,32 @@ impl IndexDelta {
             granted: Vec::new(),
             stopped: Vec::new(),
             started: Vec::new(),
+            freed: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// Checks that this speaks of one run only, and brings the resources into key order, each once: one order everywhere
+    /// keeps two transactions from waiting for each other, and lets every store name the same busy resource first.
+    ///
+    /// [`Batch::new`](crate::store::Batch::new) does this. In [`Store::reindex`](crate::store::Store::reindex) the store does.
+    ///
+    /// # Errors
+    /// [`InvalidBatch::ForeignRun`], or [`InvalidBatch::TakenTwice`] if two jobs take the same resource.
+    pub fn checked(mut self, run: RunId) -> Result<Self, InvalidBatch> {
+        let leases = self.granted.iter().map(|row| &row.fence).chain(&self.ended).map(|fence| fence.run);
+        let waits = self.ready.iter().filter_map(|row| row.timer.as_ref());
+        let timers = self.started.iter().map(|row| &row.id).chain(&self.stopped).chain(waits);
+        if let Some(other) = leases.chain(timers.map(|timer| timer.run)).find(|other| *other != run) {
+            return Err(InvalidBatch::ForeignRun { batch: run, other });
+        }
+        self.freed.sort_unstable();
+        self.freed.dedup();
+        self.taken.sort_unstable();
+        self.taken.dedup();
+        match self.taken.windows(2).find(|pair| pair[0].resource == pair[1].resource) {
+            Some(pair) => Err(InvalidBatch::TakenTwice { resource: pair[0].resource.clone() }),
+            None => Ok(self),
         }
     }
 }
