@@ -122,8 +122,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn renew(&self, leases: &[(Fence, Duration)]) -> Result<Vec<Renewal>, StoreError>;
 
     /// At most `limit` leases whose deadline has passed by the store's clock, the longest passed first, and how long until the
-    /// next deadline or timer: of the runs of one chain, or of all. A lease is shown until an event ends it or its holder renews it. What a
-    /// timer that has run out makes claimable is for [`ready`](Self::ready) to show.
+    /// next deadline or timer: of the runs of one chain, or of all. A lease is shown until an event ends it or its holder
+    /// renews it; what a timer that has run out makes claimable is for [`ready`](Self::ready) to show.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached.
@@ -139,9 +139,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Replaces all index rows of a run by these, if the run's head is still `expected`: the repair for dropped or doubted
     /// indexes. All or nothing.
     ///
-    /// A lease (of the same fence) or timer whose row still stands keeps its deadline, so that a repair that is run again and again
-    /// keeps no dead lease alive; one that is missing gets its full term. Resources that the run held and that are not
-    /// `taken` here are free.
+    /// A lease of the same fence or a timer whose row still stands keeps its deadline, so that a repair that is run in a loop
+    /// keeps no dead lease alive; one that is missing gets its full term. Resources that the run held and that are not taken
+    /// here are free.
     ///
     /// # Errors
     /// [`AppendError::Conflict`] if the run has moved; [`AppendError::Busy`] if another run holds a resource that is taken

@@ -28,6 +28,14 @@ impl fmt::Display for Resource {
 }
 
 /// Who holds a resource.
+///
+/// ```
+/// use striatum_core::{id::{JobId, RunId}, store::Holder};
+///
+/// let holder = Holder { run: RunId::from_bytes([0xab; 16]), job: JobId::new("draft")? };
+/// assert_eq!(holder.to_string(), "abababab/draft");
+/// # Ok::<(), striatum_core::id::IdError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Holder {
     /// The run.
