@@ -4,14 +4,14 @@
 use striatum_core::{
     id::{LaneId, RoleId, RunId},
     run::RunStatus,
-    store::{AppendError, Due, ReadyJob, ReadyQuery, RunHead, RunSummary, StoreErrorKind},
+    store::{AppendError, Due, Guard, ReadyJob, ReadyQuery, RunHead, RunSummary, StoreErrorKind},
 };
 
 use super::{
     Ability, StoreFactory,
     bench::{Bench, SLACK, TERM, assert_refused, store_kind},
 };
-use crate::fixture::{Draft, caller, chain, fence, ready, resource, run, running, timer};
+use crate::fixture::{Draft, caller, chain, fence, holder, ready, resource, run, running, timer};
 
 /// A job is ready from the batch that says so to the batch that takes it back.
 pub async fn a_job_is_ready_until_an_event_says_otherwise(factory: &dyn StoreFactory) {
@@ -52,10 +52,11 @@ pub async fn what_one_batch_removes_and_inserts_is_there(factory: &dyn StoreFact
     let head = bench.append(first.start(wait.clone(), TERM * 9)).await;
     let both = bench.next(run(1), head).unready("a").ready(ready("a")).end(lease.clone());
     let both = both.grant(lease.clone(), TERM).stop(wait.clone()).start(wait.clone(), TERM);
-    bench.append(both).await;
+    let head = bench.append(both).await;
     assert_eq!(bench.ready().await, ["a"]);
     bench.advance(TERM).await;
-    assert_eq!(bench.due().await, Due { lapsed: vec![lease], timers: vec![wait], next: None });
+    assert_eq!(bench.due().await, Due { lapsed: vec![lease], next: None });
+    bench.append(bench.next(run(1), head).guard(Guard::Due(wait))).await;
 }
 
 /// Only a run that is running, not paused and with room hands out jobs.
@@ -231,7 +232,7 @@ async fn grown(bench: &Bench<'_>, id: RunId) -> (RunHead, Draft) {
     row.room = 7;
     let head = bench.append(again.row(row.clone())).await;
     let rebuilt = bench.next(id, head).row(row).ready(ready("a")).ready(waits);
-    (head, rebuilt.grant(new, TERM).start(wait, TERM))
+    (head, rebuilt.grant(new, TERM).start(wait, TERM).take("b", resource("db")))
 }
 
 /// What queries say now, and when all terms are over.
@@ -257,9 +258,10 @@ pub async fn a_rebuilt_index_equals_the_grown_one(factory: &dyn StoreFactory) {
         assert_eq!((&found.1[0].row, found.1[0].run), (&expected.1[0].row, expected.1[0].run));
         assert_eq!(found.1[0].head, head);
     }
+    let expected = holder(run(1), "b");
     assert_refused!(
         two.refusal(two.first(run(2)).take("two", resource("db"))).await,
-        AppendError::Busy { ref holder, .. } if holder == "b"
+        AppendError::Busy { ref holder, .. } if *holder == expected
     );
 }
 
@@ -271,20 +273,21 @@ pub async fn reindexing_replaces_all_rows_of_one_run(factory: &dyn StoreFactory)
         draft.start(timer(id, "stale", 1), TERM)
     };
     let head = bench.append(stale(run(1))).await;
-    bench.append(stale(run(2))).await;
+    let other = bench.append(stale(run(2))).await;
     let fresh = bench.next(run(1), head).ready(ready("fresh")).status(RunStatus::Running).delta();
     bench.store.reindex(&run(1), head, &fresh).await.unwrap();
     assert_eq!(bench.ready().await, ["fresh", "stale"]);
     bench.advance(TERM).await;
-    let due = bench.due().await;
-    assert_eq!(due.lapsed, [fence(run(2), "stale", 1)]);
-    assert_eq!(due.timers, [timer(run(2), "stale", 1)]);
+    assert_eq!(bench.due().await, Due { lapsed: vec![fence(run(2), "stale", 1)], next: None });
+    let waited = |id, head| bench.next(id, head).says("late").guard(Guard::Due(timer(id, "stale", 1)));
+    assert_refused!(bench.refusal(waited(run(1), head)).await, AppendError::GuardFailed);
+    bench.append(waited(run(2), other)).await;
     let status = RunStatus::Completed;
     let ended = bench.next(run(1), head).status(status).delta();
     bench.store.reindex(&run(1), head, &ended).await.unwrap();
     assert_eq!(bench.ready().await, ["stale"]);
     assert!(bench.runs().await.iter().any(|item| item.run == run(1) && item.row.status == status));
-    assert_eq!(bench.head().await.seq, 2);
+    assert_eq!(bench.head().await.seq, 3);
 }
 
 /// An index that was computed from older events does not replace the newer one.
