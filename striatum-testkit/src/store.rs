@@ -24,6 +24,7 @@ pub mod index;
 pub mod lease;
 pub mod race;
 pub mod read;
+pub mod reindex;
 pub mod resource;
 pub mod wait;
 

@@ -60,6 +60,8 @@ macro_rules! __with_store_cases {
                 a_hold_of_no_length_withholds_nothing,
                 a_job_that_was_not_shown_is_not_withheld,
                 every_run_is_shown_before_a_second_job_of_one,
+            }
+            reindex {
                 a_rebuilt_index_equals_the_grown_one,
                 reindexing_replaces_all_rows_of_one_run,
                 reindexing_a_run_that_has_moved_conflicts,
