@@ -160,6 +160,13 @@ impl Draft {
         self
     }
 
+    /// There is nothing to do for the run, and nothing to wait for.
+    #[must_use]
+    pub fn inactive(mut self) -> Self {
+        self.delta.run.active = false;
+        self
+    }
+
     /// A job becomes ready.
     #[must_use]
     pub fn ready(mut self, row: ReadyRow) -> Self {

@@ -11,7 +11,7 @@ use super::{
     StoreFactory,
     bench::{Bench, SLACK, TERM},
 };
-use crate::fixture::{Draft, caller, chain, fence, ready, resource, run, running, timer};
+use crate::fixture::{Draft, caller, chain, fence, job, ready, resource, run, running, timer};
 
 /// A job is ready from the batch that says so to the batch that takes it back.
 pub async fn a_job_is_ready_until_an_event_says_otherwise(factory: &dyn StoreFactory) {
@@ -196,6 +196,28 @@ pub async fn a_job_that_was_not_shown_is_not_withheld(factory: &dyn StoreFactory
     assert_eq!(shown.len(), 1);
     assert_eq!(bench.ready().await.len(), 1);
     assert!(!bench.ready().await.contains(&shown[0]));
+}
+
+/// Whoever was refused jobs sees as many others as if those were not there, and withholds none of them.
+pub async fn jobs_that_the_caller_was_refused_do_not_use_up_the_limit(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    bench.append(bench.first(run(1)).ready(ready("a")).ready(ready("b")).ready(ready("c"))).await;
+    bench.append(bench.first(run(2)).ready(ready("a")).ready(ready("d"))).await;
+    let ask = |number, limit, except: &[(u8, &str)]| ReadyQuery {
+        hold: TERM,
+        except: except.iter().map(|(number, name)| (run(*number), job(name))).collect(),
+        ..ReadyQuery::all(caller(number), limit)
+    };
+    assert_eq!(bench.asked(ask(1, 2, &[(1, "a"), (1, "b"), (2, "d"), (3, "c")])).await, ["a", "c"]);
+    let shown = bench.store.ready(&ask(2, 9, &[(1, "b")])).await.unwrap();
+    let mut shown: Vec<_> = shown.into_iter().map(|job| (job.run, job.job.to_string())).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, [(run(1), "a".to_owned()), (run(2), "d".to_owned())]);
+    assert_eq!(bench.asked(ask(3, 9, &[])).await, ["b"]);
+    let all = [(1, "a"), (1, "b"), (1, "c"), (2, "a"), (2, "d")];
+    assert_eq!(bench.asked(ask(3, 9, &all)).await, [""; 0]);
+    let many: Vec<_> = (0..20_000).map(|_| (1, "b")).collect();
+    assert_eq!(bench.asked(ask(3, 9, &many)).await, [""; 0]);
 }
 
 /// A run with many jobs does not hide the others.

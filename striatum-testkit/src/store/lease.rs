@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use striatum_core::{
-    id::Fence,
+    id::{ChainId, Fence},
     store::{AppendError, Due, Guard, Renewal, RunHead},
 };
 
@@ -12,7 +12,7 @@ use super::{
     StoreFactory,
     bench::{Bench, SLACK, TERM, assert_refused},
 };
-use crate::fixture::{fence, run, session, timer};
+use crate::fixture::{Draft, chain, fence, run, session, timer};
 
 const LONGER: Duration = Duration::from_secs(2 * TERM.as_secs());
 
@@ -202,4 +202,35 @@ pub async fn what_is_longest_due_comes_first(factory: &dyn StoreFactory) {
     bench.advance(TERM * 4).await;
     let due = bench.store.due(None, 2).await.unwrap();
     assert_eq!(due.lapsed.iter().map(|lease| lease.run).collect::<Vec<_>>(), [run(2), run(3)]);
+}
+
+/// Whoever looks after one chain is neither shown the leases of others nor woken for their timers.
+pub async fn what_is_due_in_one_chain_is_told_alone(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let side = chain("side");
+    bench.open_chain(&side).await;
+    let leases = [1, 2, 3].map(|number| fence(run(number), "draft", 1));
+    let [first, second, third] = leases.clone();
+    bench.append(bench.first(run(1)).grant(first, TERM)).await;
+    let draft = Draft::new(&side, run(2), RunHead::START).grant(second, LONGER);
+    bench.append(draft.start(timer(run(2), "other", 1), TERM * 9)).await;
+    bench.append(bench.first(run(3)).grant(third, TERM * 3)).await;
+    let next = async |chain: &ChainId| bench.store.due(Some(chain), 1).await.unwrap().next;
+    let near = |next: Option<Duration>, expected| {
+        assert!(
+            next.is_some_and(|next| next <= expected && next + SLACK > expected),
+            "{next:?}, {expected:?}"
+        );
+    };
+    near(next(&bench.chain).await, TERM);
+    near(next(&side).await, LONGER);
+    bench.advance(TERM * 3).await;
+    let [first, second, third] = leases;
+    let lapsed = async |chain, limit| bench.store.due(chain, limit).await.unwrap().lapsed;
+    assert_eq!(lapsed(Some(&side), 1).await, std::slice::from_ref(&second));
+    assert_eq!(lapsed(Some(&bench.chain), 2).await, [first.clone(), third.clone()]);
+    assert_eq!(lapsed(None, 9).await, [first, second, third]);
+    near(next(&side).await, TERM * 6);
+    assert_eq!(next(&bench.chain).await, None);
+    assert_eq!(bench.store.due(Some(&chain("none")), 9).await.unwrap(), Due::default());
 }

@@ -153,6 +153,37 @@ pub async fn runs_are_filtered_by_status_and_chain(factory: &dyn StoreFactory) {
     }
 }
 
+/// Whoever looks for work sees no run that is done with, also not between two that are not.
+pub async fn active_runs_are_listed_alone_where_asked_for(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let side = chain("side");
+    bench.open_chain(&side).await;
+    let mut heads = Vec::new();
+    for number in 0..6 {
+        bench.advance(TERM).await;
+        let chain = if number == 5 { &side } else { &bench.chain };
+        let draft = Draft::new(chain, run(number), RunHead::START).status(RunStatus::Completed);
+        heads.push(bench.append(if number % 2 == 0 { draft.inactive() } else { draft }).await);
+    }
+    let active = RunQuery { active: true, limit: 2, ..RunQuery::default() };
+    let main = RunQuery { chain: Some(bench.chain.clone()), ..active.clone() };
+    let listed = async |query: &RunQuery| {
+        let page = bench.store.runs(query).await.unwrap();
+        (page.items.into_iter().map(|item| item.run).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = listed(&active).await;
+    assert_eq!((first, next.is_some()), (vec![run(5), run(3)], true));
+    assert_eq!(listed(&RunQuery { after: next, ..active.clone() }).await, (vec![run(1)], None));
+    assert_eq!(listed(&main).await, (vec![run(3), run(1)], None));
+    let failed = RunQuery { statuses: vec![RunStatus::Failed], ..active };
+    assert_eq!(listed(&failed).await, (vec![], None));
+    bench.append(bench.next(run(3), heads[3]).inactive()).await;
+    bench.append(bench.next(run(2), heads[2])).await;
+    let index = bench.next(run(4), heads[4]).delta();
+    bench.store.reindex(&run(4), heads[4], &index).await.unwrap();
+    assert_eq!(listed(&RunQuery { limit: 9, ..main }).await, (vec![run(4), run(2), run(1)], None));
+}
+
 /// Head, row and times are those of the last batch.
 pub async fn a_summary_says_what_the_last_batch_said(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;

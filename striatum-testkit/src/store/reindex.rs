@@ -86,6 +86,101 @@ pub async fn reindexing_replaces_all_rows_of_one_run(factory: &dyn StoreFactory)
     assert_eq!(bench.head().await.seq, 3);
 }
 
+/// A repair that is run again and again keeps no dead lease alive, and takes back no renewal.
+pub async fn reindexing_keeps_the_deadlines_that_stand(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let (short, long) = (fence(run(1), "short", 1), fence(run(1), "long", 1));
+    let wait = timer(run(1), "wait", 1);
+    let index =
+        |draft: Draft| draft.grant(short.clone(), TERM).grant(long.clone(), TERM).start(wait.clone(), TERM);
+    let head = bench.append(index(bench.first(run(1)))).await;
+    bench.store.renew(&[(long.clone(), TERM * 2)]).await.unwrap();
+    for _ in 0..2 {
+        bench.advance(TERM / 2).await;
+        let rebuilt = index(bench.next(run(1), head)).delta();
+        bench.store.reindex(&run(1), head, &rebuilt).await.unwrap();
+    }
+    assert_eq!(bench.due().await.lapsed, [short]);
+    bench.append(bench.next(run(1), head).guard(Guard::Due(wait))).await;
+    bench.advance(TERM).await;
+    assert_eq!(bench.due().await.lapsed.len(), 2);
+}
+
+/// What no row stands for begins anew, from the moment of the repair.
+pub async fn what_reindexing_brings_back_gets_a_full_term(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let lease = fence(run(1), "draft", 1);
+    let wait = timer(run(1), "other", 1);
+    let full = |draft: Draft| draft.grant(lease.clone(), TERM).start(wait.clone(), TERM);
+    let head = bench.append(full(bench.first(run(1)))).await;
+    bench.advance(TERM / 2).await;
+    let successor = bench.next(run(1), head).grant(fence(run(1), "draft", 2), TERM).delta();
+    bench.store.reindex(&run(1), head, &successor).await.unwrap();
+    let rebuilt = full(bench.next(run(1), head)).delta();
+    bench.store.reindex(&run(1), head, &rebuilt).await.unwrap();
+    bench.advance(TERM - SLACK).await;
+    assert_eq!(bench.due().await.lapsed, []);
+    let claim = |text| bench.next(run(1), head).says(text).guard(Guard::Due(wait.clone()));
+    assert_refused!(bench.refusal(claim("early")).await, AppendError::GuardFailed);
+    bench.advance(SLACK).await;
+    assert_eq!(bench.due().await, Due { lapsed: vec![lease.clone()], next: None });
+    bench.append(claim("in time")).await;
+}
+
+/// A run holds what its events say and nothing else; what others hold stays theirs.
+pub async fn reindexing_replaces_what_a_run_holds(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let head = bench.append(bench.first(run(1)).take("old", resource("a")).take("old", resource("b"))).await;
+    bench.append(bench.first(run(2)).take("other", resource("d"))).await;
+    let index = bench.next(run(1), head).take("new", resource("c")).take("new", resource("b"));
+    bench.store.reindex(&run(1), head, &index.free(resource("d")).delta()).await.unwrap();
+    bench.append(bench.first(run(3)).take("third", resource("a"))).await;
+    for (name, expected) in
+        [("b", holder(run(1), "new")), ("c", holder(run(1), "new")), ("d", holder(run(2), "other"))]
+    {
+        let refusal = bench.refusal(bench.first(run(4)).take("fourth", resource(name))).await;
+        assert_refused!(refusal, AppendError::Busy { ref holder, .. } if *holder == expected);
+    }
+}
+
+/// A repair takes nothing away from another run, and then changes nothing at all.
+pub async fn reindexing_what_another_run_holds_is_busy(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let lease = fence(run(1), "old", 1);
+    let draft = bench.first(run(1)).ready(ready("old")).grant(lease.clone(), TERM).take("old", resource("a"));
+    let head = bench.append(draft).await;
+    bench.append(bench.first(run(2)).take("other", resource("c"))).await;
+    bench.append(bench.first(run(3)).take("third", resource("b"))).await;
+    let index = bench.next(run(1), head).status(RunStatus::Completed).inactive().ready(ready("new"));
+    let index = index.take("new", resource("c")).take("new", resource("b")).delta();
+    let before = (bench.ready().await, bench.runs().await);
+    let (answer, expected) = (bench.store.reindex(&run(1), head, &index).await, holder(run(3), "third"));
+    assert_refused!(
+        answer,
+        Err(AppendError::Busy { resource: ref found, ref holder })
+            if *found == resource("b") && *holder == expected
+    );
+    assert_eq!((bench.ready().await, bench.runs().await), before);
+    bench.advance(TERM).await;
+    assert_eq!(bench.due().await.lapsed, [lease]);
+    let refusal = bench.refusal(bench.first(run(4)).take("fourth", resource("a"))).await;
+    assert_refused!(refusal, AppendError::Busy { .. });
+}
+
+/// A store is given an index that nobody has checked.
+pub async fn an_index_that_is_not_sound_is_refused(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let head = bench.append(bench.first(run(1)).ready(ready("a"))).await;
+    let other = bench.append(bench.first(run(2))).await;
+    let foreign = bench.next(run(2), other).grant(fence(run(2), "a", 1), TERM).delta();
+    let twice = bench.next(run(1), head).take("a", resource("db")).take("b", resource("db")).delta();
+    for index in [foreign, twice] {
+        let refusal = bench.store.reindex(&run(1), head, &index).await.unwrap_err();
+        assert_eq!(store_kind(&refusal), StoreErrorKind::Other);
+    }
+    assert_eq!(bench.ready().await, ["a"]);
+}
+
 /// An index that was computed from older events does not replace the newer one.
 pub async fn reindexing_a_run_that_has_moved_conflicts(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
