@@ -257,6 +257,11 @@ impl WorkspaceError {
         matches!(self, Self::DiskFull { .. } | Self::GitTimeout { .. })
     }
 
+    /// Whether the cause is what somebody left in a tree: trying again without changing it will fail again.
+    pub const fn is_content(&self) -> bool {
+        matches!(self, Self::OddPath { .. } | Self::FileTooLarge { .. } | Self::Unreadable { .. } | Self::TreeLost { .. })
+    }
+
     pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Self {
         let doing = doing.into();
         match source.kind() {

@@ -182,7 +182,7 @@ impl Call {
     /// Runs to an end, whichever.
     pub(crate) async fn ended(self) -> Result<Ended, WorkspaceError> {
         let most = self.most;
-        self.read_with(async move |stdout| {
+        self.read_with(move |stdout| async move {
             let mut bytes = Vec::new();
             stdout.take(most).read_to_end(&mut bytes).await.map(|_| bytes)
         })
@@ -191,9 +191,14 @@ impl Call {
     }
 
     /// Runs to an end while `read` takes the output as it comes.
-    pub(crate) async fn read_with<T, R>(mut self, read: R) -> Result<(T, ExitStatus, String), WorkspaceError>
+    ///
+    /// `read` gets the output for its own: a closure that borrows it would keep the calls around it from being `Send`.
+    pub(crate) async fn read_with<T, F>(
+        mut self,
+        read: impl FnOnce(Stdout) -> F,
+    ) -> Result<(T, ExitStatus, String), WorkspaceError>
     where
-        R: AsyncFnOnce(&mut (dyn AsyncRead + Send + Unpin)) -> std::io::Result<T>,
+        F: Future<Output = std::io::Result<T>>,
     {
         let doing = self.doing;
         let failed = |source| WorkspaceError::io(format!("{doing} with git"), source);
@@ -224,8 +229,8 @@ impl Call {
             };
             let answer = async {
                 match stdout {
-                    Some(mut stdout) => read(&mut stdout).await,
-                    None => read(&mut tokio::io::empty()).await,
+                    Some(stdout) => read(Box::new(stdout)).await,
+                    None => read(Box::new(tokio::io::empty())).await,
                 }
             };
             let ((), complaints, answer) = tokio::join!(write, complaints, answer);
@@ -243,6 +248,9 @@ impl Call {
         }
     }
 }
+
+/// What git writes, as it comes.
+pub(crate) type Stdout = Box<dyn AsyncRead + Send + Unpin>;
 
 impl Ended {
     /// The error for a call that should have succeeded.

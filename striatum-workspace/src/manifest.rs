@@ -1,9 +1,8 @@
 //! Manifests: what differs between two commits, down to the bytes.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use striatum_core::{
-    digest::{BlobRef, Digest},
+    digest::{BlobRef, Digest, Hasher},
     id::CommitId,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -215,7 +214,8 @@ impl Repository {
         if !odd.is_empty() {
             return Err(WorkspaceError::OddPath { paths: odd });
         }
-        let contents = self.hash(blobs.iter().map(|(_, object)| object.as_str())).await?;
+        let wanted = blobs.iter().map(|(_, object)| format!("{object}\n")).collect();
+        let contents = self.hash(wanted).await?;
         for ((at, _), content) in blobs.iter().zip(contents) {
             entries[*at].size = Some(content.size);
             entries[*at].sha256 = Some(content.digest);
@@ -224,15 +224,14 @@ impl Repository {
         Ok(Manifest { entries })
     }
 
-    /// Hashes the contents of objects as they stream by.
-    async fn hash(&self, objects: impl Iterator<Item = &str>) -> Result<Vec<BlobRef>, WorkspaceError> {
-        let input: String = objects.map(|object| format!("{object}\n")).collect();
-        let wanted = input.lines().count();
+    /// Hashes the contents of objects, one name a line, as they stream by.
+    async fn hash(&self, objects: String) -> Result<Vec<BlobRef>, WorkspaceError> {
+        let wanted = objects.lines().count();
         let doing = "read what changed";
         let call =
-            self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(input);
+            self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(objects);
         let (contents, status, stderr) = call
-            .read_with(async |stdout| {
+            .read_with(move |stdout| async move {
                 let mut stdout = BufReader::with_capacity(1 << 16, stdout);
                 let mut contents = Vec::with_capacity(wanted);
                 let mut header = String::new();
@@ -254,7 +253,7 @@ impl Repository {
 }
 
 async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io::Result<BlobRef> {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     let mut buffer = vec![0; 1 << 16];
     let mut rest = size;
     while rest > 0 {
@@ -267,7 +266,7 @@ async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io
         rest -= read as u64;
     }
     from.read_u8().await?;
-    Ok(BlobRef { digest: Digest::from_bytes(hash.finalize().into()), size })
+    Ok(BlobRef { digest: hash.finish(), size })
 }
 
 struct Difference {

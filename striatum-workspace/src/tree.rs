@@ -57,18 +57,18 @@ impl Tree {
     }
 
     /// `<attempt>.<epoch>.<session>`: what the names of the tree's things end with.
-    pub(crate) fn name(&self) -> &str {
-        let text = self.branch.as_str();
-        text.rsplit_once('/').map_or(text, |(_, name)| name)
-    }
-
     pub(crate) fn note(&self) -> PathBuf {
-        self.path.with_file_name(format!("{}.json", self.name()))
+        self.path.with_file_name(note_name(&self.branch))
     }
 
     pub(crate) fn admin(&self, repository: &Repository) -> Admin {
         Admin::of(repository.git_dir(), &self.path, &self.branch)
     }
+}
+
+fn note_name(branch: &BranchName) -> String {
+    let text = branch.as_str();
+    format!("{}.json", text.rsplit_once('/').map_or(text, |(_, name)| name))
 }
 
 /// What lies beside a tree: whose it is, and how far its making or its removal got.
@@ -126,6 +126,22 @@ impl Repository {
         Ok(tree)
     }
 
+    /// The tree of a grant, if it is open. What a crash left half made or half removed holds no work, and is cleared away.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Io`] if the data folder cannot be read or cleared.
+    pub async fn tree(&self, grant: &Grant) -> Result<Option<Tree>, WorkspaceError> {
+        let branch = BranchName::of_grant(&grant.fence, grant.attempt);
+        let note = self.path_for(&branch).with_file_name(note_name(&branch));
+        let Some(note) = read_note(&note)? else { return Ok(None) };
+        let tree = self.tree_for(&note.grant, &note.base);
+        if note.state == Phase::Open {
+            return Ok(Some(tree));
+        }
+        self.close_tree(&tree).await?;
+        Ok(None)
+    }
+
     /// The trees of this repository that are left in the data folder, in the order of their paths: after a crash, those that
     /// somebody has to commit or set aside, and to close.
     ///
@@ -149,9 +165,11 @@ impl Repository {
 
     fn tree_for(&self, grant: &Grant, base: &CommitId) -> Tree {
         let branch = BranchName::of_grant(&grant.fence, grant.attempt);
-        let within = branch.as_str().trim_start_matches("striatum/");
-        let path = self.data().join("trees").join(within);
-        Tree { grant: grant.clone(), base: base.clone(), path, branch }
+        Tree { grant: grant.clone(), base: base.clone(), path: self.path_for(&branch), branch }
+    }
+
+    fn path_for(&self, branch: &BranchName) -> PathBuf {
+        self.data().join("trees").join(branch.as_str().trim_start_matches("striatum/"))
     }
 
     pub(crate) fn write_note(&self, tree: &Tree, state: Phase) -> Result<(), WorkspaceError> {

@@ -32,6 +32,7 @@ mod builder;
 mod collect;
 mod error;
 mod grant;
+mod leases;
 mod looping;
 mod owed;
 mod prepare;
@@ -41,6 +42,7 @@ pub use builder::Builder;
 pub use error::{Error, ErrorKind};
 pub use prepare::{Document, Prepared};
 
+use leases::Leases;
 use registry::Registry;
 
 /// Runs workflows on one repository.
@@ -59,6 +61,7 @@ struct Shared {
     adapters: Registry,
     limits: Limits,
     instance: Instance,
+    leases: Leases,
     data: PathBuf,
     progress: broadcast::Sender<Progress>,
     draining: CancellationToken,

@@ -16,7 +16,7 @@ use crate::{
     adapter::{LaneAdapter, ProcessAdapter},
     instance::Instance,
     mint::{self, SystemClock},
-    orchestrator::{Error, ErrorKind, Limits, Orchestrator, Registry, Shared},
+    orchestrator::{Error, ErrorKind, Leases, Limits, Orchestrator, Registry, Shared},
 };
 
 const PROGRESS: usize = 1024;
@@ -124,6 +124,7 @@ impl Builder {
                 adapters: Registry::new(self.adapters),
                 limits: self.limits,
                 instance,
+                leases: Leases::default(),
                 data,
                 progress: broadcast::Sender::new(PROGRESS),
                 draining: CancellationToken::new(),

@@ -94,7 +94,7 @@ impl<'a> Work<'a> {
 
     /// Runs the agent and hands in what came of it.
     #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence()))]
-    async fn drive(&self) -> Result<(), Error> {
+    pub(super) async fn drive(&self) -> Result<(), Error> {
         let stop = self.shared.stopping.child_token();
         let term = Duration::from_secs(self.packet.lease_seconds.into());
         let _held = self.shared.leases.hold(self.fence().clone(), term, stop.clone());

@@ -9,7 +9,7 @@ use std::{
 use striatum_core::{
     id::{CommandId, Fence, JobId, RunId},
     run::{JobStatus, Pending, RunStatus, State},
-    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, StoreErrorKind, Wait},
+    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, Wait},
 };
 use tokio::{
     task::JoinSet,
@@ -42,6 +42,7 @@ struct Work {
     active: HashSet<Key>,
     failed: HashMap<Key, Failed>,
     refused: HashMap<(RunId, JobId), u64>,
+    unsound: HashSet<RunId>,
 }
 
 /// What a task is about. A grant and its tree are one thing, so that nobody closes a tree under a working agent.
@@ -138,7 +139,7 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
                     return Err(error);
                 }
                 // Damaged, or written by a newer engine: this run is left alone, the others go on.
-                if work.refused.insert((summary.run, RUN.with(Clone::clone)), summary.head.version).is_none() {
+                if work.unsound.insert(summary.run) {
                     shared.notice(Some(summary.run), &error);
                 }
             }
@@ -155,7 +156,7 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
 
 /// Ends the leases that the store's clock lets us end. Ours are renewed; these are those of the dead.
 async fn expire(shared: &Shared) -> Result<Due, Error> {
-    let due = shared.engine.store().due(Some(shared.repository.chain()), PAGE).await?;
+    let due = shared.engine.store().due(PAGE).await?;
     for fence in &due.lapsed {
         let intent = striatum_core::run::Intent::Expire { fence: fence.clone() };
         if let Err(error) = shared.act(fence.run, mint::command_id()?, intent).await
@@ -170,7 +171,7 @@ async fn expire(shared: &Shared) -> Result<Due, Error> {
 
 /// The runs in which there is something to do, or to wait for.
 async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query = RunQuery { chain: Some(shared.repository.chain().clone()), active: true, limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery { chain: Some(shared.repository.chain().clone()), limit: PAGE, ..RunQuery::default() };
     let mut runs = Vec::new();
     loop {
         let page = shared.engine.store().runs(&query).await?;
