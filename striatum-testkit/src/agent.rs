@@ -32,7 +32,8 @@ impl Task {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn read() -> io::Result<Self> {
-        let path = env::var_os("STRIATUM_PACKET").ok_or_else(|| io::Error::other("STRIATUM_PACKET is not set"))?;
+        let path =
+            env::var_os("STRIATUM_PACKET").ok_or_else(|| io::Error::other("STRIATUM_PACKET is not set"))?;
         serde_json::from_slice(&fs::read(path)?).map(Self).map_err(io::Error::other)
     }
 
@@ -58,7 +59,11 @@ impl Task {
 
     /// Where the expected artifacts belong.
     pub fn artifacts(&self) -> impl Iterator<Item = &str> {
-        self.0["expected_artifacts"].as_array().into_iter().flatten().filter_map(|artifact| artifact["path"].as_str())
+        self.0["expected_artifacts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|artifact| artifact["path"].as_str())
     }
 }
 
@@ -95,7 +100,8 @@ impl Script {
         let mut script = Self::default();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let mut value = || rest.next().ok_or_else(|| io::Error::other(format!("{argument} lacks its value")));
+            let mut value =
+                || rest.next().ok_or_else(|| io::Error::other(format!("{argument} lacks its value")));
             match argument.as_str() {
                 "--verdicts" => script.verdicts = value()?.split(',').map(str::to_owned).collect(),
                 "--say" => script.say.push(value()?.clone()),

@@ -259,7 +259,13 @@ impl WorkspaceError {
 
     /// Whether the cause is what somebody left in a tree: trying again without changing it will fail again.
     pub const fn is_content(&self) -> bool {
-        matches!(self, Self::OddPath { .. } | Self::FileTooLarge { .. } | Self::Unreadable { .. } | Self::TreeLost { .. })
+        matches!(
+            self,
+            Self::OddPath { .. }
+                | Self::FileTooLarge { .. }
+                | Self::Unreadable { .. }
+                | Self::TreeLost { .. }
+        )
     }
 
     pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Self {

@@ -58,11 +58,19 @@ fn reviewer() -> io::Result<()> {
         }
     }
     let verdict = if findings.is_empty() { "accept" } else { "needs_revision" };
-    let listed: String = findings.iter().map(|finding| format!("  - '{}'\n", finding.replace('\'', "''"))).collect();
+    let listed: String =
+        findings.iter().map(|finding| format!("  - '{}'\n", finding.replace('\'', "''"))).collect();
     let matter = if findings.is_empty() { String::new() } else { format!("findings:\n{listed}") };
-    let said = if findings.is_empty() { "It does what was asked, in both cases." } else { "It does not do what was asked." };
+    let said = if findings.is_empty() {
+        "It does what was asked, in both cases."
+    } else {
+        "It does not do what was asked."
+    };
     fs::create_dir_all("reviews")?;
-    fs::write("reviews/greet.md", format!("---\nverdict: {verdict}\n{matter}---\n# Review of proposals/greet.sh\n\n{said}\n"))
+    fs::write(
+        "reviews/greet.md",
+        format!("---\nverdict: {verdict}\n{matter}---\n# Review of proposals/greet.sh\n\n{said}\n"),
+    )
 }
 
 /// Reads the task from standard input, as an agent does that understands words, and the packet, as one that does not.

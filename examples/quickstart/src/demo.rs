@@ -70,5 +70,9 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
-    Err(Failure::new("git_failed", format!("git {} failed: {}", arguments[0], said.trim()), "check git and the data folder"))
+    Err(Failure::new(
+        "git_failed",
+        format!("git {} failed: {}", arguments[0], said.trim()),
+        "check git and the data folder",
+    ))
 }

@@ -35,10 +35,11 @@ impl Shared {
             let base = state.snapshot().base().clone();
             return Ok(Base::Commit(Bases { start: base.clone(), upstream: base }));
         };
-        let upstream = match self.merge(state, self.contributions(state, graph.upstream(index)).await?).await? {
-            Merged::Commit(commit) => commit,
-            Merged::Conflict { paths } => return Ok(Base::Conflict(paths)),
-        };
+        let upstream =
+            match self.merge(state, self.contributions(state, graph.upstream(index)).await?).await? {
+                Merged::Commit(commit) => commit,
+                Merged::Conflict { paths } => return Ok(Base::Conflict(paths)),
+            };
         let own = job.submission.as_ref().filter(|_| job.attempt > 1);
         let Some(own) = own else { return Ok(Base::Commit(Bases { start: upstream.clone(), upstream })) };
         Ok(match self.merge(state, vec![own.commit.clone(), upstream.clone()]).await? {
@@ -84,14 +85,20 @@ impl Shared {
     ) -> Result<CommitId, Error> {
         let base = match self.merge(state, before).await? {
             Merged::Commit(commit) => commit,
-            Merged::Conflict { paths } => return Err(Error::new(ErrorKind::Undeliverable, format!("join what checkpoint {job} builds on: {}", paths.join(", ")))),
+            Merged::Conflict { paths } => {
+                return Err(Error::new(
+                    ErrorKind::Undeliverable,
+                    format!("join what checkpoint {job} builds on: {}", paths.join(", ")),
+                ));
+            }
         };
         let mut files = Vec::with_capacity(artifacts.len());
         for artifact in artifacts {
             let bytes = self.engine.blobs().get(&artifact.content.digest).await?.to_vec();
             files.push(NewFile { path: artifact.path.clone(), bytes });
         }
-        let message = format!("{job}: what was decided\n\nStriatum-Run: {}\nStriatum-Job: {job}", state.run());
+        let message =
+            format!("{job}: what was decided\n\nStriatum-Run: {}\nStriatum-Job: {job}", state.run());
         let attempt = state.job(job).map_or(1, |job| job.attempt);
         let branch = BranchName::new(format!("striatum/{}/{job}/{attempt}", state.run()))?;
         Ok(self.repository.put_files(&base, &files, &branch, &stamp(state, message)).await?)

@@ -26,7 +26,12 @@ use crate::{
 };
 
 /// Commits the tree, keeps its artifacts, and submits. What cannot be submitted is a failure of the attempt, with the reason.
-pub(super) async fn submit(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
+pub(super) async fn submit(
+    work: &Work<'_>,
+    tree: &Tree,
+    base: &Bases,
+    finished: &Finished,
+) -> Result<(), Error> {
     match gather(work, tree, base, finished).await {
         Ok(submit) => match work.submit(Intent::Submit(submit)).await {
             Err(error) if error.code() == "stale_fence" => Ok(()),
@@ -82,7 +87,8 @@ async fn artifacts(work: &Work<'_>, commit: &CommitId) -> Result<(Vec<Publicatio
     let mut published = Vec::new();
     let mut first = None;
     for PacketArtifact { name, path, required, .. } in &work.packet.expected_artifacts {
-        let (Some(bytes), Ok(name)) = (work.shared.repository.read_at(commit, path).await?, name.parse()) else {
+        let (Some(bytes), Ok(name)) = (work.shared.repository.read_at(commit, path).await?, name.parse())
+        else {
             continue;
         };
         let bytes = Bytes::from(bytes);
@@ -98,7 +104,9 @@ async fn artifacts(work: &Work<'_>, commit: &CommitId) -> Result<(Vec<Publicatio
 /// What the agent says: in the front matter of a review's first required artifact, else in its report file, which may also say
 /// what the agent is.
 async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> {
-    let wrong = |error: report::ReportError| Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error);
+    let wrong = |error: report::ReportError| {
+        Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error)
+    };
     let mut report = match report_file(work)? {
         Some(bytes) => Report::from_json(&bytes).map_err(wrong)?,
         None => Report::default(),
@@ -113,9 +121,10 @@ async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> 
         }
     }
     match report.failure.take() {
-        Some(failure) => {
-            Err(Error::new(ErrorKind::ReportInvalid, format!("take the work: the agent says that it failed: {failure}")))
-        }
+        Some(failure) => Err(Error::new(
+            ErrorKind::ReportInvalid,
+            format!("take the work: the agent says that it failed: {failure}"),
+        )),
         None => Ok(report),
     }
 }

@@ -69,7 +69,8 @@ impl Key {
 
 pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error> {
     let renewing = shared.clone();
-    let _renewal = AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
+    let _renewal =
+        AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
     let mut work = Work::default();
     let mut mark = Mark::default();
     let mut outage = Duration::from_millis(100);
@@ -171,7 +172,8 @@ async fn expire(shared: &Shared) -> Result<Due, Error> {
 
 /// The runs in which there is something to do, or to wait for.
 async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query = RunQuery { chain: Some(shared.repository.chain().clone()), limit: PAGE, ..RunQuery::default() };
+    let mut query =
+        RunQuery { chain: Some(shared.repository.chain().clone()), limit: PAGE, ..RunQuery::default() };
     let mut runs = Vec::new();
     loop {
         let page = shared.engine.store().runs(&query).await?;
@@ -245,7 +247,10 @@ impl Work {
     fn take_up(&mut self, shared: &Arc<Shared>, state: &State) -> Result<(), Error> {
         for pending in state.pending() {
             let key = Key::of(&pending);
-            let resting = self.failed.get(&key).is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
+            let resting = self
+                .failed
+                .get(&key)
+                .is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
             if resting || self.active.contains(&key) {
                 continue;
             }
@@ -274,11 +279,15 @@ impl Work {
             !given_up
         });
         let running = state.status() == Some(RunStatus::Running);
-        let claimable = running && !state.is_paused() && state.jobs().any(|(spec, job)| {
-            let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
-            let lane = state.workflow().lanes.get(&spec.lane_id);
-            job.status == JobStatus::Ready && !refused && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
-        });
+        let claimable = running
+            && !state.is_paused()
+            && state.jobs().any(|(spec, job)| {
+                let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
+                let lane = state.workflow().lanes.get(&spec.lane_id);
+                job.status == JobStatus::Ready
+                    && !refused
+                    && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
+            });
         owed || claimable
     }
 }

@@ -98,7 +98,8 @@ async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> R
     let commit = match shared.result(state).await? {
         Merged::Commit(commit) => commit,
         Merged::Conflict { paths } => {
-            let doing = format!("deliver run {}: its results do not merge: {}", run.short(), paths.join(", "));
+            let doing =
+                format!("deliver run {}: its results do not merge: {}", run.short(), paths.join(", "));
             return Err(Error::new(ErrorKind::Undeliverable, doing));
         }
     };
@@ -118,7 +119,8 @@ async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> R
 async fn deviations(shared: &Shared, state: &State, commit: &CommitId) -> Result<Vec<Deviation>, Error> {
     let mut deviations = Vec::new();
     for artifact in judged_artifacts(state) {
-        let delivered = shared.repository.read_at(commit, &artifact.path).await?.map(|bytes| Digest::of(&bytes));
+        let delivered =
+            shared.repository.read_at(commit, &artifact.path).await?.map(|bytes| Digest::of(&bytes));
         if delivered != Some(artifact.content.digest) {
             let (job, path) = (artifact.job.clone(), artifact.path.clone());
             deviations.push(Deviation { job, path, judged: artifact.content.digest, delivered });

@@ -29,7 +29,10 @@ impl Registry {
     pub(super) fn of(&self, lane: &Lane) -> Result<&Arc<dyn LaneAdapter>, Error> {
         self.get(&lane.adapter).ok_or_else(|| {
             let known = self.names().join(", ");
-            Error::new(ErrorKind::AdapterUnknown, format!("use the adapter {:?}; registered are: {known}", lane.adapter))
+            Error::new(
+                ErrorKind::AdapterUnknown,
+                format!("use the adapter {:?}; registered are: {known}", lane.adapter),
+            )
         })
     }
 }
