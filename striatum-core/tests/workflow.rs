@@ -1,3 +1,5 @@
 //! Workflow documents.
 
+mod hostile;
+mod mistakes;
 mod public;
