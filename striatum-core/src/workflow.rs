@@ -3,6 +3,7 @@
 //! A document comes from JSON through the one validator or from the typed builder, which
 //! goes through the same validator. [`Snapshot`] freezes it for a run, with the files that it refers to.
 
+mod builder;
 mod document;
 mod finding;
 mod graph;
@@ -10,6 +11,7 @@ mod scope;
 mod snapshot;
 mod validate;
 
+pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{
     Branch, BranchMode, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn, ExpectedArtifact, Job,
     JobType, Lane, OnExpiry, OnReject, Parallelism, Posture, ProvenanceMode, RecoveryPolicy, ReviewAccess,

@@ -3,3 +3,4 @@
 mod hostile;
 mod mistakes;
 mod public;
+mod roundtrip;
