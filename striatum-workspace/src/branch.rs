@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use striatum_core::id::{CommitId, Fence};
+use striatum_core::{
+    id::{CommitId, Fence},
+    workflow::is_branch_name,
+};
 
 use crate::{error::WorkspaceError, repository::Repository};
 
@@ -19,13 +22,13 @@ use crate::{error::WorkspaceError, repository::Repository};
 pub struct BranchName(String);
 
 impl BranchName {
-    /// Takes a text that git takes as the name of a branch, of at most 250 bytes.
+    /// Takes a text that git takes as the name of a branch, of at most 200 bytes.
     ///
     /// # Errors
     /// [`WorkspaceError::BranchName`] if it is not.
     pub fn new(text: impl Into<String>) -> Result<Self, WorkspaceError> {
         let name = text.into();
-        if is_branch(&name) { Ok(Self(name)) } else { Err(WorkspaceError::BranchName { name }) }
+        if is_branch_name(&name) { Ok(Self(name)) } else { Err(WorkspaceError::BranchName { name }) }
     }
 
     /// The branch of a grant: `striatum/<run>/<job>/<attempt>.<epoch>.<first 8 digits of the session>`.
@@ -66,20 +69,6 @@ impl Repository {
     pub async fn branch(&self, name: &BranchName) -> Result<Option<CommitId>, WorkspaceError> {
         self.room().reference(&name.full()).await
     }
-}
-
-/// The rules of `git check-ref-format --branch`.
-fn is_branch(name: &str) -> bool {
-    let allowed = |c: char| !c.is_ascii_control() && !" ~^:?*[\\".contains(c);
-    (1..=250).contains(&name.len())
-        && name.chars().all(allowed)
-        && name != "HEAD"
-        && name != "@"
-        && !name.starts_with('-')
-        && !name.contains("..")
-        && !name.contains("@{")
-        && !name.ends_with('.')
-        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
 #[cfg(test)]
