@@ -11,7 +11,7 @@ macro_rules! __with_store_cases {
             ($($given)*)
             append {
                 opening_a_chain_again_changes_nothing,
-                chains_are_listed_by_name,
+                chains_are_listed_bytewise_by_name,
                 an_append_moves_the_heads_of_run_and_chain,
                 events_are_sealed_with_the_documented_digest,
                 the_bytes_come_back_as_they_were_given,
@@ -60,6 +60,8 @@ macro_rules! __with_store_cases {
                 a_hold_of_no_length_withholds_nothing,
                 a_job_that_was_not_shown_is_not_withheld,
                 every_run_is_shown_before_a_second_job_of_one,
+            }
+            reindex {
                 a_rebuilt_index_equals_the_grown_one,
                 reindexing_replaces_all_rows_of_one_run,
                 reindexing_a_run_that_has_moved_conflicts,
@@ -87,7 +89,7 @@ macro_rules! __with_store_cases {
                 a_lapsed_guard_fails_after_a_renewal,
                 a_lapsed_guard_looks_at_the_whole_fence,
                 a_due_guard_passes_when_its_timer_has_run_out,
-                a_timer_is_due_until_it_is_stopped,
+                a_timer_that_has_run_out_stays_so_until_it_is_stopped,
                 due_says_how_long_until_the_next,
                 what_is_longest_due_comes_first,
             }

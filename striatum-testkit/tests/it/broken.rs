@@ -101,14 +101,22 @@ struct Broken {
     ended: Mutex<HashSet<Fence>>,
 }
 
-/// The same batch behind another head, with or without its conditions.
+/// The same batch behind another head, without its guard.
 fn rebuilt(batch: &Batch, expected: RunHead) -> Batch {
-    let (chain, run) = (batch.chain().clone(), batch.run());
-    Batch::new(chain, run, expected, batch.bodies().to_vec(), batch.delta().clone()).unwrap()
+    changed(batch, expected, |_| ())
 }
 
-fn with_resources(batch: Batch, from: &Batch) -> Batch {
-    batch.with_resources(from.holder().to_owned(), from.take().to_vec(), from.free().to_vec())
+fn changed(batch: &Batch, expected: RunHead, change: impl FnOnce(&mut IndexDelta)) -> Batch {
+    let mut delta = batch.delta().clone();
+    change(&mut delta);
+    Batch::new(batch.chain().clone(), batch.run(), expected, batch.bodies().to_vec(), delta).unwrap()
+}
+
+fn guarded(batch: Batch, like: &Batch) -> Batch {
+    match like.guard() {
+        Some(guard) => batch.guarded(guard.clone()).unwrap(),
+        None => batch,
+    }
 }
 
 impl Broken {
@@ -138,7 +146,7 @@ impl Broken {
         for body in batch.bodies() {
             let (chain, run) = (batch.chain().clone(), batch.run());
             let part = Batch::new(chain, run, head, vec![body.clone()], batch.delta().clone()).unwrap();
-            head = self.inner.append(&with_resources(part, batch)).await?;
+            head = self.inner.append(&part).await?;
             tokio::task::yield_now().await;
         }
         Ok(head)
@@ -168,15 +176,10 @@ impl Store for Broken {
             Fault::TakesABeginningForAll if self.begins_what_followed(batch).await => {
                 Ok(self.head_at(batch.run(), u64::MAX).await)
             }
-            Fault::IgnoresGuards => {
-                self.inner.append(&with_resources(rebuilt(batch, batch.expected()), batch)).await
-            }
+            Fault::IgnoresGuards => self.inner.append(&rebuilt(batch, batch.expected())).await,
             Fault::IgnoresResources => {
-                let bare = rebuilt(batch, batch.expected());
-                match batch.guard() {
-                    Some(guard) => self.inner.append(&bare.guarded(guard.clone()).unwrap()).await,
-                    None => self.inner.append(&bare).await,
-                }
+                let bare = changed(batch, batch.expected(), |delta| delta.taken.clear());
+                self.inner.append(&guarded(bare, batch)).await
             }
             Fault::IgnoresTheDigestOfAHead => {
                 let expected = self.head_at(batch.run(), batch.expected().version).await;
@@ -262,8 +265,8 @@ impl Store for Broken {
         Ok(answers)
     }
 
-    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
-        let mut due = self.inner.due(limit).await?;
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
+        let mut due = self.inner.due(chain, limit).await?;
         if self.fault == Fault::ForgetsWhatIsNext {
             due.next = None;
         }
