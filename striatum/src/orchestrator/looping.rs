@@ -157,7 +157,7 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
 
 /// Ends the leases that the store's clock lets us end. Ours are renewed; these are those of the dead.
 async fn expire(shared: &Shared) -> Result<Due, Error> {
-    let due = shared.engine.store().due(PAGE).await?;
+    let due = shared.engine.store().due(Some(shared.repository.chain()), PAGE).await?;
     for fence in &due.lapsed {
         let intent = striatum_core::run::Intent::Expire { fence: fence.clone() };
         if let Err(error) = shared.act(fence.run, mint::command_id()?, intent).await
@@ -172,8 +172,12 @@ async fn expire(shared: &Shared) -> Result<Due, Error> {
 
 /// The runs in which there is something to do, or to wait for.
 async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query =
-        RunQuery { chain: Some(shared.repository.chain().clone()), limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery {
+        chain: Some(shared.repository.chain().clone()),
+        active: true,
+        limit: PAGE,
+        ..RunQuery::default()
+    };
     let mut runs = Vec::new();
     loop {
         let page = shared.engine.store().runs(&query).await?;
