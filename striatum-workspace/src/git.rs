@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -10,8 +11,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, Command},
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdout, Command},
 };
 
 use crate::error::WorkspaceError;
@@ -182,7 +183,7 @@ impl Call {
     /// Runs to an end, whichever.
     pub(crate) async fn ended(self) -> Result<Ended, WorkspaceError> {
         let most = self.most;
-        self.read_with(async move |stdout| {
+        self.read_with(move |stdout| async move {
             let mut bytes = Vec::new();
             stdout.take(most).read_to_end(&mut bytes).await.map(|_| bytes)
         })
@@ -191,14 +192,14 @@ impl Call {
     }
 
     /// Runs to an end while `read` takes the output as it comes.
-    pub(crate) async fn read_with<T, R>(mut self, read: R) -> Result<(T, ExitStatus, String), WorkspaceError>
-    where
-        R: AsyncFnOnce(&mut (dyn AsyncRead + Send + Unpin)) -> std::io::Result<T>,
-    {
+    pub(crate) async fn read_with<T, F: Future<Output = io::Result<T>>>(
+        mut self,
+        read: impl FnOnce(ChildStdout) -> F,
+    ) -> Result<(T, ExitStatus, String), WorkspaceError> {
         let doing = self.doing;
         let failed = |source| WorkspaceError::io(format!("{doing} with git"), source);
         let child = self.command.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => {
+            io::ErrorKind::NotFound => {
                 WorkspaceError::GitMissing { program: self.command.as_std().get_program().into() }
             }
             _ => failed(source),
@@ -224,8 +225,8 @@ impl Call {
             };
             let answer = async {
                 match stdout {
-                    Some(mut stdout) => read(&mut stdout).await,
-                    None => read(&mut tokio::io::empty()).await,
+                    Some(stdout) => read(stdout).await,
+                    None => Err(io::ErrorKind::BrokenPipe.into()),
                 }
             };
             let ((), complaints, answer) = tokio::join!(write, complaints, answer);

@@ -232,7 +232,7 @@ impl Repository {
         let call =
             self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(input);
         let (contents, status, stderr) = call
-            .read_with(async |stdout| {
+            .read_with(|stdout| async move {
                 let mut stdout = BufReader::with_capacity(1 << 16, stdout);
                 let mut contents = Vec::with_capacity(wanted);
                 let mut header = String::new();
