@@ -1,9 +1,8 @@
 //! Manifests: what differs between two commits, down to the bytes.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use striatum_core::{
-    digest::{BlobRef, Digest},
+    digest::{BlobRef, Digest, Hasher},
     id::CommitId,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -254,7 +253,7 @@ impl Repository {
 }
 
 async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io::Result<BlobRef> {
-    let mut hash = Sha256::new();
+    let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 16];
     let mut rest = size;
     while rest > 0 {
@@ -263,11 +262,11 @@ async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io
         if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        hash.update(&buffer[..read]);
+        hasher.update(&buffer[..read]);
         rest -= read as u64;
     }
     from.read_u8().await?;
-    Ok(BlobRef { digest: Digest::from_bytes(hash.finalize().into()), size })
+    Ok(hasher.finish())
 }
 
 struct Difference {

@@ -99,7 +99,9 @@ async fn files_that_were_staged_count_even_if_they_are_ignored() -> Outcome {
     let (repository, base, tree) = opened(&person).await?;
     put(tree.path(), "forced.tmp", "1")?;
     put(tree.path(), "other.tmp", "2")?;
-    git_in(tree.path(), &["add", "-f", "forced.tmp"])?;
+    put(tree.path(), "gone.tmp", "3")?;
+    git_in(tree.path(), &["add", "-f", "forced.tmp", "gone.tmp"])?;
+    fs::remove_file(tree.path().join("gone.tmp"))?;
     let saved = repository.commit(&tree, "Draft").await?;
     let manifest = repository.manifest(&base, &saved.commit).await?;
     assert_eq!(manifest.paths().collect::<Vec<_>>(), ["forced.tmp"]);
@@ -230,6 +232,10 @@ async fn a_pipe_where_a_file_was_is_left_out_and_said_so() -> Outcome {
 async fn a_file_beyond_the_limit_is_refused_before_it_is_read() -> Outcome {
     let person = Person::new()?;
     let (repository, base, tree) = opened(&person).await?;
+    let repository = repository.with_max_file_bytes(1 << 20);
+    fs::write(tree.path().join("README.md"), vec![b'x'; (1 << 20) + 1])?;
+    assert_eq!(code(repository.commit(&tree, "Draft").await), "file_too_large");
+    fs::write(tree.path().join("README.md"), "small")?;
     fs::File::create(tree.path().join("huge"))?.set_len(1 << 40)?;
     assert_eq!(code(repository.commit(&tree, "Draft").await), "file_too_large");
     assert_eq!(repository.branch(tree.branch()).await?, Some(base));

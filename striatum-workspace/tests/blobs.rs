@@ -39,7 +39,8 @@ async fn a_folder_that_cannot_be_written_is_unavailable() -> Outcome {
     let folder = tempfile::tempdir()?;
     let blobs = ObjectBlobs::local(folder.path())?;
     let digits = Digest::of(b"abc").to_string();
-    // A file where the folder should be: also root cannot write there.
+    // A file where the folder was: also root cannot write there.
+    fs::remove_dir(folder.path().join(&digits[..2]))?;
     fs::write(folder.path().join(&digits[..2]), "in the way")?;
     let refused = blobs.put(Bytes::from_static(b"abc")).await;
     assert_eq!(refused.map_err(|error| error.kind), Err(BlobErrorKind::Unavailable));
