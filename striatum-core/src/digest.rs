@@ -18,31 +18,6 @@ use sha2::{Digest as _, Sha256};
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
-/// Hashes bytes as they come.
-///
-/// ```
-/// use striatum_core::digest::{Digest, Hasher};
-///
-/// let mut hasher = Hasher::default();
-/// hasher.update(b"a");
-/// hasher.update(b"bc");
-/// assert_eq!(hasher.finish(), Digest::of(b"abc"));
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Hasher(Sha256);
-
-impl Hasher {
-    /// Takes more bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of all bytes so far.
-    pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
-    }
-}
-
 /// The text is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a SHA-256 digest (64 lower-case hexadecimal digits)")]
@@ -74,6 +49,35 @@ impl Digest {
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// Hashes bytes that come piece by piece, and counts them.
+///
+/// ```
+/// use striatum_core::digest::{BlobRef, Hasher};
+///
+/// let mut hasher = Hasher::default();
+/// hasher.update(b"a");
+/// hasher.update(b"bc");
+/// assert_eq!(hasher.finish(), BlobRef::of(b"abc"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Hasher {
+    hash: Sha256,
+    size: u64,
+}
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    /// The reference to all that was taken.
+    pub fn finish(self) -> BlobRef {
+        BlobRef { digest: Digest(self.hash.finalize().into()), size: self.size }
     }
 }
 

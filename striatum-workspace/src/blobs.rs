@@ -20,12 +20,18 @@ pub struct ObjectBlobs {
 }
 
 impl ObjectBlobs {
-    /// Keeps blobs in a folder of this machine, which is made if need be. File and folder are synced before `put` returns.
+    /// Keeps blobs in a folder of this machine, which is made if need be, with all 256 folders in it. File and folder are
+    /// synced before `put` returns.
     ///
     /// # Errors
     /// [`WorkspaceError::Io`] if the folder cannot be made.
     pub fn local(folder: &Folder) -> Result<Self, WorkspaceError> {
-        disk::folder(folder)?;
+        // Made and synced beforehand: a put that finds its folder made by another, which is not done syncing, would return
+        // too early.
+        for first in 0..=u8::MAX {
+            disk::folder(&folder.join(format!("{first:02x}")))?;
+        }
+        disk::sync(folder)?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| {
             WorkspaceError::io(disk::doing("open the folder", folder), std::io::Error::other(error))
         })?;

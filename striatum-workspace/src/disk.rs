@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
+    time::Duration,
 };
 
 use crate::error::WorkspaceError;
@@ -27,6 +28,25 @@ pub(crate) fn doing(what: &str, path: &Path) -> String {
 /// Makes a folder and those above it.
 pub(crate) fn folder(path: &Path) -> Result<(), WorkspaceError> {
     fs::create_dir_all(path).map_err(|error| WorkspaceError::io(doing("make the folder", path), error))
+}
+
+/// Makes durable what a folder lists, and that it is listed itself.
+pub(crate) fn sync(folder: &Path) -> Result<(), WorkspaceError> {
+    let both = [Some(folder), folder.parent().filter(|parent| !parent.as_os_str().is_empty())];
+    let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+    let synced = both.into_iter().flatten().try_for_each(sync);
+    synced.map_err(|error| WorkspaceError::io(doing("sync the folder", folder), error))
+}
+
+/// Removes what a killed process left in a folder of short-lived things.
+pub(crate) fn sweep(folder: &Path, age: Duration) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        if written.is_ok_and(|written| written.elapsed().is_ok_and(|since| since > age)) {
+            // It is only in the way; whoever comes next tries again.
+            let _ = remove_folder(&entry.path());
+        }
+    }
 }
 
 /// Replaces a file: after a crash it has the old content or the new.

@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -10,8 +11,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, Command},
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdout, Command},
 };
 
 use crate::error::WorkspaceError;
@@ -191,19 +192,14 @@ impl Call {
     }
 
     /// Runs to an end while `read` takes the output as it comes.
-    ///
-    /// `read` gets the output for its own: a closure that borrows it would keep the calls around it from being `Send`.
-    pub(crate) async fn read_with<T, F>(
+    pub(crate) async fn read_with<T, F: Future<Output = io::Result<T>>>(
         mut self,
-        read: impl FnOnce(Stdout) -> F,
-    ) -> Result<(T, ExitStatus, String), WorkspaceError>
-    where
-        F: Future<Output = std::io::Result<T>>,
-    {
+        read: impl FnOnce(ChildStdout) -> F,
+    ) -> Result<(T, ExitStatus, String), WorkspaceError> {
         let doing = self.doing;
         let failed = |source| WorkspaceError::io(format!("{doing} with git"), source);
         let child = self.command.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => {
+            io::ErrorKind::NotFound => {
                 WorkspaceError::GitMissing { program: self.command.as_std().get_program().into() }
             }
             _ => failed(source),
@@ -229,8 +225,8 @@ impl Call {
             };
             let answer = async {
                 match stdout {
-                    Some(stdout) => read(Box::new(stdout)).await,
-                    None => read(Box::new(tokio::io::empty())).await,
+                    Some(stdout) => read(stdout).await,
+                    None => Err(io::ErrorKind::BrokenPipe.into()),
                 }
             };
             let ((), complaints, answer) = tokio::join!(write, complaints, answer);
@@ -248,9 +244,6 @@ impl Call {
         }
     }
 }
-
-/// What git writes, as it comes.
-pub(crate) type Stdout = Box<dyn AsyncRead + Send + Unpin>;
 
 impl Ended {
     /// The error for a call that should have succeeded.

@@ -214,8 +214,7 @@ impl Repository {
         if !odd.is_empty() {
             return Err(WorkspaceError::OddPath { paths: odd });
         }
-        let wanted = blobs.iter().map(|(_, object)| format!("{object}\n")).collect();
-        let contents = self.hash(wanted).await?;
+        let contents = self.hash(blobs.iter().map(|(_, object)| object.as_str())).await?;
         for ((at, _), content) in blobs.iter().zip(contents) {
             entries[*at].size = Some(content.size);
             entries[*at].sha256 = Some(content.digest);
@@ -224,14 +223,15 @@ impl Repository {
         Ok(Manifest { entries })
     }
 
-    /// Hashes the contents of objects, one name a line, as they stream by.
-    async fn hash(&self, objects: String) -> Result<Vec<BlobRef>, WorkspaceError> {
-        let wanted = objects.lines().count();
+    /// Hashes the contents of objects as they stream by.
+    async fn hash(&self, objects: impl Iterator<Item = &str>) -> Result<Vec<BlobRef>, WorkspaceError> {
+        let input: String = objects.map(|object| format!("{object}\n")).collect();
+        let wanted = input.lines().count();
         let doing = "read what changed";
         let call =
-            self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(objects);
+            self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(input);
         let (contents, status, stderr) = call
-            .read_with(move |stdout| async move {
+            .read_with(|stdout| async move {
                 let mut stdout = BufReader::with_capacity(1 << 16, stdout);
                 let mut contents = Vec::with_capacity(wanted);
                 let mut header = String::new();
@@ -253,7 +253,7 @@ impl Repository {
 }
 
 async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io::Result<BlobRef> {
-    let mut hash = Hasher::default();
+    let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 16];
     let mut rest = size;
     while rest > 0 {
@@ -262,11 +262,11 @@ async fn hash_next(from: &mut (impl AsyncReadExt + Unpin), size: u64) -> std::io
         if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        hash.update(&buffer[..read]);
+        hasher.update(&buffer[..read]);
         rest -= read as u64;
     }
     from.read_u8().await?;
-    Ok(BlobRef { digest: hash.finish(), size })
+    Ok(hasher.finish())
 }
 
 struct Difference {

@@ -35,7 +35,7 @@ impl Repository {
     /// nothing. The same arguments give the same commit.
     ///
     /// # Errors
-    /// [`WorkspaceError::GitFailed`] if `commits` is empty, if they have no common history, or if git fails.
+    /// [`WorkspaceError::GitAnswer`] if `commits` is empty; [`WorkspaceError::GitFailed`] if they have no common history.
     pub async fn merge(&self, commits: &[CommitId], stamp: &Stamp) -> Result<Merged, WorkspaceError> {
         let Some((first, rest)) = commits.split_first() else {
             return Err(unexpected("merge", b"nothing to merge"));

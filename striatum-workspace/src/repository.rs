@@ -26,6 +26,7 @@ pub struct Repository {
     git_dir: PathBuf,
     data: PathBuf,
     room: Room,
+    max_file_bytes: u64,
 }
 
 impl Repository {
@@ -50,9 +51,16 @@ impl Repository {
         let dir = data.join("git").join(chain.as_str());
         refuse_copy(&dir, &found.common, &chain)?;
         let room = Room::furnish(git, dir, found.common, &found.object_format)?;
-        let repository = Self { chain, root: found.root, git_dir: found.git_dir, data, room };
+        let (root, git_dir) = (found.root, found.git_dir);
+        let repository = Self { chain, root, git_dir, data, room, max_file_bytes: 256 << 20 };
         repository.head().await?;
         Ok(repository)
+    }
+
+    /// The same with another limit on the size of a file that a job may add or grow; it is 256 MiB otherwise.
+    #[must_use]
+    pub fn with_max_file_bytes(self, max_file_bytes: u64) -> Self {
+        Self { max_file_bytes, ..self }
     }
 
     /// The identity of the repository, which is the name of its chain.
@@ -127,6 +135,10 @@ impl Repository {
     pub async fn check_clean(&self) -> Result<(), WorkspaceError> {
         let paths = self.dirty().await?;
         if paths.is_empty() { Ok(()) } else { Err(WorkspaceError::Dirty { paths }) }
+    }
+
+    pub(crate) fn max_file_bytes(&self) -> u64 {
+        self.max_file_bytes
     }
 
     /// The checkout that belongs to the common git folder itself, if that is not a bare repository.

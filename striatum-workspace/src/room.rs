@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use striatum_core::{id::CommitId, time::Timestamp};
@@ -57,6 +58,9 @@ fn config(object_format: &str, exclude: &Path) -> String {
 const ATTRIBUTES: &str =
     "* -text -crlf !eol -ident -filter -working-tree-encoding !diff !merge !conflict-marker-size\n";
 
+/// An index that is older belongs to no living call.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A git folder under the data folder whose configuration is ours, and whose objects and refs are the person's.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
@@ -90,6 +94,7 @@ impl Room {
             let (link, target) = (dir.join(name), common.join(name));
             point(&link, &target).map_err(|error| WorkspaceError::io(disk::doing("link", &link), error))?;
         }
+        disk::sweep(&dir.join("indexes"), FORGOTTEN);
         Ok(Self { git, dir, common })
     }
 

@@ -20,9 +20,6 @@ use crate::{
     tree::Tree,
 };
 
-/// The largest file that is committed.
-const MAX_FILE_BYTES: u64 = 256 << 20;
-
 /// What a tree holds, written as objects.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -55,8 +52,8 @@ impl Repository {
             }
         }
         self.list_others(folder, &index, &mut listed).await?;
-        let root = folder.to_owned();
-        let sorted = disk::blocking("look at a tree", move || sort(&root, listed)).await?;
+        let (root, limit) = (folder.to_owned(), self.max_file_bytes());
+        let sorted = disk::blocking("look at a tree", move || sort(&root, limit, listed)).await?;
         self.refuse_large(&sorted.large).await?;
         let update = |doing: &str| over(doing).args(["update-index", "-z"]);
         update("take out what is gone")
@@ -160,7 +157,7 @@ impl Repository {
         if paths.is_empty() {
             Ok(())
         } else {
-            Err(WorkspaceError::FileTooLarge { paths, limit: MAX_FILE_BYTES })
+            Err(WorkspaceError::FileTooLarge { paths, limit: self.max_file_bytes() })
         }
     }
 }
@@ -187,7 +184,7 @@ struct Sorted {
 
 const SUBMODULE: &[u8] = b"160000";
 
-fn sort(root: &Path, listed: Listed) -> Result<Sorted, WorkspaceError> {
+fn sort(root: &Path, limit: u64, listed: Listed) -> Result<Sorted, WorkspaceError> {
     let mut sorted = Sorted { left_out: listed.left_out, ..Sorted::default() };
     let (mut odd, mut unreadable, mut populated) = (Vec::new(), Vec::new(), Vec::new());
     let mut folders = Folders { root: root.to_owned(), real: BTreeMap::new() };
@@ -219,7 +216,7 @@ fn sort(root: &Path, listed: Listed) -> Result<Sorted, WorkspaceError> {
                 if accessat(CWD, &path, Access::READ_OK, AtFlags::empty()).is_err() {
                     unreadable.push(shown(name));
                 }
-                if meta.len() > MAX_FILE_BYTES {
+                if meta.len() > limit {
                     let blob = entry.filter(|_| !is_submodule).map(|(_, blob)| blob.clone());
                     sorted.large.push((name.clone(), meta.len(), blob));
                 }

@@ -39,7 +39,8 @@ pub struct LeftOut {
 pub enum WhyLeftOut {
     /// It stands where a file was, and is a socket, a pipe or a device.
     Special,
-    /// It is a git repository: its files were committed as ordinary files, its history was not.
+    /// It is a git repository: its files were committed as ordinary files, its history was not. Said once, as its files are
+    /// tracked from then on.
     NestedHistory,
 }
 

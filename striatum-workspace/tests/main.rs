@@ -1,1 +1,12 @@
-//! Tests against a real git.
+//! Tests of trees, submissions and delivery against a real git.
+
+mod agents;
+mod blobs;
+mod crashes;
+mod cycle;
+mod deliveries;
+mod fixture;
+mod hostile;
+mod kinds;
+mod merges;
+mod person;
