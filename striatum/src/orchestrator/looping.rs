@@ -9,7 +9,7 @@ use std::{
 use striatum_core::{
     id::{CommandId, Fence, JobId, RunId},
     run::{JobStatus, Pending, RunStatus, State},
-    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, StoreErrorKind, Wait},
+    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, Wait},
 };
 use tokio::{
     task::JoinSet,
@@ -42,6 +42,7 @@ struct Work {
     active: HashSet<Key>,
     failed: HashMap<Key, Failed>,
     refused: HashMap<(RunId, JobId), u64>,
+    unsound: HashSet<RunId>,
 }
 
 /// What a task is about. A grant and its tree are one thing, so that nobody closes a tree under a working agent.
@@ -68,7 +69,8 @@ impl Key {
 
 pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error> {
     let renewing = shared.clone();
-    let _renewal = AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
+    let _renewal =
+        AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
     let mut work = Work::default();
     let mut mark = Mark::default();
     let mut outage = Duration::from_millis(100);
@@ -138,7 +140,7 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
                     return Err(error);
                 }
                 // Damaged, or written by a newer engine: this run is left alone, the others go on.
-                if work.refused.insert((summary.run, RUN.with(Clone::clone)), summary.head.version).is_none() {
+                if work.unsound.insert(summary.run) {
                     shared.notice(Some(summary.run), &error);
                 }
             }
@@ -170,7 +172,12 @@ async fn expire(shared: &Shared) -> Result<Due, Error> {
 
 /// The runs in which there is something to do, or to wait for.
 async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query = RunQuery { chain: Some(shared.repository.chain().clone()), active: true, limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery {
+        chain: Some(shared.repository.chain().clone()),
+        active: true,
+        limit: PAGE,
+        ..RunQuery::default()
+    };
     let mut runs = Vec::new();
     loop {
         let page = shared.engine.store().runs(&query).await?;
@@ -244,7 +251,10 @@ impl Work {
     fn take_up(&mut self, shared: &Arc<Shared>, state: &State) -> Result<(), Error> {
         for pending in state.pending() {
             let key = Key::of(&pending);
-            let resting = self.failed.get(&key).is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
+            let resting = self
+                .failed
+                .get(&key)
+                .is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
             if resting || self.active.contains(&key) {
                 continue;
             }
@@ -273,11 +283,15 @@ impl Work {
             !given_up
         });
         let running = state.status() == Some(RunStatus::Running);
-        let claimable = running && !state.is_paused() && state.jobs().any(|(spec, job)| {
-            let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
-            let lane = state.workflow().lanes.get(&spec.lane_id);
-            job.status == JobStatus::Ready && !refused && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
-        });
+        let claimable = running
+            && !state.is_paused()
+            && state.jobs().any(|(spec, job)| {
+                let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
+                let lane = state.workflow().lanes.get(&spec.lane_id);
+                job.status == JobStatus::Ready
+                    && !refused
+                    && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
+            });
         owed || claimable
     }
 }
