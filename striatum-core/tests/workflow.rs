@@ -1,3 +1,6 @@
 //! Workflow documents.
 
+mod hostile;
+mod mistakes;
 mod public;
+mod roundtrip;

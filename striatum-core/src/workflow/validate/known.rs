@@ -43,7 +43,7 @@ pub(super) struct Names<'n> {
 }
 
 /// So often a document is searched for what its author may have meant.
-const MAX_SEARCHES: usize = 400;
+const MAX_SEARCHES: usize = 100;
 
 impl<'n> Names<'n> {
     fn new(noun: &'static str, code: FindingCode, order: Vec<&'n str>) -> Self {

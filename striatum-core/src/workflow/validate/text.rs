@@ -7,7 +7,7 @@ const MAX_PATH: usize = 1024;
 const MAX_COMPONENTS: usize = 64;
 
 /// A name is searched among so many others; more would make a hostile document dear.
-const MAX_CANDIDATES: usize = 1000;
+const MAX_CANDIDATES: usize = 500;
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub(super) fn is_reserved_variable(name: &str) -> bool {
 
 /// The candidate that differs least from what was written, if any is close.
 pub(super) fn nearest<'c>(written: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (written.chars().count() / 3).clamp(1, 3);
+    let limit = written.chars().count().div_ceil(3).clamp(1, 3);
     candidates
         .take(MAX_CANDIDATES)
         .filter_map(|candidate| Some((distance(written, candidate, limit)?, candidate)))
