@@ -78,7 +78,7 @@ pub struct JobState {
     pub skipped: Option<SkipCause>,
     /// Whether it was cancelled because the run ended.
     pub ended_with_run: bool,
-    /// What the last grant that ended without an outcome left behind.
+    /// What an earlier grant of this attempt, which ended without an outcome, left behind.
     pub set_aside: Option<CommitId>,
     /// Every session that ever held it.
     pub holders: BTreeSet<SessionId>,
