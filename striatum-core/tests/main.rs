@@ -6,6 +6,8 @@ mod document;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod machine;
