@@ -60,7 +60,8 @@ pub(super) fn guard(state: &State, intent: &Intent) -> Option<Guard> {
     }
 }
 
-fn row(state: &State) -> RunRow {
+/// What the index knows of a run.
+pub(super) fn row(state: &State) -> RunRow {
     let running = state.status() == Some(RunStatus::Running);
     RunRow {
         status: state.status().unwrap_or(RunStatus::NeedsBranchConfirmation),
