@@ -19,6 +19,7 @@ const SCRIPT: &str = "STRIATUM_TEST_SCRIPT";
 const GRACE: &str = "STRIATUM_TEST_GRACE_MS";
 
 /// The program that dies: the tests below run it as a process of its own. Run without their variables it has no part to play.
+#[expect(clippy::print_stdout, reason = "how it tells the test that runs it")]
 #[tokio::test]
 async fn host() {
     if std::env::var_os(ROOT).is_none() {
