@@ -10,6 +10,8 @@ mod engine;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod play;

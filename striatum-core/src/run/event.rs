@@ -110,7 +110,7 @@ events! {
         record: Digest,
         /// Why in words, as a blob.
         reason: Option<BlobRef>,
-        /// The jobs that ended with it.
+        /// The jobs that ended with it, but for those that the events before it name.
         canceled: Vec<CanceledJob>,
     }
     /// A run that had ended goes on.
@@ -292,6 +292,11 @@ events! {
         /// The job.
         job: JobId,
     }
+    /// Jobs end because their run does: those of a long list that the end of the run itself has no place for.
+    JobsCanceled = "jobs.canceled" {
+        /// The jobs.
+        jobs: Vec<CanceledJob>,
+    }
     /// A job will never run.
     JobSkipped = "job.skipped" {
         /// The job.
@@ -301,13 +306,13 @@ events! {
         /// The lease that ended, if there was one.
         ended: Option<LeaseEnd>,
     }
-    /// Jobs are to be done once more.
+    /// Jobs are to be done once more. A long list comes in several events of the same cause and target.
     JobsReopened = "jobs.reopened" {
         /// Why.
         cause: ReopenCause,
-        /// The first of them.
+        /// What is to be done once more; the rest is behind it.
         target: JobId,
-        /// All of them, with their new attempts.
+        /// The jobs, with their new attempts.
         jobs: Vec<Reopened>,
         /// Targets of cycles whose counters start anew.
         reset: Vec<JobId>,

@@ -5,7 +5,7 @@ use crate::{
     run::{
         JobStatus, RunStatus,
         command::Actor,
-        decide::{Draft, expect_principal},
+        decide::{Draft, JOBS_PER_EVENT, expect_principal},
         event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
         rejection::Rejection,
     },
@@ -39,11 +39,22 @@ pub(super) fn reopen(
                     .or_else(|| fence.map(|fence| LeaseEnd::plain(&fence, LeaseCause::Reopened))),
             }
         })
-        .collect();
+        .collect::<Vec<_>>();
     let reset = downstream.iter().filter(|job| draft.state.iterations.contains_key(job));
-    let reset = reset.map(|job| draft.state.spec(*job).id.clone()).collect();
+    let reset: Vec<JobId> = reset.map(|job| draft.state.spec(*job).id.clone()).collect();
     let target = draft.state.spec(target).id.clone();
-    draft.emit(JobsReopened { cause, target, jobs, reset })
+    let mut resets = reset.chunks(JOBS_PER_EVENT);
+    // There are at least as many jobs as counters: what has one was begun.
+    for jobs in jobs.chunks(JOBS_PER_EVENT) {
+        let reset = resets.next().unwrap_or_default().to_vec();
+        draft.emit(JobsReopened {
+            cause: cause.clone(),
+            target: target.clone(),
+            jobs: jobs.to_vec(),
+            reset,
+        })?;
+    }
+    Ok(())
 }
 
 pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
