@@ -8,6 +8,8 @@
 //! The body is hashed as the bytes that were stored; nothing is ever serialised again. `docs/formats.md` gives the format
 //! with test vectors.
 
+use std::{fmt, str::FromStr};
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,15 @@ const DOMAIN: &[u8] = b"striatum.chain.v1\0";
 ///
 /// It serves as the head of a chain and as a reader's cursor. The digest makes a cursor safe: after a restore from an older
 /// copy the store answers that the history changed, where a bare number would silently skip or repeat events.
+///
+/// It is written as `seq:digest`, short enough to be noted down outside the store.
+///
+/// ```
+/// use striatum_core::{chain::Position, digest::Digest};
+///
+/// let head = Position { seq: 7, digest: Digest::ZERO };
+/// assert_eq!(head.to_string().parse(), Ok(head));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The number of the event; 0 stands for the beginning, before the first event.
@@ -45,6 +56,29 @@ impl Position {
     /// ```
     pub fn genesis(chain: &ChainId) -> Self {
         Self { seq: 0, digest: Digest::of_parts(&[DOMAIN, chain.as_str().as_bytes()]) }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, self.digest)
+    }
+}
+
+/// The text is not a position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a position (a sequence number, a colon, and 64 lower-case hexadecimal digits)")]
+pub struct InvalidPosition(String);
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let (seq, digest) = text.split_once(':').unwrap_or_default();
+        // The standard parser would also take a sign.
+        let seq = if seq.starts_with('+') { None } else { seq.parse().ok() };
+        seq.zip(digest.parse().ok())
+            .map(|(seq, digest)| Self { seq, digest })
+            .ok_or_else(|| InvalidPosition(text.to_owned()))
     }
 }
 

@@ -15,11 +15,13 @@ use crate::{
     workflow::Snapshot,
 };
 
+mod audit;
 mod cache;
 mod error;
 mod fold;
 mod index;
 
+pub use audit::{AuditDepth, AuditFault, AuditFinding, Auditor, RunAudit};
 pub use error::EngineError;
 
 use cache::Cache;

@@ -22,6 +22,7 @@ pub use error::{SandboxError, SandboxErrorKind};
 /// - [`offers`](Sandbox::offers) says what holds on this host, not what is hoped for.
 /// - A process gets the environment that the spec and the exec name, and nothing else.
 /// - Ending a session ends every process in it.
+/// - The output streams of a process end soon after the process, even if something that it left behind holds them open.
 /// - A process that outlives the host program (which may be killed at any moment) leaves in [`SandboxSpec::folder`] what
 ///   [`reap`](Sandbox::reap) needs to find and end it, and what it ended with.
 #[async_trait]

@@ -4,6 +4,7 @@
 //! goes through the same validator. [`Snapshot`] freezes it for a run, with the files that it refers to.
 
 mod branch;
+mod builder;
 mod document;
 mod finding;
 mod graph;
@@ -12,6 +13,7 @@ mod snapshot;
 mod validate;
 
 pub use branch::is_branch_name;
+pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{
     Branch, BranchMode, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn, ExpectedArtifact, Job,
     JobType, Lane, OnExpiry, OnReject, Parallelism, Posture, ProvenanceMode, RecoveryPolicy, ReviewAccess,

@@ -1,3 +1,7 @@
 //! Workflow documents.
 
+mod documents;
+mod hostile;
+mod mistakes;
 mod public;
+mod roundtrip;

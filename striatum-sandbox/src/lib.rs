@@ -1,1 +1,16 @@
 //! Where agent processes of Striatum run.
+//!
+//! [`NoSandbox`] is the plain way to run an agent: a process of the host with an environment, a home, a folder for temporary
+//! files and a process group of its own, and no wall around it. What makes it more than a `Command` is what happens at the
+//! end: everything that a session started can be found and ended, by the program that started it or, should that have died, by
+//! the next one.
+//!
+//! [`process`] tells whether a process that was noted down earlier still lives; an engine uses it to prove that the owner of a
+//! session is dead.
+//!
+//! Everything here runs on tokio, with its IO and time drivers enabled.
+
+mod none;
+pub mod process;
+
+pub use none::NoSandbox;

@@ -246,6 +246,14 @@ pub struct Owner {
     pub started: String,
 }
 
+impl Owner {
+    /// A process of which only the instance is known. Nobody can prove that it is dead, so what it holds is freed by expiry
+    /// alone.
+    pub const fn unproven(instance: InstanceId) -> Self {
+        Self { instance, host: String::new(), boot: String::new(), pid: 0, started: String::new() }
+    }
+}
+
 /// An artifact to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
@@ -276,6 +284,22 @@ pub struct Submit {
     pub exit: Option<Exit>,
     /// What was used.
     pub usage: Option<Usage>,
+}
+
+impl Submit {
+    /// The end of a grant with this outcome and nothing else: no artifacts, no commit, nothing measured.
+    pub const fn new(fence: Fence, outcome: Outcome) -> Self {
+        Self {
+            fence,
+            artifacts: Vec::new(),
+            submission: None,
+            changed_paths: Vec::new(),
+            outcome,
+            agent: None,
+            exit: None,
+            usage: None,
+        }
+    }
 }
 
 /// How a job ends.

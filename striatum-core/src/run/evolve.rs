@@ -276,6 +276,7 @@ impl Fold<'_> {
             format!("expected grant {epoch} of attempt {attempt}")
         })?;
         ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
+        self.state.begun_at.get_or_insert(e.granted_at);
         self.set(
             index,
             match e.mode {

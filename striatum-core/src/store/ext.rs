@@ -1,9 +1,9 @@
 //! What every store can do by means of its port.
 
 use crate::{
-    chain::{ChainError, Position, Verifier},
+    chain::{ChainError, ChainFault, Position, Sealed, Verifier},
     id::ChainId,
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoreErrorKind},
 };
 
 const PAGE: usize = 1024;
@@ -28,8 +28,8 @@ pub enum VerifyError {
 pub trait StoreExt: Store {
     /// Streams a chain through a [`Verifier`] in constant memory and returns its last position.
     ///
-    /// `expect` is a position that was noted earlier and must be part of the chain. `progress` is called after each page with
-    /// the number of events that were verified.
+    /// `expect` is a position that was noted earlier and must be part of the chain. `seen` is shown each event once it is known
+    /// to follow from those before it. What is appended meanwhile is left for the next time.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -37,26 +37,40 @@ pub trait StoreExt: Store {
         &self,
         chain: &ChainId,
         expect: Option<Position>,
-        mut progress: impl FnMut(u64) + Send,
+        mut seen: impl FnMut(&Sealed) + Send,
     ) -> Result<Position, VerifyError> {
+        let chains = self.chains().await?;
+        let Some(info) = chains.into_iter().find(|info| info.chain == *chain) else {
+            let error = StoreError::new(StoreErrorKind::Other, "verify a chain");
+            return Err(error.because(format!("there is no chain {chain}")).into());
+        };
         let mut verifier = Verifier::new(chain);
         if let Some(position) = expect {
             verifier = verifier.expecting(position);
         }
-        let head = self.head(chain).await?;
+        verifier.genesis(info.genesis)?;
         let mut at = Position::genesis(chain);
         loop {
             let page = self.read(chain, at, PAGE).await?;
-            for event in page.iter().take_while(|event| event.seq <= head.seq) {
+            for event in page.iter().take_while(|event| event.seq <= info.head.seq) {
                 verifier.push(event)?;
+                seen(event);
             }
             match page.last() {
-                Some(last) if last.seq < head.seq => at = last.position(),
+                Some(last) if last.seq < info.head.seq => at = last.position(),
                 _ => break,
             }
-            progress(at.seq);
         }
-        Ok(verifier.finish(head)?)
+        let last = verifier.finish(info.head)?;
+        // An event behind the head is either newer than the head that was read, or nobody's.
+        if let Some(behind) = self.read(chain, last, 1).await?.first() {
+            let head = self.head(chain).await?;
+            if head.seq < behind.seq {
+                let detail = format!("event {} stands behind the head, which names {}", behind.seq, head.seq);
+                return Err(ChainError { fault: ChainFault::Head, seq: last.seq + 1, detail }.into());
+            }
+        }
+        Ok(last)
     }
 }
 

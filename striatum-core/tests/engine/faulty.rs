@@ -58,6 +58,7 @@ pub(crate) async fn append_log(store: &dyn Store, run: RunId, log: &Drive) {
         status: RunStatus::Running,
         paused: false,
         room: 1,
+        active: true,
         workflow: log.state.workflow().workflow_id.clone(),
     };
     let batch = Batch::new(chain(), run, RunHead::START, log.log.clone(), IndexDelta::new(row)).unwrap();
@@ -123,8 +124,8 @@ impl Store for Faulty {
         self.memory.renew(leases).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
-        self.memory.due(limit).await
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
+        self.memory.due(chain, limit).await
     }
 
     async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError> {

@@ -6,7 +6,7 @@ use striatum_core::{
     engine::EngineError,
     id::{Fence, InstanceId},
     run::Command,
-    store::{ReadyJob, ReadyQuery, RunQuery, RunRow, Store, TimerId},
+    store::{ReadyJob, ReadyQuery, RunQuery, RunRow, Store},
 };
 
 use super::table::{Table, now};
@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// All that the index knows of the run, seen from the end of time, so that deadlines do not count.
-fn index(table: &Table) -> (Vec<ReadyJob>, Vec<Fence>, Vec<TimerId>, Vec<RunRow>) {
+fn index(table: &Table) -> (Vec<ReadyJob>, Vec<Fence>, Vec<RunRow>) {
     let all = ReadyQuery::all(InstanceId::from_bytes([1; 16]), 1000);
     let runs = now(table.memory.runs(&RunQuery { limit: 10, ..RunQuery::default() })).unwrap();
     table.hand.advance(Duration::from_secs(1_000_000));
-    let (ready, mut due) = (now(table.memory.ready(&all)).unwrap(), now(table.memory.due(1000)).unwrap());
+    let (ready, mut due) =
+        (now(table.memory.ready(&all)).unwrap(), now(table.memory.due(None, 1000)).unwrap());
     due.lapsed.sort_unstable();
-    due.timers.sort_unstable();
-    (ready, due.lapsed, due.timers, runs.items.into_iter().map(|run| run.row).collect())
+    (ready, due.lapsed, runs.items.into_iter().map(|run| run.row).collect())
 }
 
 #[test]

@@ -67,7 +67,11 @@ pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(),
     match draft.run_status()? {
         RunStatus::Running => reopen(draft, index, ReopenCause::Retry, None),
         // A run that was cancelled before its branch was confirmed could never deliver.
-        status if status.has_ended() && draft.state.branch.is_none() => Err(Rejection::RunStatus { status }),
+        status @ (RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator)
+            if draft.state.branch.is_none() =>
+        {
+            Err(Rejection::RunStatus { status })
+        }
         RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => {
             draft.emit(RunReopened {})?;
             let canceled_with_run = |job: &usize| draft.job(*job).ended_with_run;

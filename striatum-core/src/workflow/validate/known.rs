@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::HashSet};
 
 use super::{
     json::{Node, Value},
-    reader::At,
+    reader::{At, is_comment},
     report::{Detail, Report},
     text::nearest,
 };
@@ -43,7 +43,7 @@ pub(super) struct Names<'n> {
 }
 
 /// So often a document is searched for what its author may have meant.
-const MAX_SEARCHES: usize = 400;
+const MAX_SEARCHES: usize = 100;
 
 impl<'n> Names<'n> {
     fn new(noun: &'static str, code: FindingCode, order: Vec<&'n str>) -> Self {
@@ -77,7 +77,9 @@ impl<'n> Names<'n> {
 
 fn keys<'n>(node: Option<&'n Node<'n>>) -> Vec<&'n str> {
     match node.map(|node| &node.value) {
-        Some(Value::Object(members)) => members.iter().map(|(key, _)| &**key).collect(),
+        Some(Value::Object(members)) => {
+            members.iter().map(|(key, _)| &**key).filter(|key| !is_comment(key)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -55,7 +55,7 @@ fn command(fields: &Fields<'_>, adapter: &str) -> Vec<String> {
         return Vec::new();
     };
     let Some(items) = at.items() else { return Vec::new() };
-    if items.len() == 0 {
+    if items.len() == 0 && adapter == "process" {
         at.error(FindingCode::EmptyValue, "a command names at least a program");
     }
     let word = |(index, at): (usize, At<'_>)| {

@@ -1,13 +1,13 @@
 //! Rules for single texts: paths, names of branches and variables; and what an author may have meant.
 
-use crate::id::JobId;
+use crate::{id::JobId, workflow::is_branch_name};
 
 /// So long a path is not written by a person; the limit keeps every check of paths cheap.
 const MAX_PATH: usize = 1024;
 const MAX_COMPONENTS: usize = 64;
 
 /// A name is searched among so many others; more would make a hostile document dear.
-const MAX_CANDIDATES: usize = 1000;
+const MAX_CANDIDATES: usize = 500;
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,20 +76,6 @@ pub(super) fn cleaned_name(text: &str) -> Option<String> {
         .then(|| plain.to_owned())
 }
 
-/// Whether git takes this as the name of a branch, as `git check-ref-format --branch` says.
-pub(super) fn is_branch_name(name: &str) -> bool {
-    let is_plain = |c: char| !c.is_ascii_control() && !" ~^:?*[\\".contains(c);
-    let is_component = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-    (1..=200).contains(&name.len())
-        && !matches!(name, "@" | "HEAD")
-        && !name.starts_with('-')
-        && !name.ends_with('.')
-        && !name.contains("..")
-        && !name.contains("@{")
-        && name.chars().all(is_plain)
-        && name.split('/').all(is_component)
-}
-
 /// A branch name close to a text that is none.
 pub(super) fn cleaned_branch(text: &str) -> Option<String> {
     let parts: Vec<_> = text.split('/').filter_map(cleaned_name).collect();
@@ -109,7 +95,7 @@ pub(super) fn is_reserved_variable(name: &str) -> bool {
 
 /// The candidate that differs least from what was written, if any is close.
 pub(super) fn nearest<'c>(written: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (written.chars().count() / 3).clamp(1, 3);
+    let limit = written.chars().count().div_ceil(3).clamp(1, 3);
     candidates
         .take(MAX_CANDIDATES)
         .filter_map(|candidate| Some((distance(written, candidate, limit)?, candidate)))

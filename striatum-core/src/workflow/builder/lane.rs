@@ -1,0 +1,86 @@
+//! Lanes written in Rust.
+
+use serde_json::{Map, Value};
+
+use crate::{sandbox::Level, workflow::Constraint};
+
+/// Writes a lane of a [`WorkflowBuilder`](super::WorkflowBuilder).
+#[derive(Debug, Clone)]
+pub struct LaneBuilder {
+    members: Map<String, Value>,
+    constraints: Map<String, Value>,
+    required: Map<String, Value>,
+    env: Map<String, Value>,
+}
+
+impl LaneBuilder {
+    /// A lane that runs a command.
+    pub fn process<W: Into<String>>(command: impl IntoIterator<Item = W>) -> Self {
+        Self::adapter("process").command(command)
+    }
+
+    /// A lane of another adapter, such as `acp:claude` or one that the embedder registered.
+    pub fn adapter(name: impl Into<String>) -> Self {
+        let members = Map::from_iter([("adapter".to_owned(), name.into().into())]);
+        Self { members, constraints: Map::new(), required: Map::new(), env: Map::new() }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The program and its arguments.
+    #[must_use]
+    pub fn command<W: Into<String>>(self, command: impl IntoIterator<Item = W>) -> Self {
+        let words: Vec<String> = command.into_iter().map(Into::into).collect();
+        self.with("command", words)
+    }
+
+    /// The model that the agent uses.
+    #[must_use]
+    pub fn model(self, name: impl Into<String>) -> Self {
+        self.with("display_model", name.into())
+    }
+
+    /// What agents are held to, and how strongly at least.
+    #[must_use]
+    pub fn require(mut self, constraint: Constraint, value: impl Into<String>, level: Level) -> Self {
+        self.required.insert(constraint.to_string(), level.to_string().into());
+        self.constrain(constraint, value)
+    }
+
+    /// What agents are asked to keep to.
+    #[must_use]
+    pub fn constrain(mut self, constraint: Constraint, value: impl Into<String>) -> Self {
+        self.constraints.insert(constraint.to_string(), value.into().into());
+        self
+    }
+
+    /// Sets a variable of the agent's environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into().into());
+        self
+    }
+
+    /// Passes the host's variable of this name to the agent, so that a secret need not stand in the document.
+    #[must_use]
+    pub fn pass_env(mut self, name: impl Into<String>) -> Self {
+        self.env.insert(name.into(), Value::Null);
+        self
+    }
+
+    /// How long an agent may work on one grant, in seconds.
+    #[must_use]
+    pub fn timeout_seconds(self, seconds: u32) -> Self {
+        self.with("adapter_timeout_seconds", seconds)
+    }
+
+    pub(super) fn into_value(mut self) -> Value {
+        self.members.insert("constraints".into(), self.constraints.into());
+        self.members.insert("required_enforcement".into(), self.required.into());
+        self.members.insert("env".into(), self.env.into());
+        self.members.into()
+    }
+}

@@ -1,0 +1,143 @@
+//! Every mistake has its own code, and is found where it was made.
+
+mod table;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use striatum_core::workflow::{Finding, FindingCode, Rules, Severity, Workflow};
+
+use self::table::{BASE, Mistake, TEXTS, mistakes};
+
+/// Sets what a pointer names; `-` behind the last slash appends to a list.
+fn set(document: &mut Value, pointer: &str, json: &str) {
+    let (around, key) = pointer.rsplit_once('/').unwrap();
+    let value: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{pointer}: {error}"));
+    match document.pointer_mut(around).unwrap_or_else(|| panic!("nothing at {around}")) {
+        Value::Object(members) => {
+            members.insert(key.replace("~1", "/").replace("~0", "~"), value);
+        }
+        Value::Array(items) if key == "-" => items.push(value),
+        Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
+        other => panic!("{around} is {other}"),
+    }
+}
+
+fn remove(document: &mut Value, pointer: &str) {
+    let (around, key) = pointer.rsplit_once('/').unwrap();
+    let removed = document.pointer_mut(around).unwrap().as_object_mut().unwrap().remove(key);
+    assert!(removed.is_some(), "{pointer}");
+}
+
+fn made(mistake: &Mistake) -> Vec<u8> {
+    let mut document: Value = serde_json::from_str(BASE).unwrap();
+    for (pointer, json) in mistake.changes {
+        match json.is_empty() {
+            true => remove(&mut document, pointer),
+            false => set(&mut document, pointer, json),
+        }
+    }
+    serde_json::to_vec(&document).unwrap()
+}
+
+fn findings(json: &[u8]) -> Vec<Finding> {
+    match Workflow::parse(json, &Rules::default()) {
+        Ok(validated) => validated.warnings,
+        Err(findings) => findings.into_iter().collect(),
+    }
+}
+
+fn places(findings: &[Finding]) -> Vec<(FindingCode, &str)> {
+    findings.iter().map(|finding| (finding.code, finding.pointer.as_str())).collect()
+}
+
+#[test]
+fn the_base_of_the_table_has_no_mistake() {
+    let validated = Workflow::parse(BASE.as_bytes(), &Rules::strict()).unwrap();
+    assert_eq!(places(&validated.warnings), []);
+}
+
+#[test]
+fn each_mistake_is_found_alone_with_its_code_at_its_place() {
+    for mistake in mistakes() {
+        let found = findings(&made(mistake));
+        assert_eq!(places(&found), [(mistake.code, mistake.pointer)], "{}: {found:?}", mistake.what);
+        let correct = found[0].suggestion.as_deref();
+        if let Some(expected) = mistake.correct {
+            assert_eq!(correct, Some(expected), "{}", mistake.what);
+        }
+    }
+}
+
+#[test]
+fn a_document_that_is_no_tree_is_refused_where_reading_stopped() {
+    for (what, text, code, pointer) in TEXTS {
+        let found = findings(text.as_bytes());
+        assert!(places(&found).contains(&(*code, pointer)), "{what}: {found:?}");
+        assert!(found.iter().any(|finding| finding.severity == Severity::Error), "{what}");
+    }
+}
+
+#[test]
+fn every_code_has_a_mistake_and_the_mistakes_are_many() {
+    let shown: BTreeSet<FindingCode> =
+        mistakes().map(|mistake| mistake.code).chain(TEXTS.iter().map(|(_, _, code, _)| *code)).collect();
+    // Limits are shown by hostile documents, which a table cannot hold.
+    let hostile = [FindingCode::DocumentTooLarge, FindingCode::NestedTooDeep];
+    for code in FindingCode::ALL {
+        assert!(shown.contains(code) || hostile.contains(code), "no mistake gives {code}");
+    }
+    let distinct: BTreeSet<_> = mistakes().map(|mistake| (mistake.code, mistake.pointer)).collect();
+    assert!(distinct.len() >= 60, "{}", distinct.len());
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_document_order() {
+    let mut document: Value = serde_json::from_str(BASE).unwrap();
+    set(&mut document, "/edges/0/to", "\"reviw\"");
+    set(&mut document, "/jobs/1/max_attempts", "0");
+    set(&mut document, "/jobs/0/lane_id", "\"outhor\"");
+    set(&mut document, "/lanes/author/command", "[]");
+    let expected = [
+        // As serde_json writes it, the document has its keys in alphabetical order.
+        (FindingCode::UnknownJob, "/edges/0/to"),
+        (FindingCode::UnknownLane, "/jobs/0/lane_id"),
+        (FindingCode::OutOfRange, "/jobs/1/max_attempts"),
+        (FindingCode::EmptyValue, "/lanes/author/command"),
+    ];
+    let found = findings(&serde_json::to_vec(&document).unwrap());
+    assert_eq!(places(&found), expected);
+}
+
+#[test]
+fn an_unknown_key_is_a_warning_and_strictly_an_error() {
+    let json = BASE.replacen("\"name\"", "\"nmae\"", 1);
+    let lenient = Workflow::parse(json.as_bytes(), &Rules::default()).unwrap();
+    assert_eq!(places(&lenient.warnings), [(FindingCode::UnknownKey, "/nmae")]);
+    assert_eq!(lenient.warnings[0].suggestion.as_deref(), Some("name"));
+    let strict = Workflow::parse(json.as_bytes(), &Rules::strict()).unwrap_err();
+    assert_eq!(places(strict.as_slice()), [(FindingCode::UnknownKey, "/nmae")]);
+}
+
+#[test]
+fn a_refusal_reads_as_a_list() {
+    let json = BASE.replacen("\"role_id\": \"reviewer\"", "\"role_id\": \"reviwer\"", 1);
+    let refused = Workflow::parse(json.as_bytes(), &Rules::default()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the workflow document cannot be run as it is\n  \
+         error: /jobs/1/role_id: there is no role \"reviwer\" [unknown_role]; correct would be \"reviewer\""
+    );
+}
+
+#[test]
+fn a_fingerprint_names_a_lint_wherever_it_stands() {
+    let mut document: Value = serde_json::from_str(BASE).unwrap();
+    set(&mut document, "/jobs/1/fresh_session_required", "false");
+    let first = findings(&serde_json::to_vec(&document).unwrap());
+    document["jobs"].as_array_mut().unwrap().swap(0, 1);
+    let second = findings(&serde_json::to_vec(&document).unwrap());
+    assert_ne!(first[0].pointer, second[0].pointer);
+    assert!(first[0].fingerprint.is_some());
+    assert_eq!(first[0].fingerprint, second[0].fingerprint);
+}

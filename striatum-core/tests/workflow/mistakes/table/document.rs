@@ -1,0 +1,96 @@
+//! Mistakes about the document as a whole.
+
+use striatum_core::workflow::FindingCode::*;
+
+use super::{Mistake, mistake};
+
+pub(super) const MISTAKES: &[Mistake] = &[
+    mistake("no version", &[("/schema_version", "")], MissingKey, "/schema_version"),
+    mistake(
+        "an unknown version",
+        &[("/schema_version", "\"striatum.workflow.v9\"")],
+        UnsupportedSchemaVersion,
+        "/schema_version",
+    )
+    .correct("striatum.workflow.v1"),
+    mistake(
+        "a later version",
+        &[("/schema_version", "\"striatum.workflow.v1.1\"")],
+        NotYetSupported,
+        "/schema_version",
+    ),
+    mistake(
+        "the version after",
+        &[("/schema_version", "\"striatum.workflow.v2\"")],
+        NotYetSupported,
+        "/schema_version",
+    ),
+    mistake("no id", &[("/workflow_id", "")], MissingKey, "/workflow_id"),
+    mistake("an id that is no name", &[("/workflow_id", "\"my flow\"")], InvalidName, "/workflow_id")
+        .correct("my_flow"),
+    mistake("a number for a name", &[("/name", "1")], WrongType, "/name"),
+    mistake("a misspelt key", &[("/edgse", "[]")], UnknownKey, "/edgse").correct("edges"),
+    mistake("a mode that is none", &[("/branch/mode", "\"atuo\"")], UnknownValue, "/branch/mode")
+        .correct("auto"),
+    mistake(
+        "a branch git refuses",
+        &[("/branch/suggested_name", "\"a branch\"")],
+        InvalidBranchName,
+        "/branch/suggested_name",
+    )
+    .correct("a_branch"),
+    mistake(
+        "a coordinator without a role",
+        &[("/coordinator/role_id", "\"nobody\"")],
+        UnknownRole,
+        "/coordinator/role_id",
+    ),
+    mistake(
+        "a coordinator without a lane",
+        &[("/coordinator/lane_id", "\"auther\"")],
+        UnknownLane,
+        "/coordinator/lane_id",
+    )
+    .correct("author"),
+    mistake(
+        "a context document outside",
+        &[("/context_docs/0/path", "\"../README.md\"")],
+        InvalidPath,
+        "/context_docs/0/path",
+    ),
+    mistake(
+        "a role document that is absolute",
+        &[("/roles/author/definition_path", "\"/etc/author.md\"")],
+        InvalidPath,
+        "/roles/author/definition_path",
+    )
+    .correct("etc/author.md"),
+    mistake(
+        "no room for any job",
+        &[("/parallelism/max_active_jobs", "0")],
+        OutOfRange,
+        "/parallelism/max_active_jobs",
+    ),
+    mistake("an unknown provenance", &[("/provenance_mode", "\"sealed\"")], UnknownValue, "/provenance_mode"),
+    mistake(
+        "a negative number",
+        &[("/recovery_policy", "{\"max_requeues\": -1}")],
+        OutOfRange,
+        "/recovery_policy/max_requeues",
+    ),
+    mistake("phases", &[("/phases", "[{\"id\": \"p\"}]")], NotYetSupported, "/phases"),
+    mistake("a budget", &[("/budget", "{\"turns\": 3}")], NotYetSupported, "/budget"),
+    mistake(
+        "independence",
+        &[("/independence", "{\"model\": \"declared\"}")],
+        NotYetSupported,
+        "/independence",
+    ),
+    mistake(
+        "judged delivery",
+        &[("/require_judged_delivery", "true")],
+        NotYetSupported,
+        "/require_judged_delivery",
+    ),
+    mistake("no jobs", &[("/jobs", "[]"), ("/edges", "[]"), ("/cycles", "[]")], EmptyValue, "/jobs"),
+];

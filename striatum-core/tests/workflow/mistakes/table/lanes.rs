@@ -1,0 +1,118 @@
+//! Mistakes about lanes.
+
+use striatum_core::workflow::FindingCode::*;
+
+use super::{Mistake, mistake};
+
+pub(super) const MISTAKES: &[Mistake] = &[
+    mistake(
+        "a lane whose name is none",
+        &[("/lanes/a~1b", "{\"adapter\": \"acp:claude\"}")],
+        InvalidName,
+        "/lanes/a~1b",
+    )
+    .correct("a_b"),
+    mistake("no adapter", &[("/lanes/author/adapter", "")], MissingKey, "/lanes/author/adapter"),
+    mistake(
+        "an adapter that is no name",
+        &[("/lanes/author/adapter", "\"a cp\"")],
+        InvalidName,
+        "/lanes/author/adapter",
+    ),
+    mistake(
+        "a process without a command",
+        &[("/lanes/author/command", "")],
+        MissingKey,
+        "/lanes/author/command",
+    ),
+    mistake("an empty command", &[("/lanes/author/command", "[]")], EmptyValue, "/lanes/author/command"),
+    mistake(
+        "an empty program",
+        &[("/lanes/author/command", "[\" \"]")],
+        EmptyValue,
+        "/lanes/author/command/0",
+    ),
+    mistake(
+        "a shell line as a command",
+        &[("/lanes/author/command", "\"sh -c x\"")],
+        WrongType,
+        "/lanes/author/command",
+    ),
+    mistake(
+        "a NUL in an argument",
+        &[("/lanes/author/command", "[\"a\", \"\\u0000\"]")],
+        UnknownValue,
+        "/lanes/author/command/1",
+    ),
+    mistake(
+        "too long a time",
+        &[("/lanes/author/adapter_timeout_seconds", "86401")],
+        OutOfRange,
+        "/lanes/author/adapter_timeout_seconds",
+    ),
+    mistake(
+        "half a second",
+        &[("/lanes/author/adapter_timeout_seconds", "0.5")],
+        OutOfRange,
+        "/lanes/author/adapter_timeout_seconds",
+    ),
+    mistake(
+        "a variable whose name is none",
+        &[("/lanes/author/env", "{\"1A\": \"x\"}")],
+        InvalidVariable,
+        "/lanes/author/env/1A",
+    ),
+    mistake(
+        "a NUL in a variable",
+        &[("/lanes/author/env", "{\"A\": \"\\u0000\"}")],
+        InvalidVariable,
+        "/lanes/author/env/A",
+    ),
+    mistake(
+        "the search path",
+        &[("/lanes/author/env", "{\"PATH\": null}")],
+        ReservedVariable,
+        "/lanes/author/env/PATH",
+    ),
+    mistake(
+        "a variable of ours",
+        &[("/lanes/author/env", "{\"STRIATUM_X\": \"1\"}")],
+        ReservedVariable,
+        "/lanes/author/env/STRIATUM_X",
+    ),
+    mistake(
+        "an unknown constraint",
+        &[("/lanes/author/constraints", "{\"netwrok\": \"forbidden\"}")],
+        UnknownKey,
+        "/lanes/author/constraints/netwrok",
+    )
+    .correct("network"),
+    mistake(
+        "a demand for something unknown",
+        &[("/lanes/author/required_enforcement", "{\"gravity\": \"enforced\"}")],
+        EnforcementUnavailable,
+        "/lanes/author/required_enforcement/gravity",
+    ),
+    mistake(
+        "a demand without a value",
+        &[("/lanes/author/required_enforcement", "{\"network\": \"enforced\"}")],
+        EnforcementUnavailable,
+        "/lanes/author/required_enforcement/network",
+    ),
+    mistake(
+        "a demand that a process does not meet",
+        &[
+            ("/lanes/author/constraints", "{\"repo_scope\": \"local_only\"}"),
+            ("/lanes/author/required_enforcement", "{\"repo_scope\": \"enforced\"}"),
+        ],
+        EnforcementUnavailable,
+        "/lanes/author/required_enforcement/repo_scope",
+    )
+    .correct("advisory_strict"),
+    mistake(
+        "a level that is none",
+        &[("/lanes/author/required_enforcement", "{\"network\": \"strict\"}")],
+        UnknownValue,
+        "/lanes/author/required_enforcement/network",
+    ),
+];

@@ -1,0 +1,174 @@
+//! A running process and the group that it leads.
+
+use std::{
+    fmt, io,
+    process::Child as StdChild,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+use striatum_core::sandbox::{Child, Exit, SandboxError, SandboxErrorKind};
+use tokio::sync::watch;
+
+use super::{aside, failure::failed, folder::Folder, remains::Remains};
+
+/// How the process ended, once it has.
+type End = Option<Result<Exit, Errno>>;
+
+/// The wrapper of a process, which leads its group.
+///
+/// While this lives the wrapper stays in the process table, if only as a zombie. So neither its number nor that of its group
+/// can go to anybody else, and the group may be signalled at any time.
+pub(super) struct Leader {
+    pid: Pid,
+    folder: Folder,
+    suffix: String,
+    end: watch::Receiver<End>,
+    /// Dropped with the leader: the thread that waits for it then takes it out of the process table.
+    _release: mpsc::Sender<()>,
+}
+
+impl Leader {
+    pub(super) fn new(child: StdChild, folder: Folder, suffix: String) -> io::Result<Self> {
+        let pid = Pid::from_child(&child);
+        let (tell, end) = watch::channel(None);
+        let (release, released) = mpsc::channel();
+        let leader = Self { pid, folder, suffix, end, _release: release };
+        let watched = Watched(child);
+        let watch = move || watched.watch(pid, &tell, &released);
+        std::thread::Builder::new().name("striatum-wait".to_owned()).spawn(watch)?;
+        Ok(leader)
+    }
+
+    pub(super) fn group(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Sends a signal to every process of the group; that none is left is no failure.
+    pub(super) fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        match kill_process_group(self.pid, signal) {
+            // What macOS says of a group in which only zombies are left.
+            Err(Errno::PERM) if cfg!(not(target_os = "linux")) => Ok(()),
+            Err(Errno::SRCH) => Ok(()),
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Kills the group, with no word first.
+    pub(super) fn kill_at_once(&self) {
+        self.mark_killed();
+        if let Err(error) = self.signal_group(Signal::KILL) {
+            tracing::warn!(group = self.group(), %error, "a process group could not be killed");
+        }
+    }
+
+    pub(super) fn mark_killed(&self) {
+        // The mark is the second line: a wrapper that gets the signal with its group leaves no outcome anyway.
+        if let Err(error) = self.folder.mark_killed(&self.suffix) {
+            tracing::debug!(group = self.group(), %error, "a process could not be marked as killed");
+        }
+    }
+
+    /// Resolves once the process has ended.
+    pub(super) fn ended(&self) -> impl Future<Output = Result<Exit, SandboxError>> + Send + 'static {
+        let mut end = self.end.clone();
+        async move {
+            let known = end.wait_for(Option::is_some).await.map(|end| *end);
+            match known {
+                Ok(Some(Ok(exit))) => Ok(exit),
+                Ok(Some(Err(e))) => Err(failed("learn how a process ended")(e.into())),
+                Ok(None) | Err(_) => {
+                    Err(SandboxError::new(SandboxErrorKind::Other, "learn how a process ended"))
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Leader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").field("group", &self.group()).finish_non_exhaustive()
+    }
+}
+
+/// The process, held by the thread that waits for it. Dropping it takes the process out of the process table.
+struct Watched(StdChild);
+
+impl Watched {
+    fn watch(self, pid: Pid, tell: &watch::Sender<End>, released: &mpsc::Receiver<()>) {
+        tell.send_replace(Some(wait_without_reaping(pid)));
+        // Nothing is ever sent: this waits for the leader to be dropped.
+        let _ = released.recv();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Its users have ended the group by now, save where the thread could not be started.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_without_reaping(pid: Pid) -> Result<Exit, Errno> {
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(Errno::INTR) | Ok(None) => {}
+            Err(e) => return Err(e),
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(Exit::Signal);
+                return signal.or(status.exit_status().map(from_wrapper)).ok_or(Errno::INVAL);
+            }
+        }
+    }
+}
+
+/// What the wrapper's status says of the agent. The wrapper writes the same into the outcome.
+const fn from_wrapper(status: i32) -> Exit {
+    match status {
+        129..=192 => Exit::Signal(status - 128),
+        code => Exit::Code(code),
+    }
+}
+
+/// A handle on one process of a session.
+#[derive(Debug)]
+pub(super) struct Handle {
+    leader: Arc<Leader>,
+    grace: Duration,
+}
+
+impl Handle {
+    pub(super) const fn new(leader: Arc<Leader>, grace: Duration) -> Self {
+        Self { leader, grace }
+    }
+}
+
+#[async_trait]
+impl Child for Handle {
+    async fn wait(&mut self) -> Result<Exit, SandboxError> {
+        self.leader.ended().await
+    }
+
+    async fn kill(&mut self) -> Result<(), SandboxError> {
+        let (leader, grace) = (Arc::clone(&self.leader), self.grace);
+        aside(move || {
+            leader.mark_killed();
+            Remains::pinned(None, vec![leader]).end(grace)
+        })
+        .await?;
+        // The table shows the end a moment before the waiting thread learns of it.
+        self.leader.ended().await.map(drop)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.leader.kill_at_once();
+    }
+}

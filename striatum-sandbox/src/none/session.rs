@@ -1,0 +1,181 @@
+//! An open session.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use striatum_core::{
+    id::SessionId,
+    sandbox::{
+        EnvVar, Exec, Limits, Output, Process, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+    },
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{ChildStderr, ChildStdin, ChildStdout},
+};
+use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+
+use super::{
+    aside,
+    child::{Handle, Leader},
+    environment::{MARK, assemble, check},
+    failure::failed,
+    folder::Folder,
+    output::Bounded,
+    program,
+    remains::Remains,
+};
+
+/// Writes who it is, runs the agent, writes how it ended.
+const WRAPPER: &str = include_str!("wrapper.sh");
+
+/// An open session of plain processes.
+#[derive(Debug)]
+pub(super) struct Session {
+    path: Arc<OsString>,
+    folder: Folder,
+    tree: PathBuf,
+    session: SessionId,
+    env: Vec<EnvVar>,
+    limits: Limits,
+    /// Kept to the end of the session, so that their groups can be ended then.
+    leaders: Vec<Arc<Leader>>,
+}
+
+impl Session {
+    pub(super) fn new(path: Arc<OsString>, folder: Folder, spec: &SandboxSpec) -> Self {
+        Self {
+            path,
+            folder,
+            tree: spec.tree.clone(),
+            session: spec.fence.session,
+            env: spec.env.clone(),
+            limits: spec.limits,
+            leaders: Vec::new(),
+        }
+    }
+
+    fn environment(&self, exec: &[EnvVar]) -> BTreeMap<String, OsString> {
+        let fixed = [
+            ("PATH", self.path.as_os_str().to_owned()),
+            ("HOME", self.folder.home().into()),
+            ("TMPDIR", self.folder.tmp().into()),
+            (MARK, self.session.to_string().into()),
+        ];
+        assemble(fixed, self.env.iter().chain(exec))
+    }
+
+    fn command(&self, program: &Path, exec: &Exec, suffix: &str) -> Result<Command, SandboxError> {
+        let boot = crate::process::boot_id().map_err(failed("tell the present boot"))?;
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", WRAPPER, "striatum-agent"])
+            .args([
+                self.folder.path().as_os_str(),
+                OsStr::new(suffix),
+                OsStr::new(&boot),
+                program.as_os_str(),
+            ])
+            .args(exec.argv.iter().skip(1))
+            .env_clear()
+            .envs(self.environment(&exec.env))
+            .current_dir(&self.tree)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    fn bounded(&self, stream: impl AsyncRead + Unpin + Send + 'static, leader: &Leader) -> Output {
+        let (ended, grace) = (leader.ended(), self.limits.grace);
+        let over = async move {
+            let _ = ended.await;
+            tokio::time::sleep(grace).await;
+        };
+        Box::pin(Bounded::new(stream, self.limits.output_bytes, over).compat())
+    }
+}
+
+#[async_trait]
+impl SandboxSession for Session {
+    async fn spawn(&mut self, exec: &Exec) -> Result<Process, SandboxError> {
+        check(&exec.env)?;
+        let Some(name) = exec.argv.first() else {
+            return Err(SandboxError::new(SandboxErrorKind::NotFound, "start a program without a name"));
+        };
+        if !self.tree.is_dir() {
+            let doing = format!("work in {}, which is no folder", self.tree.display());
+            return Err(SandboxError::new(SandboxErrorKind::Denied, doing));
+        }
+        let program = program::find(name, &self.path, &self.tree)?;
+        // The first process is the session's main one; only its records have plain names.
+        let suffix = match self.leaders.len() {
+            0 => String::new(),
+            earlier => format!(".{}", earlier + 1),
+        };
+        let doing = format!("start {name:?}");
+        let failed = || failed(doing.clone());
+        let mut child = self.command(&program, exec, &suffix)?.spawn().map_err(failed())?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let leader = Arc::new(Leader::new(child, self.folder.clone(), suffix).map_err(failed())?);
+        self.leaders.push(Arc::clone(&leader));
+        // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the group.
+        let handle = Handle::new(Arc::clone(&leader), self.limits.grace);
+
+        let stdin = stdin.map(ChildStdin::from_std).transpose().map_err(failed())?;
+        let stdout = stdout.map(ChildStdout::from_std).transpose().map_err(failed())?;
+        let mut stderr = stderr.map(ChildStderr::from_std).transpose().map_err(failed())?;
+        if let Some(stderr) = &mut stderr {
+            agent_is_on_record(stderr, &doing).await?;
+        }
+        Ok(Process {
+            stdin: stdin.map(|stdin| Box::pin(stdin.compat_write()) as _),
+            stdout: stdout.map(|stdout| self.bounded(stdout, &leader)),
+            stderr: stderr.map(|stderr| self.bounded(stderr, &leader)),
+            child: Box::new(handle),
+        })
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<(), SandboxError> {
+        let (folder, session, grace) = (self.folder.clone(), self.session, self.limits.grace);
+        let leaders = self.leaders.clone();
+        aside(move || {
+            // A session that cannot be marked is ended all the same, and the want of the mark told.
+            let marked = folder.mark_closed();
+            let ended = Remains::pinned(Some(session), leaders).end(grace);
+            marked.and(ended).map(drop)
+        })
+        .await
+        // What is left of the session is dropped now and looks once more.
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Err(error) = self.folder.mark_closed() {
+            tracing::debug!(%error, "a session could not be marked as closed");
+        }
+        Remains::pinned(Some(self.session), std::mem::take(&mut self.leaders)).kill_at_once();
+    }
+}
+
+/// Waits until the wrapper has written who it is: what it says on standard error before the agent has it.
+async fn agent_is_on_record(stderr: &mut ChildStderr, doing: &str) -> Result<(), SandboxError> {
+    let mut first = [0];
+    let length = stderr.read(&mut first).await.map_err(failed(doing))?;
+    if length == 1 && first == *b"+" {
+        return Ok(());
+    }
+    let mut complaint = first.get(..length).unwrap_or_default().to_vec();
+    stderr.take(4096).read_to_end(&mut complaint).await.map_err(failed(doing))?;
+    let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
+    Err(SandboxError::new(SandboxErrorKind::Other, doing).because(complaint))
+}

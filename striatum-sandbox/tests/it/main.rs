@@ -1,0 +1,15 @@
+//! Agents that are real processes.
+
+// Modules of a test, so that clippy lets `expect` pass in their helpers.
+#[cfg(test)]
+mod ending;
+#[cfg(test)]
+mod environment;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod reaping;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod support;

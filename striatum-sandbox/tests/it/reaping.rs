@@ -1,0 +1,166 @@
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use striatum_core::{
+    id::SessionId,
+    sandbox::{Exit, Reaped, Sandbox},
+};
+use striatum_sandbox::process::{ProcessRecord, is_alive};
+
+use crate::support::{LONG, Place, exit, line, note, sandbox, shell, soon, spec_in, stdin, stdout, until};
+
+const ROOT: &str = "STRIATUM_TEST_ROOT";
+const SESSION: &str = "STRIATUM_TEST_SESSION";
+const SCRIPT: &str = "STRIATUM_TEST_SCRIPT";
+const GRACE: &str = "STRIATUM_TEST_GRACE_MS";
+
+/// The program that dies: the tests below run it as a process of its own. Run without their variables it has no part to play.
+#[expect(clippy::print_stdout, reason = "how it tells the test that runs it")]
+#[tokio::test]
+async fn host() {
+    if std::env::var_os(ROOT).is_none() {
+        return;
+    }
+    let variable = |name| std::env::var(name).expect("set by the test that runs this");
+    let session: SessionId = variable(SESSION).parse().expect("an identity");
+    let mut spec = spec_in(Path::new(&variable(ROOT)), session);
+    spec.limits.grace = Duration::from_millis(variable(GRACE).parse().expect("a number"));
+    let mut session = sandbox().open(&spec).await.expect("a session");
+    let mut process = session.spawn(&shell(&variable(SCRIPT))).await.expect("it starts");
+    let _input = stdin(&mut process);
+    println!("agent {}", line(&mut stdout(&mut process)).await);
+    std::future::pending::<()>().await;
+}
+
+/// Runs a host whose agent runs `script`, and kills the host once the agent has said its number.
+fn orphan(place: &Place, script: &str) -> ProcessRecord {
+    let mut host = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "reaping::host", "--nocapture"])
+        .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, script)])
+        .env(GRACE, place.spec.limits.grace.as_millis().to_string())
+        .env(SESSION, place.spec.fence.session.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(host.stdout.take().expect("an output")).lines();
+    let agent = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("agent ").map(|(_, pid)| note(pid)))
+        .expect("the agent says its number");
+    host.kill().expect("it is ours");
+    host.wait().expect("it ended");
+    agent
+}
+
+#[tokio::test]
+async fn an_agent_whose_host_died_is_found_and_ended() {
+    let place = Place::new();
+    let agent = orphan(&place, "trap '' PIPE; echo $$; while :; do sleep 1000; done");
+    let leader = place.leader();
+    assert!(is_alive(&agent) && is_alive(&leader));
+    let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("it ends");
+    assert_eq!(reaped.outcome, None);
+    assert!(reaped.killed >= 2, "the wrapper and the agent at least: {reaped:?}");
+    assert!(!is_alive(&agent) && !is_alive(&leader));
+    let again = soon(sandbox().reap(&place.spec.folder)).await.expect("nothing is left");
+    assert_eq!(again, Reaped { killed: 0, outcome: None });
+}
+
+#[tokio::test]
+async fn an_agent_that_hides_its_session_and_will_not_end_is_killed_with_what_it_starts_meanwhile() {
+    let mut place = Place::new();
+    place.spec.limits.grace = Duration::from_millis(100);
+    let restless = "trap '' TERM; echo $$; while :; do sleep 1000 & wait; done";
+    let agent = orphan(&place, &format!("exec env -i /bin/sh -c '{}'", restless.replace('\'', "'\\''")));
+    let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("it ends");
+    assert_eq!(reaped.outcome, None);
+    assert!(!is_alive(&agent) && !is_alive(&place.leader()));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_done_after_its_host_died_has_an_outcome() {
+    let place = Place::new();
+    orphan(&place, "echo $$; cat >/dev/null; exit 7");
+    until("the outcome is written", || place.outcome().is_some());
+    until("the wrapper ends", || !is_alive(&place.leader()));
+    for _ in 0..2 {
+        let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("nothing is left");
+        assert_eq!(reaped, Reaped { killed: 0, outcome: Some(Exit::Code(7)) });
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_daemon_whose_group_is_gone_is_found_and_ended() {
+    let mut place = Place::new();
+    // The daemon speaks after its parent's end, and the host shall still listen.
+    place.spec.limits.grace = LONG;
+    let daemon = orphan(&place, "exec setsid --fork sh -c 'echo $$; exec sleep 1000'");
+    until("the outcome is written", || place.outcome().is_some());
+    until("the wrapper ends", || !is_alive(&place.leader()));
+    assert!(is_alive(&daemon));
+    let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("it ends");
+    assert_eq!(reaped, Reaped { killed: 1, outcome: Some(Exit::Code(0)) });
+    assert!(!is_alive(&daemon));
+}
+
+#[tokio::test]
+async fn a_number_that_went_to_another_process_is_left_alone() {
+    let (place, other) = (Place::new(), Place::new());
+    let mut session = place.open().await;
+    let mut bystander = session.spawn(&shell("read line; exit 8")).await.expect("it starts");
+    let record = place.leader();
+    let stale = [
+        ProcessRecord { start: "1".to_owned(), ..record.clone() },
+        ProcessRecord { boot: "another".to_owned(), ..record.clone() },
+    ];
+    for (number, record) in stale.into_iter().enumerate() {
+        assert!(!is_alive(&record));
+        let bytes = serde_json::to_vec(&record).expect("a record");
+        std::fs::write(other.record(&format!("process.{number}")), bytes).expect("a record");
+    }
+    // Numbers that mean a group, everybody, or nobody at all.
+    for pid in [0, 1, u32::MAX] {
+        let bytes = serde_json::to_vec(&ProcessRecord { pid, ..record.clone() }).expect("a record");
+        std::fs::write(other.record(&format!("process.x{pid}")), bytes).expect("a record");
+    }
+    let reaped = soon(sandbox().reap(&other.spec.folder)).await.expect("nothing is left");
+    assert_eq!(reaped, Reaped { killed: 0, outcome: None });
+    assert!(is_alive(&record));
+    drop(stdin(&mut bystander));
+    assert_eq!(exit(&mut bystander).await, Exit::Code(8));
+}
+
+#[tokio::test]
+async fn records_that_make_no_sense_are_passed_over() {
+    let place = Place::new();
+    for name in ["process", "process.2", "session", "outcome"] {
+        std::fs::write(place.record(name), if name == "outcome" { "" } else { "{\"pid\":" })
+            .expect("a record");
+    }
+    let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("nothing is left");
+    assert_eq!(reaped, Reaped { killed: 0, outcome: None });
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_leaves_nothing_to_reap() {
+    let place = Place::new();
+    let reaped = sandbox().reap(&place.path().join("gone")).await.expect("nothing is left");
+    assert_eq!(reaped, Reaped { killed: 0, outcome: None });
+}
+
+#[tokio::test]
+async fn nothing_starts_in_a_session_that_was_reaped() {
+    let mut place = Place::new();
+    place.spec.limits.grace = LONG;
+    let mut session = place.open().await;
+    soon(sandbox().reap(&place.spec.folder)).await.expect("nothing is left");
+    let refused = session.spawn(&shell("touch started")).await.expect_err("it is closed");
+    let cause = std::error::Error::source(&refused).expect("a cause").to_string();
+    assert_eq!(cause, "the session is closed");
+    assert!(!place.spec.tree.join("started").exists());
+}

@@ -1,0 +1,212 @@
+//! Appending: what answer a batch gets, and how its events are sealed.
+
+use rusqlite::{Connection, OptionalExtension};
+use striatum_core::{
+    chain::{Position, Sealed},
+    digest::Digest,
+    id::{ChainId, RunId},
+    store::{AppendError, Batch, ChainMeta, Guard, IndexDelta, RunHead, StoreErrorKind},
+    time::{Clock, Timestamp},
+};
+
+use crate::{
+    error::{Fault, Stop},
+    index::{self, RunPlace},
+    resources, row,
+};
+
+/// Where a chain stands, and under which number its events are filed.
+struct ChainHead {
+    id: i64,
+    head: Position,
+    at: Timestamp,
+}
+
+/// A run as its events tell it; no index is asked.
+struct Known {
+    chain: i64,
+    head: RunHead,
+    at: Timestamp,
+}
+
+/// Creates a chain if it is new; returns its head.
+pub(crate) fn open_chain(tx: &Connection, chain: &ChainId, meta: &ChainMeta) -> Result<Position, Fault> {
+    let genesis = Position::genesis(chain).digest;
+    tx.prepare_cached(
+        "INSERT INTO chains (name, label, genesis, head_seq, head_digest, head_at) VALUES (?1, ?2, ?3, 0, ?3, 0)
+         ON CONFLICT (name) DO NOTHING",
+    )?
+    .execute((chain.as_str(), &meta.label, genesis.as_bytes()))?;
+    opened(tx, chain)?.ok_or_else(|| no_chain(chain))
+}
+
+/// The head of a chain that exists, if its beginning is the one that its name gives.
+pub(crate) fn opened(tx: &Connection, chain: &ChainId) -> Result<Option<Position>, Fault> {
+    let found = tx
+        .prepare_cached("SELECT head_seq, head_digest, genesis FROM chains WHERE name = ?1")?
+        .query_row([chain.as_str()], |row| {
+            Ok((Position { seq: row::uint(row, 0)?, digest: row::digest(row, 1)? }, row::digest(row, 2)?))
+        })
+        .optional()?;
+    match found {
+        Some((_, genesis)) if genesis != Position::genesis(chain).digest => Err(Fault::rule(
+            StoreErrorKind::Corrupt,
+            format!("the stored beginning of chain {chain} is not the one that its name gives"),
+        )),
+        found => Ok(found.map(|(head, _)| head)),
+    }
+}
+
+pub(crate) fn no_chain(chain: &ChainId) -> Fault {
+    Fault::rule(StoreErrorKind::Other, format!("there is no chain {chain}"))
+}
+
+/// Answers a batch, in the order that the port prescribes.
+pub(crate) fn append(tx: &Connection, clock: &dyn Clock, batch: &Batch) -> Result<RunHead, Stop> {
+    let chain = chain_head(tx, batch.chain())?;
+    let run = known(tx, batch.run())?;
+    if run.as_ref().is_some_and(|run| run.chain != chain.id) {
+        let text = format!("run {} belongs to another chain than {}", batch.run(), batch.chain());
+        return Err(Fault::rule(StoreErrorKind::Other, text).into());
+    }
+    let head = run.as_ref().map_or(RunHead::START, |run| run.head);
+    if head != batch.expected() {
+        return landed(tx, batch, head)?.ok_or(Stop::Answer(AppendError::Conflict));
+    }
+    // The clock is read inside the transaction, so no renewal can come between it and the lease's row.
+    let now = row::reachable(clock.now());
+    if !holds(tx, batch.guard(), now)? {
+        return Err(Stop::Answer(AppendError::GuardFailed));
+    }
+    // A busy resource ends the transaction before the events are sealed, which is the larger part of the work.
+    resources::exchange(tx, batch.run(), batch.delta())?;
+    let (head, at) = seal(tx, &chain, head, batch, now)?;
+    index::apply(tx, batch.run(), &RunPlace { chain: chain.id, head, at }, batch.delta(), now)?;
+    Ok(head)
+}
+
+/// Replaces the index rows of a run.
+pub(crate) fn reindex(
+    tx: &Connection,
+    clock: &dyn Clock,
+    run: RunId,
+    expected: RunHead,
+    delta: &IndexDelta,
+) -> Result<(), Stop> {
+    let known = known(tx, run)?;
+    if known.as_ref().map_or(RunHead::START, |known| known.head) != expected {
+        return Err(Stop::Answer(AppendError::Conflict));
+    }
+    let Some(Known { chain, head, at }) = known else {
+        return Err(Fault::rule(StoreErrorKind::Other, format!("run {run} has no events")).into());
+    };
+    resources::forget(tx, run)?;
+    resources::exchange(tx, run, delta)?;
+    index::forget(tx, run, delta)?;
+    Ok(index::apply(tx, run, &RunPlace { chain, head, at }, delta, row::reachable(clock.now()))?)
+}
+
+fn chain_head(tx: &Connection, chain: &ChainId) -> Result<ChainHead, Fault> {
+    tx.prepare_cached("SELECT id, head_seq, head_digest, head_at FROM chains WHERE name = ?1")?
+        .query_row([chain.as_str()], |row| {
+            let head = Position { seq: row::uint(row, 1)?, digest: row::digest(row, 2)? };
+            Ok(ChainHead { id: row.get(0)?, head, at: row::time(row, 3)? })
+        })
+        .optional()?
+        .ok_or_else(|| no_chain(chain))
+}
+
+// From the events, not from the index row: an index that was dropped, or is wrong, cannot fork a run.
+fn known(tx: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
+    tx.prepare_cached(
+        "SELECT chain, version, digest, at FROM events WHERE run = ?1 ORDER BY version DESC LIMIT 1",
+    )?
+    .query_row([run.as_bytes()], |row| {
+        let head = RunHead { version: row::uint(row, 1)?, digest: row::digest(row, 2)? };
+        Ok(Known { chain: row.get(0)?, head, at: row::time(row, 3)? })
+    })
+    .optional()
+}
+
+/// The digest of a run's event; of version 0, the one that stands for "nothing yet".
+pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> rusqlite::Result<Option<Digest>> {
+    if version == 0 {
+        return Ok(Some(Digest::ZERO));
+    }
+    tx.prepare_cached("SELECT digest FROM events WHERE run = ?1 AND version = ?2")?
+        .query_row((run.as_bytes(), row::int(version)), |row| row::digest(row, 0))
+        .optional()
+}
+
+/// The run's head, if what stands in the run behind the head that the batch expected is exactly its events.
+fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> rusqlite::Result<Option<RunHead>> {
+    let expected = batch.expected();
+    if head.version.checked_sub(expected.version) != Some(batch.bodies().len() as u64)
+        || run_digest(tx, batch.run(), expected.version)? != Some(expected.digest)
+    {
+        return Ok(None);
+    }
+    let mut select =
+        tx.prepare_cached("SELECT body FROM events WHERE run = ?1 AND version > ?2 ORDER BY version")?;
+    let mut rows = select.query((batch.run().as_bytes(), row::int(expected.version)))?;
+    for body in batch.bodies() {
+        match rows.next()? {
+            Some(row) if row.get_ref(0)?.as_blob()? == body.as_ref() => {}
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(head))
+}
+
+fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Result<bool> {
+    match guard {
+        None => Ok(true),
+        Some(Guard::Lapsed(fence)) => tx
+            .prepare_cached(
+                "SELECT 1 FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4 AND deadline <= ?5",
+            )?
+            .exists((
+                fence.run.as_bytes(),
+                fence.job.as_str(),
+                fence.epoch,
+                fence.session.as_bytes(),
+                row::micros(now),
+            )),
+        Some(Guard::Due(timer)) => tx
+            .prepare_cached("SELECT 1 FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND deadline <= ?4")?
+            .exists((timer.run.as_bytes(), timer.job.as_str(), timer.epoch, row::micros(now))),
+    }
+}
+
+fn seal(
+    tx: &Connection,
+    chain: &ChainHead,
+    run: RunHead,
+    batch: &Batch,
+    now: Timestamp,
+) -> rusqlite::Result<(RunHead, Timestamp)> {
+    let at = chain.at.max(now);
+    let (mut head, mut run) = (chain.head, run);
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO events (chain, seq, at, prev, digest, body, run, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for body in batch.bodies() {
+        let event = Sealed::seal(head, at, body.clone());
+        (head, run) =
+            (event.position(), RunHead { version: run.version.saturating_add(1), digest: event.digest });
+        insert.execute((
+            chain.id,
+            row::int(event.seq),
+            row::micros(event.at),
+            event.prev.as_bytes(),
+            event.digest.as_bytes(),
+            event.body.as_ref(),
+            batch.run().as_bytes(),
+            row::int(run.version),
+        ))?;
+    }
+    tx.prepare_cached("UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1")?
+        .execute((chain.id, row::int(head.seq), head.digest.as_bytes(), row::micros(at)))?;
+    Ok((run, at))
+}

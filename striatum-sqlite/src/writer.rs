@@ -1,0 +1,301 @@
+//! The one thread that writes: it performs what has piled up in one transaction, and answers after the commit.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use rusqlite::Connection;
+use striatum_core::store::{StoreError, StoreErrorKind};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    error::Fault,
+    files::{FileId, checkpoint},
+    lock::{FileLock, Held},
+};
+
+/// How many pieces of work share one commit at most.
+const MAX_GROUP: usize = 256;
+
+/// The way to the writer's thread. When the last of them is dropped, the thread finishes its queue and ends.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Sender<Message>,
+}
+
+/// What the writer's thread works with.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) connection: Connection,
+    pub(crate) lock: FileLock,
+    pub(crate) path: PathBuf,
+    pub(crate) file: FileId,
+    pub(crate) grown: watch::Sender<()>,
+}
+
+/// Whether work makes the log longer, so that those who wait for that are woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    Grows,
+    Stays,
+}
+
+enum Message {
+    Work(Box<dyn Work>),
+    Stop(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Something to be done in a write transaction, which may have to be done again in another.
+trait Work: Send {
+    /// Does it and keeps the outcome; says whether what it wrote is to be kept.
+    fn perform(&mut self, tx: &Connection) -> Keep;
+    /// Sends the outcome: the commit succeeded, or the work failed alone.
+    fn answer(self: Box<Self>);
+    /// Sends a failure instead of the outcome.
+    fn fail(self: Box<Self>, failure: Failure<'_>);
+    fn growth(&self) -> Growth;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Yes,
+    No,
+}
+
+/// What befell a whole group.
+#[derive(Clone, Copy)]
+struct Failure<'a> {
+    kind: StoreErrorKind,
+    text: &'a str,
+}
+
+struct Task<F, T, E> {
+    doing: &'static str,
+    growth: Growth,
+    body: F,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Work for Task<F, T, E>
+where
+    F: FnMut(&Connection) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn perform(&mut self, tx: &Connection) -> Keep {
+        match self.outcome.insert((self.body)(tx)) {
+            Ok(_) => Keep::Yes,
+            Err(_) => Keep::No,
+        }
+    }
+
+    fn answer(mut self: Box<Self>) {
+        if let Some(outcome) = self.outcome.take() {
+            // Whoever asked may have stopped waiting; the work is done all the same.
+            drop(self.reply.send(outcome));
+        }
+    }
+
+    fn fail(self: Box<Self>, failure: Failure<'_>) {
+        let error = StoreError::new(failure.kind, self.doing).because(failure.text);
+        drop(self.reply.send(Err(error.into())));
+    }
+
+    fn growth(&self) -> Growth {
+        self.growth
+    }
+}
+
+impl Writer {
+    /// Starts the thread. It begins with `open`, so that slow disks are waited for there, and serves if that succeeds.
+    pub(crate) fn spawn(open: impl FnOnce() -> Option<Desk> + Send + 'static) -> Result<Self, Fault> {
+        let (queue, messages) = mpsc::channel();
+        thread::Builder::new().name("striatum-sqlite-writer".to_owned()).spawn(move || {
+            if let Some(desk) = open() {
+                desk.serve(&messages);
+            }
+        })?;
+        Ok(Self { queue })
+    }
+
+    /// Does `body` in a write transaction, durably. It may be called again if the transaction has to be repeated. Once
+    /// submitted it runs to its end, whether anybody waits or not.
+    pub(crate) async fn submit<T, E>(
+        &self,
+        doing: &'static str,
+        growth: Growth,
+        body: impl FnMut(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task { doing, growth, body, outcome: None, reply };
+        if self.queue.send(Message::Work(Box::new(task))).is_err() {
+            return Err(closed(doing).into());
+        }
+        answer.await.unwrap_or_else(|_| {
+            let lost = StoreError::new(StoreErrorKind::Unknown, doing);
+            Err(lost.because("the writer's thread ended before it answered").into())
+        })
+    }
+
+    /// Ends the thread after all that was submitted so far.
+    pub(crate) async fn stop(&self) -> Result<(), StoreError> {
+        let (reply, stopped) = oneshot::channel();
+        if self.queue.send(Message::Stop(reply)).is_err() {
+            return Ok(());
+        }
+        // A thread that ended by another way has nothing left to close.
+        stopped.await.unwrap_or(Ok(()))
+    }
+}
+
+/// The error of everything that comes after `close`.
+pub(crate) fn closed(doing: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Other, doing).because("the store was closed")
+}
+
+impl Desk {
+    fn serve(self, messages: &Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
+            let stop = match first {
+                Message::Stop(reply) => Some(reply),
+                Message::Work(work) => self.serve_group(work, messages),
+            };
+            if let Some(reply) = stop {
+                drop(reply.send(self.close()));
+                for message in messages.try_iter() {
+                    if let Message::Work(work) = message {
+                        work.fail(Failure { kind: StoreErrorKind::Other, text: "the store was closed" });
+                    }
+                }
+                return;
+            }
+        }
+        // Nobody is left who could be told.
+        if let Err(error) = self.close() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the store was not closed cleanly");
+        }
+    }
+
+    /// Does the first piece of work together with those behind it; returns the request to stop that it met, if any.
+    fn serve_group(
+        &self,
+        first: Box<dyn Work>,
+        messages: &Receiver<Message>,
+    ) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+        // What arrives while other processes write still joins this group.
+        let held = self.enter();
+        let (mut group, mut stop) = (vec![first], None);
+        while group.len() < MAX_GROUP && stop.is_none() {
+            match messages.try_recv() {
+                Ok(Message::Work(work)) => group.push(work),
+                Ok(Message::Stop(reply)) => stop = Some(reply),
+                Err(_) => break,
+            }
+        }
+        match held {
+            Ok(held) => {
+                self.commit(group);
+                drop(held);
+            }
+            Err(fault) => fail(group, fault.kind(), &fault),
+        }
+        stop
+    }
+
+    /// Takes the lock between processes and checks that the file is still the one that was opened.
+    fn enter(&self) -> Result<Held, Fault> {
+        let held = self.lock.acquire()?;
+        self.file.check(&self.path)?;
+        Ok(held)
+    }
+
+    fn commit(&self, mut group: Vec<Box<dyn Work>>) {
+        match self.attempt(&mut group) {
+            Ok(()) => self.answer(group),
+            Err(Broken::Whole { fault, kind }) => fail(group, kind, &fault),
+            Err(Broken::Within(_)) if group.len() > 1 => {
+                // SQLite gave up the transaction and with it the innocent: each gets one of its own.
+                for work in group {
+                    self.commit(vec![work]);
+                }
+            }
+            Err(Broken::Within(None)) => self.answer(group),
+            Err(Broken::Within(Some(fault))) => fail(group, fault.kind(), &fault),
+        }
+    }
+
+    fn attempt(&self, group: &mut [Box<dyn Work>]) -> Result<(), Broken> {
+        let whole = |error: rusqlite::Error| {
+            let fault = Fault::from(error);
+            Broken::Whole { kind: fault.kind(), fault }
+        };
+        self.run("BEGIN IMMEDIATE").map_err(whole)?;
+        let done = group.iter_mut().try_for_each(|work| self.perform(work.as_mut())).and_then(|()| {
+            self.run("COMMIT").map_err(|error| {
+                let fault = Fault::from(error);
+                Broken::Whole { kind: fault.commit_kind(), fault }
+            })
+        });
+        if !self.connection.is_autocommit() {
+            self.run("ROLLBACK").map_err(whole)?;
+        }
+        done
+    }
+
+    fn perform(&self, work: &mut dyn Work) -> Result<(), Broken> {
+        let broken = |error: rusqlite::Error| Broken::Within(Some(error.into()));
+        self.run("SAVEPOINT work").map_err(broken)?;
+        let keep = work.perform(&self.connection);
+        if self.connection.is_autocommit() {
+            return Err(Broken::Within(None));
+        }
+        if keep == Keep::No {
+            self.run("ROLLBACK TO work").map_err(broken)?;
+        }
+        self.run("RELEASE work").map_err(broken)
+    }
+
+    fn answer(&self, group: Vec<Box<dyn Work>>) {
+        let grows = group.iter().any(|work| work.growth() == Growth::Grows);
+        for work in group {
+            work.answer();
+        }
+        if grows {
+            self.grown.send_replace(());
+        }
+    }
+
+    fn run(&self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        const CLOSE: &str = "close the store";
+        // The last connection to close removes the log, which must not meet another process that opens.
+        let _held = self.lock.acquire().map_err(|fault| fault.during(CLOSE))?;
+        checkpoint(&self.connection).map_err(|error| Fault::from(error).during(CLOSE))?;
+        self.connection.close().map_err(|(_, error)| Fault::from(error).during(CLOSE))
+    }
+}
+
+/// Why a transaction did not come about.
+enum Broken {
+    /// It could not begin or not commit.
+    Whole { fault: Fault, kind: StoreErrorKind },
+    /// A piece of work ended it; its own outcome says why, unless the reason is here.
+    Within(Option<Fault>),
+}
+
+fn fail(group: Vec<Box<dyn Work>>, kind: StoreErrorKind, fault: &Fault) {
+    let text = fault.to_string();
+    for work in group {
+        work.fail(Failure { kind, text: &text });
+    }
+}

@@ -1,0 +1,76 @@
+//! The conformance suite, on files.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use rusqlite::Connection;
+use striatum_core::{
+    id::RunId,
+    store::Store,
+    time::{Clock, Timestamp},
+};
+use striatum_sqlite::SqliteStore;
+use striatum_testkit::{
+    clock::ManualClock,
+    store::{Ability, Place, StoreFactory},
+};
+use tempfile::TempDir;
+
+struct Files {
+    folder: TempDir,
+    clock: ManualClock,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::default() }
+    }
+
+    fn path(&self, place: &Place) -> PathBuf {
+        self.folder.path().join(place.as_str())
+    }
+
+    async fn store(&self, place: &Place) -> SqliteStore {
+        SqliteStore::builder(self.path(place)).clock(Arc::new(self.clock.clone())).open().await.unwrap()
+    }
+}
+
+#[async_trait::async_trait]
+impl StoreFactory for Files {
+    async fn open(&self, place: &Place) -> Arc<dyn Store> {
+        Arc::new(self.store(place).await)
+    }
+
+    async fn advance(&self, _: &Place, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn turn_back(&self, _: &Place, by: Duration) -> Ability {
+        let by = u64::try_from(by.as_micros()).unwrap();
+        self.clock.set(Timestamp::from_micros(self.clock.now().as_micros() - by));
+        Ability::Done
+    }
+
+    async fn drop_indexes(&self, place: &Place) -> Ability {
+        let store = self.store(place).await;
+        store.drop_indexes().await.unwrap();
+        store.close().await.unwrap();
+        // The store keeps the rows of its runs as the list of what to index; it must do without them too.
+        let file = Connection::open(self.path(place)).unwrap();
+        file.execute("DELETE FROM runs", []).unwrap();
+        Ability::Done
+    }
+
+    async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
+        let file = Connection::open(self.path(place)).unwrap();
+        let of = "WHERE run = ?1 AND version = ?2";
+        let event = (run.as_bytes(), i64::try_from(version).unwrap());
+        let mut body: Vec<u8> =
+            file.query_row(&format!("SELECT body FROM events {of}"), event, |row| row.get(0)).unwrap();
+        body[0] ^= 1;
+        let update = format!("UPDATE events SET body = ?3 {of}");
+        assert_eq!(file.execute(&update, (event.0, event.1, body)).unwrap(), 1);
+        Ability::Done
+    }
+}
+
+striatum_testkit::store_conformance!(Files::new());

@@ -1,0 +1,14 @@
+//! What the embedded store promises beyond the port: crashes, several processes, damaged and foreign files.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod semantics;

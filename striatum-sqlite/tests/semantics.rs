@@ -1,0 +1,111 @@
+//! What the conformance suite leaves to the store, or what only this store could get wrong.
+
+use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use striatum_core::{
+    id::InstanceId,
+    store::{AppendError, IndexDelta, Mark, ReadyQuery, RunHead, Store, StoreErrorKind, Wait},
+};
+use striatum_sqlite::SqliteStore;
+use striatum_testkit::clock::ManualClock;
+use tempfile::TempDir;
+
+use crate::fixture::{self, append_many, batch, batch_with, chain, job, row, run};
+
+const TERM: Duration = Duration::from_secs(60);
+
+async fn store() -> (TempDir, ManualClock, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::default();
+    let store =
+        SqliteStore::builder(dir.path().join("db")).clock(Arc::new(clock.clone())).open().await.unwrap();
+    store.open_chain(&chain(), &Default::default()).await.unwrap();
+    (dir, clock, store)
+}
+
+fn caller(n: u8) -> InstanceId {
+    InstanceId::from_bytes([n; 16])
+}
+
+async fn names(store: &SqliteStore, query: &ReadyQuery) -> Vec<String> {
+    let jobs = store.ready(query).await.unwrap();
+    jobs.iter().map(|ready| format!("{}/{}", ready.run.as_bytes()[0], ready.job)).collect()
+}
+
+#[tokio::test]
+async fn appends_whose_callers_left_are_written_all_the_same() {
+    let (_dir, _, store) = store().await;
+    {
+        let batch = batch(run(1), RunHead::START, "a");
+        let mut append = pin!(store.append(&batch));
+        std::future::poll_fn(|cx| {
+            assert!(append.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    let wait = Wait { chain: Some(chain()), after: Mark(1) };
+    store.changed(&wait).await.unwrap();
+    assert_eq!(store.head(&chain()).await.unwrap().seq, 1);
+}
+
+#[tokio::test]
+async fn appends_to_one_chain_at_the_same_time_all_land_once() {
+    let (_dir, _, store) = store().await;
+    let store = Arc::new(store);
+    let tasks: Vec<_> = (1..=32)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { append_many(&store, run(n), 8).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().version, 8);
+    }
+    assert_eq!(fixture::verify(&store, None).await.seq, 256);
+}
+
+#[tokio::test]
+async fn ready_jobs_are_dealt_in_turns_and_held_back_from_others() {
+    let (_dir, clock, store) = store().await;
+    for n in 1..=2 {
+        let mut delta = IndexDelta::new(row());
+        delta.ready.extend(["a", "b"].map(job));
+        store.append(&batch_with(run(n), RunHead::START, "r", delta)).await.unwrap();
+    }
+    let mut paused = IndexDelta::new(row());
+    paused.run.paused = true;
+    paused.ready.push(job("a"));
+    store.append(&batch_with(run(3), RunHead::START, "p", paused)).await.unwrap();
+
+    let held = |n, limit| ReadyQuery { hold: TERM, ..ReadyQuery::all(caller(n), limit) };
+    assert_eq!(names(&store, &ReadyQuery::all(caller(1), 9)).await, ["1/a", "2/a", "1/b", "2/b"]);
+    assert_eq!(names(&store, &held(1, 1)).await, ["1/a"]);
+    // Who is shown a job that it may not have sees the others first.
+    assert_eq!(names(&store, &held(1, 1)).await, ["2/a"]);
+    assert_eq!(names(&store, &held(2, 9)).await, ["1/b", "2/b"]);
+    assert_eq!(names(&store, &held(3, 9)).await, [""; 0]);
+    assert_eq!(names(&store, &held(1, 9)).await, ["1/a", "2/a"]);
+    clock.advance(TERM);
+    assert_eq!(names(&store, &held(3, 9)).await.len(), 4);
+
+    let mine = ReadyQuery::all(caller(3), 9);
+    assert_eq!(names(&store, &ReadyQuery { run: Some(run(2)), ..mine.clone() }).await, ["2/a", "2/b"]);
+    let adapters = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let query = ReadyQuery { adapters: adapters(&["x", "command"]), ..mine.clone() };
+    assert_eq!(names(&store, &query).await.len(), 4);
+    let query = ReadyQuery { adapters: adapters(&["x"]), ..mine };
+    assert_eq!(names(&store, &query).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_wakes_who_waits() {
+    let (_dir, _, store) = store().await;
+    let wait = Wait { chain: None, after: Mark(1) };
+    let (waited, closed) = tokio::join!(store.changed(&wait), store.close());
+    closed.unwrap();
+    assert_eq!(waited.unwrap_err().kind(), StoreErrorKind::Other);
+    let error = store.append(&batch(run(1), RunHead::START, "a")).await.unwrap_err();
+    assert!(matches!(error, AppendError::Store(error) if error.kind() == StoreErrorKind::Other));
+    store.close().await.unwrap();
+}

@@ -1,0 +1,255 @@
+//! What an agent that speaks no protocol concluded.
+//!
+//! There are two ways for it to say so: YAML front matter at the top of a file that it wrote,
+//!
+//! ```text
+//! ---
+//! verdict: needs_revision
+//! findings:
+//!   - severity: high
+//!     title: The lock is held across an await
+//! ---
+//! ```
+//!
+//! or a file of JSON, which may also say what the agent is and why it failed:
+//!
+//! ```text
+//! {"verdict": "accept", "agent": {"name": "codex", "version": "1.2.3"}, "model": "gpt-5"}
+//! ```
+//!
+//! Other keys are let pass. Nothing here reads a file: the caller does, and at most [`MAX_BYTES`] of it.
+
+use std::{borrow::Cow, error::Error, fmt, str::FromStr};
+
+use serde::Deserialize;
+use striatum_core::transport::AgentIdentity;
+
+use self::findings::Findings;
+
+mod findings;
+
+/// No more of a report is looked at.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// What an agent reported of itself and its work.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Its judgement, if it gave one.
+    pub verdict: Option<ReportedVerdict>,
+    /// What it found, one text for each finding.
+    pub findings: Vec<String>,
+    /// What it says it is.
+    pub agent: AgentIdentity,
+    /// Why it could not do its work.
+    pub failure: Option<String>,
+}
+
+impl Report {
+    /// Reads a report that is a JSON object.
+    ///
+    /// ```
+    /// use striatum::command::report::{Report, ReportedVerdict};
+    ///
+    /// let report = Report::from_json(br#"{"verdict": "accept", "model": "gpt-5", "mood": "fine"}"#)?;
+    /// assert_eq!(report.verdict, Some(ReportedVerdict::Accept));
+    /// assert_eq!(report.agent.model.as_deref(), Some("gpt-5"));
+    /// # Ok::<(), striatum::command::report::ReportError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReportError::TooLarge`], [`ReportError::Malformed`] or [`ReportError::Verdict`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReportError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ReportError::TooLarge);
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let malformed =
+            |e: serde_json::Error| ReportError::Malformed { what: "the report", source: e.into() };
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            // A derived `Deserialize` would take a list for an object without names.
+            return Err(malformed(serde::de::Error::custom("it is no JSON object")));
+        }
+        let file: ReportFile = serde_json::from_slice(bytes).map_err(malformed)?;
+        let AgentName { name, version } = file.agent.unwrap_or_default();
+        Ok(Self {
+            verdict: file.verdict.as_deref().map(str::parse).transpose()?,
+            findings: file.findings.unwrap_or_default().into_texts(),
+            agent: AgentIdentity { name, version, model: file.model },
+            failure: file.failure,
+        })
+    }
+}
+
+/// Reads the YAML front matter of a text: what stands between a first line `---` and the next.
+///
+/// The answer is `None` if there is no front matter, or none with a verdict.
+///
+/// ```
+/// use striatum::command::report::{ReportedVerdict, verdict_from_front_matter};
+///
+/// let text = "---\nverdict: accept_with_findings\nfindings: One typo.\n---\n# Review\n";
+/// let report = verdict_from_front_matter(text)?.expect("a verdict");
+/// assert_eq!(report.verdict, Some(ReportedVerdict::AcceptWithFindings));
+/// assert_eq!(report.findings, ["One typo."]);
+/// assert_eq!(verdict_from_front_matter("# Review\n")?, None);
+/// # Ok::<(), striatum::command::report::ReportError>(())
+/// ```
+///
+/// # Errors
+/// [`ReportError::Unclosed`] if the closing line is missing or does not come within [`MAX_BYTES`],
+/// [`ReportError::Malformed`] if what is between is no YAML mapping, or one that only an attack would need, and
+/// [`ReportError::Verdict`].
+pub fn verdict_from_front_matter(text: &str) -> Result<Option<Report>, ReportError> {
+    let Some(yaml) = front_matter(text)? else { return Ok(None) };
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: 20_000,
+            max_nodes: 10_000,
+            max_depth: 8,
+            flow_nesting_limit: 8,
+            max_documents: 1,
+            max_total_scalar_bytes: MAX_BYTES,
+            // A few findings need no references.
+            max_anchors: 0,
+            max_aliases: 0,
+            max_merge_keys: 0,
+        },
+        with_snippet: false,
+    };
+    // An empty mapping may be written as nothing at all.
+    let matter: Option<FrontMatter> = serde_saphyr::from_str_with_options(yaml, options)
+        .map_err(|e| ReportError::Malformed { what: "the front matter", source: e.into() })?;
+    let matter = matter.unwrap_or_default();
+    let Some(word) = matter.verdict else { return Ok(None) };
+    let findings = matter.findings.unwrap_or_default().into_texts();
+    Ok(Some(Report { verdict: Some(word.parse()?), findings, ..Report::default() }))
+}
+
+/// A verdict, in the words of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReportedVerdict {
+    /// The work is good.
+    Accept,
+    /// The work is good; there are remarks.
+    AcceptWithFindings,
+    /// The work is to be done again, with regard to the findings.
+    NeedsRevision,
+    /// The work is not to be used.
+    Reject,
+}
+
+impl ReportedVerdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Accept, Self::AcceptWithFindings, Self::NeedsRevision, Self::Reject];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::AcceptWithFindings => "accept_with_findings",
+            Self::NeedsRevision => "needs_revision",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl fmt::Display for ReportedVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ReportedVerdict {
+    type Err = ReportError;
+
+    fn from_str(word: &str) -> Result<Self, ReportError> {
+        Self::ALL
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+            .ok_or_else(|| ReportError::Verdict { found: word.chars().take(64).collect() })
+    }
+}
+
+/// Why a report cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The verdict is none of the words for one.
+    #[error("{found:?} is not a verdict (accept, accept_with_findings, needs_revision or reject)")]
+    Verdict {
+        /// The beginning of what stands there.
+        found: String,
+    },
+    /// The line that ends the front matter is missing.
+    #[error("the front matter is not closed by a line \"---\" within {MAX_BYTES} bytes")]
+    Unclosed,
+    /// The report is longer than [`MAX_BYTES`].
+    #[error("the report is longer than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// The text does not have the form of a report.
+    #[error("cannot read {what}")]
+    Malformed {
+        /// Which text.
+        what: &'static str,
+        /// Where it goes wrong.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+#[derive(Default, Deserialize)]
+struct FrontMatter<'a> {
+    #[serde(default, borrow)]
+    verdict: Option<Cow<'a, str>>,
+    #[serde(default)]
+    findings: Option<Findings>,
+}
+
+#[derive(Deserialize)]
+struct ReportFile {
+    #[serde(default)]
+    verdict: Option<String>,
+    #[serde(default)]
+    findings: Option<Findings>,
+    #[serde(default)]
+    agent: Option<AgentName>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    failure: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct AgentName {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+/// The YAML between the marks, if the text begins with one.
+fn front_matter(text: &str) -> Result<Option<&str>, ReportError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.split_inclusive('\n');
+    let Some(first) = lines.next().filter(|line| is_mark(line)) else { return Ok(None) };
+    let start = first.len();
+    let mut end = start;
+    for line in lines {
+        if end + line.len() > MAX_BYTES {
+            break;
+        }
+        if is_mark(line) {
+            return Ok(text.get(start..end));
+        }
+        end += line.len();
+    }
+    Err(ReportError::Unclosed)
+}
+
+fn is_mark(line: &str) -> bool {
+    line.trim_end() == "---"
+}
+
+#[cfg(test)]
+mod tests;

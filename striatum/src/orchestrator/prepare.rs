@@ -1,0 +1,201 @@
+//! From a document to a run that can be started.
+
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use bytes::Bytes;
+use striatum_core::{
+    digest::BlobRef,
+    engine::EngineError,
+    id::{CommitId, RunId},
+    run::{Actor, Intent},
+    workflow::{BranchMode, Finding, FrozenFile, Rules, Snapshot, Validated, Workflow},
+};
+use striatum_workspace::BranchName;
+
+use crate::{
+    mint,
+    orchestrator::{Error, ErrorKind, Orchestrator, grant::lane_environment},
+};
+
+/// The largest document that is read, in bytes; the validator refuses more as well.
+const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// A workflow document, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    bytes: Vec<u8>,
+    folder: PathBuf,
+}
+
+impl Document {
+    /// Reads a document. The files that it refers to are looked for beside it, or, if it lies in the repository, at the run's
+    /// base commit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FileUnreadable`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let unreadable = |error: io::Error| {
+            Error::new(ErrorKind::FileUnreadable, format!("read {}", path.display())).because(error)
+        };
+        let path = fs::canonicalize(path).map_err(unreadable)?;
+        let size = fs::metadata(&path).map_err(unreadable)?.len();
+        if size > MAX_DOCUMENT {
+            return Err(unreadable(io::Error::other(format!(
+                "it has {size} bytes; a document has at most {MAX_DOCUMENT}"
+            ))));
+        }
+        let bytes = fs::read(&path).map_err(unreadable)?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { bytes, folder })
+    }
+
+    /// A document that is not a file. The files that it refers to are looked for in `folder`.
+    pub fn new(bytes: impl Into<Vec<u8>>, folder: impl Into<PathBuf>) -> Self {
+        Self { bytes: bytes.into(), folder: folder.into() }
+    }
+}
+
+/// A run that was prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// The run.
+    pub run: RunId,
+    /// The branch for its result: the suggested one, or, if that is taken, the same with the first number that is free.
+    pub branch: String,
+    /// Whether a principal has yet to confirm it.
+    pub needs_confirmation: bool,
+    /// What is doubtful about the document.
+    pub warnings: Vec<Finding>,
+}
+
+impl Orchestrator {
+    /// Prepares a run of a document at the repository's present commit: validates it, checks that every lane can be run, and
+    /// freezes the document with the files that it refers to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DocumentInvalid`] with every finding; [`ErrorKind::AdapterUnknown`] and [`ErrorKind::EnvMissing`] for a lane
+    /// that cannot be run; an uncommitted change in the checkout, unless the document allows it.
+    pub async fn prepare(&self, document: &Document, actor: Actor) -> Result<Prepared, Error> {
+        let Validated { workflow, warnings, .. } = self.validate(document)?;
+        let repository = &self.shared.repository;
+        if !workflow.branch.allow_dirty {
+            repository.check_clean().await?;
+        }
+        let base = repository.head().await?;
+        repository.check_filters(&base, &[]).await?;
+        let files = self.freeze(&workflow, document, &base).await?;
+        let suggested = workflow.branch.suggested_name.clone();
+        let needs_confirmation = workflow.branch.mode == BranchMode::Confirm;
+        let snapshot = Snapshot::new(workflow, base, files).map_err(EngineError::from)?;
+
+        let run = mint::run_id()?;
+        let branch = self.free_branch(&suggested).await?;
+        crate::fault::point("prepare.before");
+        let chain = repository.chain();
+        let applied =
+            self.shared.engine.prepare(chain, run, snapshot, mint::command_id()?, actor.clone()).await?;
+        crate::fault::point("prepare.after");
+        self.shared.tell(run, &applied);
+        if !needs_confirmation {
+            self.confirm_branch(run, actor, &branch).await?;
+        }
+        Ok(Prepared { run, branch, needs_confirmation, warnings })
+    }
+
+    /// Settles where a run's result goes: to this branch, from where it is now. It need not exist.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn confirm_branch(&self, run: RunId, actor: Actor, branch: &str) -> Result<(), Error> {
+        let at = self.shared.repository.branch(&BranchName::new(branch)?).await?;
+        self.command(run, actor, Intent::ConfirmBranch { branch: branch.to_owned(), at }).await.map(drop)
+    }
+
+    /// The suggested name, or the first of `name-2`, `name-3`, … that is no branch yet.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn free_branch(&self, suggested: &str) -> Result<String, Error> {
+        let mut name = suggested.to_owned();
+        for number in 2_u32.. {
+            if self.shared.repository.branch(&BranchName::new(&name)?).await?.is_none() {
+                break;
+            }
+            name = format!("{suggested}-{number}");
+        }
+        Ok(name)
+    }
+
+    /// Judges a document by the rules of this orchestrator: its adapters, its sandbox, its environment.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn validate(&self, document: &Document) -> Result<Validated, Error> {
+        let offered = self.shared.sandbox.offers();
+        let rules = |adapter: &str| {
+            let offers = self.shared.adapters.get(adapter).map(|adapter| adapter.offers(&offered));
+            offers.map_or_else(Rules::default, |offers| Rules::default().with_offers(offers))
+        };
+        let refused = |findings: striatum_core::workflow::Findings| {
+            Error::new(ErrorKind::DocumentInvalid, findings.to_string())
+        };
+        let validated = Workflow::parse(&document.bytes, &rules("process")).map_err(refused)?;
+        for lane in validated.workflow.lanes.values() {
+            self.shared.adapters.of(lane)?;
+            lane_environment(&lane.env)?;
+        }
+        Ok(validated)
+    }
+
+    async fn freeze(
+        &self,
+        workflow: &Workflow,
+        document: &Document,
+        base: &CommitId,
+    ) -> Result<Vec<FrozenFile>, Error> {
+        let mut files = Vec::new();
+        for file in workflow.referenced_files() {
+            if let Some(bytes) = self.read_referenced(document, base, file.path).await? {
+                let content: BlobRef = self.shared.engine.blobs().put(Bytes::from(bytes)).await?;
+                files.push(FrozenFile { path: file.path.to_owned(), content });
+            }
+        }
+        Ok(files)
+    }
+
+    /// A file that a document refers to. If the document lies in the repository: beside it at the base commit, else at the root
+    /// of the repository. Otherwise: in the document's own folder, and nowhere above it.
+    async fn read_referenced(
+        &self,
+        document: &Document,
+        base: &CommitId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let repository = &self.shared.repository;
+        if let Ok(inside) = document.folder.strip_prefix(repository.root()) {
+            let beside = match inside.to_str() {
+                Some("") | None => path.to_owned(),
+                Some(folder) => format!("{folder}/{path}"),
+            };
+            return Ok(match repository.read_at(base, &beside).await? {
+                Some(bytes) => Some(bytes),
+                None => repository.read_at(base, path).await?,
+            });
+        }
+        let relative =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let path = document.folder.join(path);
+        match fs::read(&path) {
+            Ok(bytes) if relative => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(Error::new(ErrorKind::FileUnreadable, format!("read {}", path.display())).because(error))
+            }
+        }
+    }
+}
