@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod events;
+mod words;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/").join(format!("{name}.json"))
@@ -78,6 +79,11 @@ fn snapshot_packet_and_completion_record_keep_their_bytes() {
 }
 
 #[test]
+fn every_word_of_a_body_stays_what_it_is() {
+    compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
+}
+
+#[test]
 fn no_golden_file_is_forgotten() {
     let folder = file("x").parent().unwrap().to_path_buf();
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -85,6 +91,6 @@ fn no_golden_file_is_forgotten() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let others = ["snapshot", "packet", "completion-record"];
+    let others = ["snapshot", "packet", "completion-record", "words"];
     assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
 }
