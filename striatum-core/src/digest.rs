@@ -52,6 +52,35 @@ impl Digest {
     }
 }
 
+/// Hashes bytes that come piece by piece, and counts them.
+///
+/// ```
+/// use striatum_core::digest::{BlobRef, Hasher};
+///
+/// let mut hasher = Hasher::default();
+/// hasher.update(b"a");
+/// hasher.update(b"bc");
+/// assert_eq!(hasher.finish(), BlobRef::of(b"abc"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Hasher {
+    hash: Sha256,
+    size: u64,
+}
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    /// The reference to all that was taken.
+    pub fn finish(self) -> BlobRef {
+        BlobRef { digest: Digest(self.hash.finalize().into()), size: self.size }
+    }
+}
+
 impl FromStr for Digest {
     type Err = InvalidDigest;
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {

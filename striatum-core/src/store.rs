@@ -20,14 +20,13 @@ use crate::{
 };
 
 mod batch;
+mod delta;
 mod error;
 mod ext;
 mod memory;
 
-pub use batch::{
-    Batch, Guard, IndexDelta, InvalidBatch, LeaseRow, MAX_BODIES, MAX_BODY_BYTES, ReadyRow, Resource,
-    RunHead, RunRow, TimerId, TimerRow,
-};
+pub use batch::{Batch, Guard, InvalidBatch, MAX_BODIES, MAX_BODY_BYTES, RunHead};
+pub use delta::{Holder, IndexDelta, LeaseRow, ReadyRow, Resource, RunRow, Taken, TimerId, TimerRow};
 pub use error::{AppendError, BlobError, BlobErrorKind, StoreError, StoreErrorKind};
 pub use ext::{StoreExt, VerifyError};
 pub use memory::{MemoryBlobs, MemoryStore};
@@ -55,22 +54,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] if the store cannot be reached or its stored genesis is not the one that the name gives.
     async fn open_chain(&self, chain: &ChainId, meta: &ChainMeta) -> Result<Position, StoreError>;
 
-    /// The chains of this store, by name.
+    /// The chains of this store, by the bytes of their names.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached.
     async fn chains(&self) -> Result<Vec<ChainInfo>, StoreError>;
 
-    /// Appends the events of a batch to its run and chain, applies its index delta, checks its guard, and takes and frees its
-    /// resources: all or nothing. Returns the run's head after the batch.
+    /// Appends the events of a batch to its run and chain, if its guard holds and the resources that it takes are free, and
+    /// applies its index delta: all or nothing. Returns the run's head after the batch.
     ///
     /// The answer is decided in this order, in one transaction:
     /// 1. the run's events after `expected` are exactly the bodies of this batch → `Ok`, with the head of the last of them;
-    ///    guard and resources are not looked at. So sending a batch again answers "did my write land?".
+    ///    guard and resources are not looked at.
     /// 2. the run's head is not `expected` → [`AppendError::Conflict`];
     /// 3. the guard does not hold → [`AppendError::GuardFailed`];
-    /// 4. a resource is held by another run or job → [`AppendError::Busy`];
+    /// 4. a resource that is taken is held by another run or job → [`AppendError::Busy`];
     /// 5. the batch is written.
+    ///
+    /// So sending a batch again answers "did my write land?" as long as the batch is the end of its run. Once others have
+    /// appended behind it the answer is a conflict, and the caller finds its command in the log.
     ///
     /// A run that does not exist yet has the head [`RunHead::START`]. A run belongs to the chain of its first batch.
     ///
@@ -98,7 +100,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::Other`] if there is no such chain.
     async fn head(&self, chain: &ChainId) -> Result<Position, StoreError>;
 
-    /// Lists runs, newest first.
+    /// Lists runs: the newest first, of those that began at the same moment the one with the greatest id.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached.
@@ -119,12 +121,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] if the store cannot be reached.
     async fn renew(&self, leases: &[(Fence, Duration)]) -> Result<Vec<Renewal>, StoreError>;
 
-    /// What has come due by the store's clock, at most `limit` leases and as many timers, the longest due first, and how long
-    /// until the next thing does. What is due is shown until an event ends it.
+    /// At most `limit` leases whose deadline has passed by the store's clock, the longest passed first, and how long until the
+    /// next deadline or timer: of the runs of one chain, or of all. A lease is shown until an event ends it or its holder
+    /// renews it; what a timer that has run out makes claimable is for [`ready`](Self::ready) to show.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be reached.
-    async fn due(&self, limit: usize) -> Result<Due, StoreError>;
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError>;
 
     /// Waits until the log has grown past a mark. Cancel-safe: dropping the future loses nothing, because the next call is
     /// given the same mark. It has no timeout of its own; the caller's runtime has one.
@@ -134,10 +137,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError>;
 
     /// Replaces all index rows of a run by these, if the run's head is still `expected`: the repair for dropped or doubted
-    /// indexes. Leases and timers begin anew; resources stay as they are.
+    /// indexes. All or nothing.
+    ///
+    /// A lease of the same fence or a timer whose row still stands keeps its deadline, so that a repair that is run in a loop
+    /// keeps no dead lease alive; one that is missing gets its full term. Resources that the run held and that are not taken
+    /// here are free.
     ///
     /// # Errors
-    /// [`AppendError::Conflict`] if the run has moved; [`AppendError::Store`], among others if the run has no events.
+    /// [`AppendError::Conflict`] if the run has moved; [`AppendError::Busy`] if another run holds a resource that is taken
+    /// here; [`AppendError::Store`], among others if the run has no events or the index is not [sound](IndexDelta::checked).
     async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError>;
 }
 
@@ -184,6 +192,8 @@ pub struct RunQuery {
     pub chain: Option<ChainId>,
     /// Only runs in one of these states; empty for all.
     pub statuses: Vec<RunStatus>,
+    /// Only runs that are [active](RunRow::active). Finding them costs nothing for those that are not.
+    pub active: bool,
     /// Only runs behind this one in the order of the list.
     pub after: Option<PageToken>,
     /// At most this many.
@@ -240,6 +250,8 @@ pub struct ReadyQuery {
     pub lane: Option<LaneId>,
     /// Only jobs whose lane uses one of these adapters; empty for all.
     pub adapters: Vec<String>,
+    /// None of these jobs, which the caller was refused. They do not use up the limit.
+    pub except: Vec<(RunId, JobId)>,
     /// At most this many.
     pub limit: usize,
     /// For how long the jobs shown are withheld from other callers.
@@ -256,6 +268,7 @@ impl ReadyQuery {
             role: None,
             lane: None,
             adapters: Vec::new(),
+            except: Vec::new(),
             limit,
             hold: Duration::ZERO,
         }
@@ -295,8 +308,6 @@ pub enum Renewal {
 pub struct Due {
     /// Leases whose deadline has passed.
     pub lapsed: Vec<Fence>,
-    /// Timers that have run out.
-    pub timers: Vec<TimerId>,
     /// How long until the next deadline or timer, if there is one that has not passed.
     pub next: Option<Duration>,
 }

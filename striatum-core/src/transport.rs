@@ -1,6 +1,6 @@
 //! The port to agents: how a packet reaches one, and how its work is followed.
 //!
-//! A transport speaks over the streams of a [`Process`](crate::sandbox::Process) and knows nothing of where it runs.
+//! A transport speaks over the streams of a [`Process`] and knows nothing of where it runs.
 
 use std::{fmt, path::PathBuf};
 

@@ -2,6 +2,16 @@
 
 // The attribute lets clippy see that helpers are test code too.
 #[cfg(test)]
+mod document;
+#[cfg(test)]
+mod drive;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod play;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod workflow;

@@ -1,5 +1,6 @@
 //! Workflow documents.
 
+mod documents;
 mod hostile;
 mod mistakes;
 mod public;

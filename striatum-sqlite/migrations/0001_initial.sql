@@ -45,11 +45,15 @@ CREATE TABLE runs (
     paused     INTEGER NOT NULL,
     room       INTEGER NOT NULL,
     workflow   TEXT    NOT NULL,
+    active     INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX runs_by_age ON runs (created_at, run);
+
+-- Only runs that somebody has to look after, so that listing them costs the same after a million finished runs.
+CREATE INDEX runs_active ON runs (created_at, run) WHERE active = 1;
 
 -- Only runs that can hand out a job, so that a search for ready jobs costs the same after a million finished runs.
 CREATE INDEX runs_open ON runs (run) WHERE status = 'running' AND paused = 0 AND room > 0;
@@ -96,11 +100,12 @@ CREATE TABLE timers (
     PRIMARY KEY (run, job, epoch)
 ) STRICT, WITHOUT ROWID;
 
+-- What jobs hold, across runs.
 CREATE TABLE resources (
-    scope  TEXT    NOT NULL,
-    name   TEXT    NOT NULL,
-    slot   INTEGER NOT NULL,
-    run    BLOB    NOT NULL,
-    holder TEXT    NOT NULL,
+    scope TEXT    NOT NULL,
+    name  TEXT    NOT NULL,
+    slot  INTEGER NOT NULL,
+    run   BLOB    NOT NULL,
+    job   TEXT    NOT NULL,
     PRIMARY KEY (scope, name, slot)
 ) STRICT, WITHOUT ROWID;

@@ -5,14 +5,14 @@ use striatum_core::{
     chain::{Position, Sealed},
     digest::Digest,
     id::{ChainId, RunId},
-    store::{AppendError, Batch, ChainMeta, Guard, IndexDelta, Resource, RunHead, StoreErrorKind},
+    store::{AppendError, Batch, ChainMeta, Guard, IndexDelta, RunHead, StoreErrorKind},
     time::{Clock, Timestamp},
 };
 
 use crate::{
     error::{Fault, Stop},
     index::{self, RunPlace},
-    row,
+    resources, row,
 };
 
 /// Where a chain stands, and under which number its events are filed.
@@ -78,7 +78,8 @@ pub(crate) fn append(tx: &Connection, clock: &dyn Clock, batch: &Batch) -> Resul
     if !holds(tx, batch.guard(), now)? {
         return Err(Stop::Answer(AppendError::GuardFailed));
     }
-    exchange_resources(tx, batch)?;
+    // A busy resource ends the transaction before the events are sealed, which is the larger part of the work.
+    resources::exchange(tx, batch.run(), batch.delta())?;
     let (head, at) = seal(tx, &chain, head, batch, now)?;
     index::apply(tx, batch.run(), &RunPlace { chain: chain.id, head, at }, batch.delta(), now)?;
     Ok(head)
@@ -99,7 +100,9 @@ pub(crate) fn reindex(
     let Some(Known { chain, head, at }) = known else {
         return Err(Fault::rule(StoreErrorKind::Other, format!("run {run} has no events")).into());
     };
-    index::forget(tx, run)?;
+    resources::forget(tx, run)?;
+    resources::exchange(tx, run, delta)?;
+    index::forget(tx, run, delta)?;
     Ok(index::apply(tx, run, &RunPlace { chain, head, at }, delta, row::reachable(clock.now()))?)
 }
 
@@ -173,31 +176,6 @@ fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Re
             .prepare_cached("SELECT 1 FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND deadline <= ?4")?
             .exists((timer.run.as_bytes(), timer.job.as_str(), timer.epoch, row::micros(now))),
     }
-}
-
-fn exchange_resources(tx: &Connection, batch: &Batch) -> Result<(), Stop> {
-    let run = batch.run();
-    for Resource { scope, name, slot } in batch.free() {
-        tx.prepare_cached("DELETE FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3 AND run = ?4")?
-            .execute((scope, name, slot, run.as_bytes()))?;
-    }
-    for resource in batch.take() {
-        let Resource { scope, name, slot } = resource;
-        let taken = tx
-            .prepare_cached(
-                "INSERT INTO resources (scope, name, slot, run, holder) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (scope, name, slot) DO UPDATE SET holder = holder
-                     WHERE run = excluded.run AND holder = excluded.holder",
-            )?
-            .execute((scope, name, slot, run.as_bytes(), batch.holder()))?;
-        if taken == 0 {
-            let holder = tx
-                .prepare_cached("SELECT holder FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3")?
-                .query_row((scope, name, slot), |row| row.get(0))?;
-            return Err(Stop::Answer(AppendError::Busy { resource: resource.clone(), holder }));
-        }
-    }
-    Ok(())
 }
 
 fn seal(

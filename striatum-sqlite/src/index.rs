@@ -1,15 +1,15 @@
-//! The rows that events imply: applying a delta, forgetting a run, renewing leases, and what has come due.
+//! The rows that events imply: applying a delta, forgetting a run, renewing leases.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use rusqlite::Connection;
 use striatum_core::{
     id::{Fence, RunId},
-    store::{Due, IndexDelta, ReadyRow, Renewal, Resource, RunHead, StoreErrorKind},
+    store::{IndexDelta, ReadyRow, Renewal, Resource, RunHead, RunRow, TimerId},
     time::Timestamp,
 };
 
-use crate::{error::Fault, row};
+use crate::row;
 
 /// Where a run stands in its chain.
 pub(crate) struct RunPlace {
@@ -25,23 +25,18 @@ pub(crate) fn apply(
     place: &RunPlace,
     delta: &IndexDelta,
     now: Timestamp,
-) -> Result<(), Fault> {
-    put_run(tx, run, place, delta)?;
+) -> rusqlite::Result<()> {
+    put_run(tx, run, place, &delta.run)?;
     for job in &delta.unready {
         tx.prepare_cached("DELETE FROM ready WHERE run = ?1 AND job = ?2")?
             .execute((run.as_bytes(), job.as_str()))?;
         forget_wants(tx, run, job.as_str())?;
     }
-    for Fence { job, epoch, session, .. } in &delta.ended {
-        tx.prepare_cached("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?
-            .execute((run.as_bytes(), job.as_str(), epoch, session.as_bytes()))?;
+    for fence in &delta.ended {
+        end_lease(tx, fence)?;
     }
     for timer in &delta.stopped {
-        tx.prepare_cached("DELETE FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3")?.execute((
-            run.as_bytes(),
-            timer.job.as_str(),
-            timer.epoch,
-        ))?;
+        stop_timer(tx, timer)?;
     }
     for ready in &delta.ready {
         put_ready(tx, run, ready)?;
@@ -75,54 +70,75 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Deletes all rows of a run but its own and those of the resources that it holds, which no delta names.
-pub(crate) fn forget(tx: &Connection, run: RunId) -> rusqlite::Result<()> {
-    for delete in [
-        "DELETE FROM ready WHERE run = ?1",
-        "DELETE FROM wants WHERE run = ?1",
-        "DELETE FROM leases WHERE run = ?1",
-        "DELETE FROM timers WHERE run = ?1",
-    ] {
+/// Deletes all rows of a run but its own, and but the leases and timers that are in the index anew: their deadlines stay.
+pub(crate) fn forget(tx: &Connection, run: RunId, index: &IndexDelta) -> rusqlite::Result<()> {
+    for delete in ["DELETE FROM ready WHERE run = ?1", "DELETE FROM wants WHERE run = ?1"] {
         tx.prepare_cached(delete)?.execute([run.as_bytes()])?;
     }
+    let kept: HashSet<_> = index.granted.iter().map(|lease| &lease.fence).collect();
+    let leases: Vec<Fence> = tx
+        .prepare_cached("SELECT run, job, epoch, session FROM leases WHERE run = ?1")?
+        .query_map([run.as_bytes()], row::fence)?
+        .collect::<Result<_, _>>()?;
+    leases.iter().filter(|fence| !kept.contains(fence)).try_for_each(|fence| end_lease(tx, fence))?;
+    let kept: HashSet<_> = index.started.iter().map(|timer| &timer.id).collect();
+    let timers: Vec<TimerId> = tx
+        .prepare_cached("SELECT run, job, epoch FROM timers WHERE run = ?1")?
+        .query_map([run.as_bytes()], row::timer)?
+        .collect::<Result<_, _>>()?;
+    timers.iter().filter(|timer| !kept.contains(timer)).try_for_each(|timer| stop_timer(tx, timer))
+}
+
+/// Deletes what an index says of every run but its own row.
+pub(crate) fn forget_all(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "DELETE FROM ready; DELETE FROM wants; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources;",
+    )
+}
+
+fn end_lease(tx: &Connection, Fence { run, job, epoch, session }: &Fence) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?
+        .execute((run.as_bytes(), job.as_str(), epoch, session.as_bytes()))?;
     Ok(())
 }
 
-/// Deletes what [`forget`] deletes, of every run.
-pub(crate) fn forget_all(tx: &Connection) -> rusqlite::Result<()> {
-    tx.execute_batch("DELETE FROM ready; DELETE FROM wants; DELETE FROM leases; DELETE FROM timers;")
+fn stop_timer(tx: &Connection, TimerId { run, job, epoch }: &TimerId) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3")?.execute((
+        run.as_bytes(),
+        job.as_str(),
+        epoch,
+    ))?;
+    Ok(())
 }
 
-fn put_run(tx: &Connection, run: RunId, place: &RunPlace, delta: &IndexDelta) -> rusqlite::Result<()> {
+fn put_run(tx: &Connection, run: RunId, place: &RunPlace, row: &RunRow) -> rusqlite::Result<()> {
     let RunPlace { chain, head, at } = place;
+    let RunRow { status, paused, room, workflow, active } = row;
     tx.prepare_cached(
-        "INSERT INTO runs (run, chain, version, digest, status, paused, room, workflow, updated_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, (SELECT at FROM events WHERE run = ?1 AND version = 1))
+        "INSERT INTO runs (run, chain, version, digest, status, paused, room, workflow, active, updated_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT at FROM events WHERE run = ?1 AND version = 1))
          ON CONFLICT (run) DO UPDATE SET
              version = excluded.version, digest = excluded.digest, status = excluded.status,
              paused = excluded.paused, room = excluded.room, workflow = excluded.workflow,
-             updated_at = excluded.updated_at",
+             active = excluded.active, updated_at = excluded.updated_at",
     )?
     .execute((
         run.as_bytes(),
         chain,
         row::int(head.version),
         head.digest.as_bytes(),
-        delta.run.status.as_str(),
-        delta.run.paused,
-        delta.run.room,
-        delta.run.workflow.as_str(),
+        status.as_str(),
+        paused,
+        room,
+        workflow.as_str(),
+        active,
         row::micros(*at),
     ))?;
     Ok(())
 }
 
-fn put_ready(tx: &Connection, run: RunId, ready: &ReadyRow) -> Result<(), Fault> {
+fn put_ready(tx: &Connection, run: RunId, ready: &ReadyRow) -> rusqlite::Result<()> {
     let ReadyRow { job, role, lane, adapter, timer, resources } = ready;
-    if timer.as_ref().is_some_and(|timer| timer.run != run) {
-        let text = format!("job {job} of run {run} waits for a timer of another run");
-        return Err(Fault::rule(StoreErrorKind::Other, text));
-    }
     // A soft hold survives: the job was shown to somebody all the same.
     tx.prepare_cached(
         "INSERT INTO ready (run, job, role, lane, adapter, timer_job, timer_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -176,33 +192,4 @@ pub(crate) fn renew(
         while rows.next()?.is_some() {}
     }
     Ok(renewals)
-}
-
-/// The leases and timers whose moment has passed, longest first, and how long until the next.
-pub(crate) fn due(tx: &Connection, limit: usize, now: Timestamp) -> rusqlite::Result<Due> {
-    let (moment, limit) = (row::micros(now), row::limit(limit));
-    let lapsed = tx
-        .prepare_cached(
-            "SELECT run, job, epoch, session FROM leases WHERE deadline <= ?1
-             ORDER BY deadline, run, job, epoch LIMIT ?2",
-        )?
-        .query_map((moment, limit), row::fence)?
-        .collect::<Result<_, _>>()?;
-    let timers = tx
-        .prepare_cached(
-            "SELECT run, job, epoch FROM timers WHERE deadline <= ?1
-             ORDER BY deadline, run, job, epoch LIMIT ?2",
-        )?
-        .query_map((moment, limit), row::timer)?
-        .collect::<Result<_, _>>()?;
-    let next = tx
-        .prepare_cached(
-            "SELECT min(deadline) FROM (SELECT deadline FROM leases WHERE deadline > ?1
-             UNION ALL SELECT deadline FROM timers WHERE deadline > ?1)",
-        )?
-        .query_row([moment], |row| match row.get_ref(0)? {
-            rusqlite::types::ValueRef::Null => Ok(None),
-            _ => row::time(row, 0).map(Some),
-        })?;
-    Ok(Due { lapsed, timers, next: next.map(|deadline| deadline.since(now)) })
 }

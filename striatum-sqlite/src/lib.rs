@@ -52,6 +52,7 @@ use striatum_core::{
 use tokio::sync::watch;
 
 mod append;
+mod due;
 mod error;
 mod files;
 mod index;
@@ -60,6 +61,7 @@ mod options;
 mod read;
 mod reader;
 mod ready;
+mod resources;
 mod row;
 mod schema;
 mod writer;
@@ -132,11 +134,11 @@ impl SqliteStore {
             .await
     }
 
-    /// Deletes the ready jobs, leases and timers of every run: the first half of a repair. [`Store::reindex`] of each run
-    /// that has not ended brings them back. Until then no lease can be renewed, so stop the engines first.
+    /// Deletes the ready jobs, leases, timers and resources of every run: the first half of a repair. [`Store::reindex`] of
+    /// each active run brings them back. Until then no lease can be renewed and every resource seems free, so stop the
+    /// engines first.
     ///
-    /// The rows of the runs stay, as the list of what is to be indexed again. Resources that are taken stay taken, because no
-    /// index names them again.
+    /// The rows of the runs stay, as the list of what is to be indexed again.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be written.
@@ -239,9 +241,10 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.reader.submit("find what is due", move |tx| Ok(index::due(tx, limit, clock.now())?)).await
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
+        let (chain, clock) = (chain.cloned(), Arc::clone(&self.clock));
+        let look = move |tx: &rusqlite::Connection| Ok(due::due(tx, chain.as_ref(), limit, clock.now())?);
+        self.reader.submit("find what is due", look).await
     }
 
     async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError> {
@@ -262,7 +265,9 @@ impl Store for SqliteStore {
 
     async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError> {
         const REINDEX: &str = "index a run";
-        let (run, index, clock) = (*run, index.clone(), Arc::clone(&self.clock));
+        let unsound = |reason| StoreError::new(StoreErrorKind::Other, REINDEX).because(reason);
+        let index = index.clone().checked(*run).map_err(unsound)?;
+        let (run, clock) = (*run, Arc::clone(&self.clock));
         self.writer(REINDEX)?
             .submit(REINDEX, Growth::Stays, move |tx| {
                 append::reindex(tx, &*clock, run, expected, &index).map_err(|stop| stop.during(REINDEX))

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params_from_iter, types::Value};
 use striatum_core::{
+    id::{JobId, RunId},
     store::{ReadyJob, ReadyQuery},
     time::Timestamp,
 };
@@ -11,10 +12,10 @@ use crate::{read::placeholders, row};
 /// Selects what a query may be shown. Jobs that the caller was shown and still holds come last, so that one whose claims are
 /// refused gets to see the others. Jobs that others hold keep their turn, so that the next caller goes on with the next run.
 pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rusqlite::Result<Vec<ReadyJob>> {
-    let ReadyQuery { caller, chain, run, role, lane, adapters, limit, hold: _ } = query;
+    let ReadyQuery { caller, chain, run, role, lane, adapters, except, limit, hold: _ } = query;
     let one_of = match adapters.len() {
         0 => String::new(),
-        count => format!("AND j.adapter IN ({})", placeholders(8, count)),
+        count => format!("AND j.adapter IN ({})", placeholders(9, count)),
     };
     let sql = format!(
         "WITH candidates AS (
@@ -27,6 +28,7 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
              WHERE r.status = 'running' AND r.paused = 0 AND r.room > 0
                AND (?4 IS NULL OR c.name = ?4) AND (?5 IS NULL OR r.run = ?5)
                AND (?6 IS NULL OR j.role = ?6) AND (?7 IS NULL OR j.lane = ?7) {one_of}
+               AND lower(hex(r.run)) || '/' || j.job NOT IN (SELECT value FROM json_each(?8))
                AND NOT EXISTS (SELECT 1 FROM timers t WHERE t.run = j.run AND t.job = j.timer_job
                                                         AND t.epoch = j.timer_epoch AND t.deadline > ?1)
                AND NOT EXISTS (SELECT 1 FROM wants w JOIN resources USING (scope, name, slot)
@@ -43,6 +45,7 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
         run.as_ref().map_or(Value::Null, |run| Value::Blob(run.as_bytes().to_vec())),
         text(role.as_ref().map(|role| role.as_str())),
         text(lane.as_ref().map(|lane| lane.as_str())),
+        Value::Text(refused(except)),
     ];
     let adapters = adapters.iter().map(|adapter| Value::Text(adapter.clone()));
     tx.prepare_cached(&sql)?
@@ -58,6 +61,12 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
             })
         })?
         .collect()
+}
+
+/// A JSON array of `run/job`: one parameter, however many there are. Neither identities nor names have what JSON escapes.
+fn refused(except: &[(RunId, JobId)]) -> String {
+    let jobs: Vec<_> = except.iter().map(|(run, job)| format!("\"{run}/{job}\"")).collect();
+    format!("[{}]", jobs.join(","))
 }
 
 /// Selects, and withholds what is shown from other callers for a while.

@@ -25,6 +25,7 @@ pub(crate) fn row() -> RunRow {
         paused: false,
         room: 4,
         workflow: WorkflowId::new("review").unwrap(),
+        active: true,
     }
 }
 

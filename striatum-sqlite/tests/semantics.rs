@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use striatum_core::{
     id::InstanceId,
-    store::{AppendError, IndexDelta, Mark, ReadyQuery, Resource, RunHead, Store, StoreErrorKind, Wait},
+    store::{AppendError, IndexDelta, Mark, ReadyQuery, RunHead, Store, StoreErrorKind, Wait},
 };
 use striatum_sqlite::SqliteStore;
 use striatum_testkit::clock::ManualClock;
@@ -63,43 +63,6 @@ async fn appends_to_one_chain_at_the_same_time_all_land_once() {
         assert_eq!(task.await.unwrap().version, 8);
     }
     assert_eq!(fixture::verify(&store, None).await.seq, 256);
-}
-
-#[tokio::test]
-async fn a_resource_is_held_by_one_job_and_hides_the_others() {
-    let (_dir, _, store) = store().await;
-    let tree = Resource { scope: "repo".to_owned(), name: "tree".to_owned(), slot: 0 };
-    let mut delta = IndexDelta::new(row());
-    delta.ready.push(fixture::job("plain"));
-    delta.ready.push(striatum_core::store::ReadyRow { resources: vec![tree.clone()], ..job("wants") });
-    store.append(&batch_with(run(1), RunHead::START, "a", delta)).await.unwrap();
-    let all = ReadyQuery::all(caller(1), 9);
-    assert_eq!(names(&store, &all).await, ["1/plain", "1/wants"]);
-
-    let take = |n, head, text: &str, holder: &str| {
-        batch(run(n), head, text).with_resources(holder.to_owned(), vec![tree.clone()], vec![])
-    };
-    let head = store.append(&take(2, RunHead::START, "b", "2/x")).await.unwrap();
-    assert_eq!(names(&store, &all).await, ["1/plain"]);
-    for (n, head, who) in [(3, RunHead::START, "3/x"), (2, head, "2/y")] {
-        match store.append(&take(n, head, "c", who)).await {
-            Err(AppendError::Busy { resource, holder }) => {
-                assert_eq!((resource, holder.as_str()), (tree.clone(), "2/x"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    // Another run cannot free it, its own job may take it again, and a swap within one batch is no obstacle.
-    let foreign =
-        batch(run(3), RunHead::START, "d").with_resources(String::new(), vec![], vec![tree.clone()]);
-    store.append(&foreign).await.unwrap();
-    let head = store.append(&take(2, head, "e", "2/x")).await.unwrap();
-    let swap =
-        batch(run(2), head, "f").with_resources("2/y".to_owned(), vec![tree.clone()], vec![tree.clone()]);
-    let head = store.append(&swap).await.unwrap();
-    let free = batch(run(2), head, "g").with_resources(String::new(), vec![], vec![tree.clone()]);
-    store.append(&free).await.unwrap();
-    assert_eq!(names(&store, &all).await, ["1/plain", "1/wants"]);
 }
 
 #[tokio::test]

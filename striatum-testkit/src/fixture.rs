@@ -11,7 +11,10 @@ use bytes::Bytes;
 use striatum_core::{
     id::{ChainId, Fence, InstanceId, JobId, LaneId, RoleId, RunId, SessionId, WorkflowId},
     run::RunStatus,
-    store::{Batch, Guard, IndexDelta, LeaseRow, ReadyRow, Resource, RunHead, RunRow, TimerId, TimerRow},
+    store::{
+        Batch, Guard, Holder, IndexDelta, LeaseRow, ReadyRow, Resource, RunHead, RunRow, Taken, TimerId,
+        TimerRow,
+    },
 };
 
 /// The chain of this name.
@@ -54,6 +57,11 @@ pub fn resource(name: &str) -> Resource {
     Resource { scope: "repo".to_owned(), name: name.to_owned(), slot: 0 }
 }
 
+/// A job that holds something.
+pub fn holder(run: RunId, name: &str) -> Holder {
+    Holder { run, job: job(name) }
+}
+
 /// The row of a run that hands out jobs.
 pub fn running() -> RunRow {
     RunRow {
@@ -61,6 +69,7 @@ pub fn running() -> RunRow {
         paused: false,
         room: 8,
         workflow: WorkflowId::new("fixture").unwrap(),
+        active: true,
     }
 }
 
@@ -99,9 +108,6 @@ pub struct Draft {
     bodies: Vec<Bytes>,
     delta: IndexDelta,
     guard: Option<Guard>,
-    holder: String,
-    take: Vec<Resource>,
-    free: Vec<Resource>,
 }
 
 impl Draft {
@@ -114,9 +120,6 @@ impl Draft {
             bodies: Vec::new(),
             delta: IndexDelta::new(running()),
             guard: None,
-            holder: String::new(),
-            take: Vec::new(),
-            free: Vec::new(),
         };
         draft.events(1)
     }
@@ -154,6 +157,13 @@ impl Draft {
     #[must_use]
     pub fn status(mut self, status: RunStatus) -> Self {
         self.delta.run.status = status;
+        self
+    }
+
+    /// There is nothing to do for the run, and nothing to wait for.
+    #[must_use]
+    pub fn inactive(mut self) -> Self {
+        self.delta.run.active = false;
         self
     }
 
@@ -206,18 +216,17 @@ impl Draft {
         self
     }
 
-    /// Takes a resource for a holder.
+    /// A job takes a resource.
     #[must_use]
-    pub fn take(mut self, holder: &str, resource: Resource) -> Self {
-        self.holder = holder.to_owned();
-        self.take.push(resource);
+    pub fn take(mut self, name: &str, resource: Resource) -> Self {
+        self.delta.taken.push(Taken { resource, job: job(name) });
         self
     }
 
     /// Frees a resource.
     #[must_use]
     pub fn free(mut self, resource: Resource) -> Self {
-        self.free.push(resource);
+        self.delta.freed.push(resource);
         self
     }
 
@@ -229,7 +238,6 @@ impl Draft {
     /// The batch.
     pub fn batch(self) -> Batch {
         let batch = Batch::new(self.chain, self.run, self.expected, self.bodies, self.delta).unwrap();
-        let batch = batch.with_resources(self.holder, self.take, self.free);
         match self.guard {
             Some(guard) => batch.guarded(guard).unwrap(),
             None => batch,

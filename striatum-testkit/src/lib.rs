@@ -5,6 +5,7 @@
 //!
 //! This crate is a dev-dependency: its functions panic when what they test is broken.
 
+pub mod agent;
 pub mod clock;
 pub mod fixture;
 pub mod store;

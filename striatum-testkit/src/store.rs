@@ -24,6 +24,7 @@ pub mod index;
 pub mod lease;
 pub mod race;
 pub mod read;
+pub mod reindex;
 pub mod resource;
 pub mod wait;
 
@@ -80,7 +81,7 @@ pub trait StoreFactory: Send + Sync {
     /// Turns the clock of the store at a place back.
     async fn turn_back(&self, place: &Place, by: Duration) -> Ability;
 
-    /// Deletes the rows of runs, ready jobs, leases and timers at a place, and nothing else.
+    /// Deletes the rows of runs, ready jobs, leases, timers and resources at a place, and nothing else.
     async fn drop_indexes(&self, place: &Place) -> Ability;
 
     /// Changes a byte in the stored body of a run's event, behind the store's back.

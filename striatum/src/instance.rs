@@ -41,7 +41,8 @@ impl Instance {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         let process = ProcessRecord::current()?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let owner = Owner { instance: id, host, boot: process.boot, pid: process.pid, started: process.start };
+        let owner =
+            Owner { instance: id, host, boot: process.boot, pid: process.pid, started: process.start };
         Ok(Self { owner, folder, _lock: lock })
     }
 

@@ -19,19 +19,14 @@ use striatum_workspace::Repository;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    adapter::Patience,
-    fault,
-    instance::Instance,
-    mint,
-    progress::Progress,
-};
+use crate::{adapter::Patience, fault, instance::Instance, mint, progress::Progress};
 
 mod base;
 mod builder;
 mod collect;
 mod error;
 mod grant;
+mod leases;
 mod looping;
 mod owed;
 mod prepare;
@@ -41,6 +36,7 @@ pub use builder::Builder;
 pub use error::{Error, ErrorKind};
 pub use prepare::{Document, Prepared};
 
+use leases::Leases;
 use registry::Registry;
 
 /// Runs workflows on one repository.
@@ -59,6 +55,7 @@ struct Shared {
     adapters: Registry,
     limits: Limits,
     instance: Instance,
+    leases: Leases,
     data: PathBuf,
     progress: broadcast::Sender<Progress>,
     draining: CancellationToken,
@@ -153,7 +150,12 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn commands(&self, run: RunId, actor: &Actor, intents: Vec<Intent>) -> Result<Vec<Applied>, Error> {
+    pub async fn commands(
+        &self,
+        run: RunId,
+        actor: &Actor,
+        intents: Vec<Intent>,
+    ) -> Result<Vec<Applied>, Error> {
         let commands = intents
             .into_iter()
             .map(|intent| Ok(Command { id: mint::command_id()?, actor: actor.clone(), intent }))
@@ -201,7 +203,13 @@ impl Orchestrator {
 
 impl Shared {
     /// Gives a command, with a point for drills before and after it, and tells what it caused.
-    async fn command(&self, run: RunId, id: CommandId, actor: Actor, intent: Intent) -> Result<Applied, Error> {
+    async fn command(
+        &self,
+        run: RunId,
+        id: CommandId,
+        actor: Actor,
+        intent: Intent,
+    ) -> Result<Applied, Error> {
         let name = intent.name();
         fault::around(name, "before");
         let applied = self.engine.execute(run, Command { id, actor, intent }).await?;
@@ -228,7 +236,8 @@ impl Shared {
     fn notice(&self, run: Option<RunId>, error: &Error) {
         let message = error.chain();
         tracing::warn!(run = run.map(|run| run.short()), code = error.code(), "{message}");
-        let _ = self.progress.send(Progress::Notice { run, code: error.code(), message, remedy: error.remedy() });
+        let _ =
+            self.progress.send(Progress::Notice { run, code: error.code(), message, remedy: error.remedy() });
     }
 
     fn patience(&self, lane_seconds: Option<u32>) -> Patience {

@@ -121,7 +121,8 @@ fn inputs(out: &mut Markdown, packet: &Packet, texts: &Texts) {
 
 fn said(out: &mut Markdown, finding: &PacketFinding, texts: &Texts) {
     let _ = writeln!(out.0, "\n{} (attempt {}) says {}:", finding.review, finding.attempt, finding.verdict);
-    let findings = finding.findings.as_ref().map_or("(no findings were written down)", |blob| texts.get(blob));
+    let findings =
+        finding.findings.as_ref().map_or("(no findings were written down)", |blob| texts.get(blob));
     for line in findings.lines() {
         let _ = writeln!(out.0, "> {line}");
     }

@@ -1,3 +1,53 @@
 //! The main job: a reviewed change on a real repository, in one command.
+//!
+//! ```text
+//! cargo run -p quickstart                 in a demonstration repository, with scripted agents
+//! cargo run -p quickstart -- --help       in yours, with yours
+//! ```
 
-fn main() {}
+mod agent;
+mod args;
+mod demo;
+mod failure;
+mod live;
+mod operate;
+mod report;
+mod scene;
+mod story;
+mod work;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Args, Verb},
+    failure::Failure,
+    scene::Scene,
+};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    // An agent of the demonstration is this program once more; it needs no runtime and no store.
+    if let Some(Verb::Agent { part, script }) = &args.verb {
+        return agent::play(part, script);
+    }
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STRIATUM_LOG").unwrap_or_else(|_| "off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new("no_runtime", error.to_string(), "check the host").explain(),
+    };
+    runtime.block_on(perform(args)).unwrap_or_else(Failure::explain)
+}
+
+async fn perform(args: Args) -> Result<ExitCode, Failure> {
+    let scene = Scene::open(&args).await?;
+    match &args.verb {
+        None => work::main_job(&scene, &args).await,
+        Some(verb) => operate::perform(&scene, &args, verb).await,
+    }
+}

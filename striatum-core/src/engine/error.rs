@@ -3,7 +3,7 @@
 use crate::{
     id::RunId,
     run::{CodecError, IllegalEvent, Rejection},
-    store::{AppendError, BlobError, InvalidBatch, Resource, StoreError, StoreErrorKind},
+    store::{AppendError, BlobError, Holder, InvalidBatch, Resource, StoreError, StoreErrorKind},
     workflow::InvalidSnapshot,
 };
 
@@ -25,8 +25,8 @@ pub enum EngineError {
     Busy {
         /// The resource.
         resource: Resource,
-        /// Who holds it, for people.
-        holder: String,
+        /// Who holds it.
+        holder: Holder,
     },
     /// The run kept moving while the command was decided.
     #[error("the run kept moving")]

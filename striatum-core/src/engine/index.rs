@@ -62,11 +62,13 @@ pub(super) fn guard(state: &State, intent: &Intent) -> Option<Guard> {
 
 /// What the index knows of a run.
 pub(super) fn row(state: &State) -> RunRow {
+    let running = state.status() == Some(RunStatus::Running);
     RunRow {
         status: state.status().unwrap_or(RunStatus::NeedsBranchConfirmation),
         paused: state.is_paused(),
         room: state.room(),
         workflow: state.workflow().workflow_id.clone(),
+        active: running || state.pending().next().is_some(),
     }
 }
 

@@ -49,11 +49,13 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
     let mut draft = Draft { state: state.clone(), events: Vec::new(), touched: Touched::default(), now };
     match &command.intent {
         Intent::Prepare => start::prepare(&mut draft)?,
-        Intent::ConfirmBranch { branch, at } => start::confirm_branch(&mut draft, branch, at.as_ref())?,
-        Intent::Start => start::start(&mut draft)?,
-        Intent::Pause => start::pause(&mut draft)?,
-        Intent::Resume => start::resume(&mut draft)?,
-        Intent::Cancel { reason } => end::cancel(&mut draft, *reason)?,
+        Intent::ConfirmBranch { branch, at } => {
+            start::confirm_branch(&mut draft, &command.actor, branch, at.as_ref())?;
+        }
+        Intent::Start => start::start(&mut draft, &command.actor)?,
+        Intent::Pause => start::pause(&mut draft, &command.actor)?,
+        Intent::Resume => start::resume(&mut draft, &command.actor)?,
+        Intent::Cancel { reason } => end::cancel(&mut draft, &command.actor, *reason)?,
         Intent::Claim(claim) => claim::claim(&mut draft, claim)?,
         Intent::Acknowledge { fence, agent } => claim::acknowledge(&mut draft, fence, agent)?,
         Intent::Identify { fence, agent } => claim::identify(&mut draft, fence, agent)?,

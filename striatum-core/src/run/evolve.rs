@@ -78,6 +78,10 @@ struct Fold<'a> {
 
 type Step = Result<(), String>;
 
+fn other_attempt(present: u32) -> String {
+    format!("the job is at attempt {present}")
+}
+
 fn ensure(holds: bool, detail: impl FnOnce() -> String) -> Step {
     if holds { Ok(()) } else { Err(detail()) }
 }
@@ -101,16 +105,18 @@ impl Fold<'_> {
                 self.expect_run(&[RunStatus::Ready])?;
                 self.state.status = Some(RunStatus::Running);
             }
-            Event::RunPaused(_) => self.state.paused = true,
-            Event::RunResumed(_) => self.state.paused = false,
+            Event::RunPaused(_) => self.pause(true)?,
+            Event::RunResumed(_) => self.pause(false)?,
             Event::RunEnded(e) => self.end_run(e)?,
             Event::RunReopened(_) => {
                 self.expect_run(&[RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator])?;
+                ensure(self.state.branch.is_some(), || "it never had a branch".to_owned())?;
                 self.state.status = Some(RunStatus::Running);
                 self.state.record = None;
             }
             Event::RunDelivered(e) => {
                 self.expect_run(&[RunStatus::Completed])?;
+                ensure(self.state.delivered.is_none(), || "the run is delivered already".to_owned())?;
                 self.state.delivered = Some(e.commit.clone());
             }
             Event::SessionRegistered(e) => {
@@ -135,26 +141,31 @@ impl Fold<'_> {
             Event::JobAcknowledged(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Claimed])?;
+                let epoch = self.state.jobs[index].epoch;
+                ensure(e.epoch == epoch, || format!("the job is at grant {epoch}"))?;
                 self.set(index, JobStatus::Running);
             }
             Event::ArtifactPublished(e) => {
                 let index = self.index(&e.job)?;
+                self.expect_attempt(index, e.attempt)?;
                 let job = &self.state.jobs[index];
-                ensure(job.attempt == e.attempt, || format!("the job is at attempt {}", job.attempt))?;
                 ensure(job.live_artifact(&e.name).is_none(), || "the artifact exists".to_owned())?;
                 self.job(index).artifacts.push(Arc::new(e.clone()));
             }
             Event::VerdictRecorded(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Running])?;
-                ensure(self.state.jobs[index].attempt == e.attempt, || {
-                    "it is of another attempt".to_owned()
-                })?;
+                self.expect_attempt(index, e.attempt)?;
+                let job = &self.state.jobs[index];
+                let holds = job.lease.as_ref().is_some_and(|lease| lease.session == e.session);
+                ensure(holds && job.epoch == e.epoch, || "its session does not hold the job".to_owned())?;
+                ensure(job.live_verdict().is_none(), || "there is a verdict".to_owned())?;
                 self.job(index).verdicts.push(Arc::new(e.clone()));
             }
             Event::JobCompleted(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Running, JobStatus::WaitingHuman])?;
+                self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
                 self.job(index).ground = Some(e.ground);
@@ -163,6 +174,7 @@ impl Fold<'_> {
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Pending, JobStatus::Claimed, JobStatus::Running])?;
+                self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
                 self.set(index, JobStatus::WaitingHuman);
@@ -179,6 +191,7 @@ impl Fold<'_> {
             }
             Event::JobCanceled(e) => {
                 let index = self.index(&e.job)?;
+                self.expect_open(index)?;
                 ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
                 self.set(index, JobStatus::Canceled);
             }
@@ -204,12 +217,17 @@ impl Fold<'_> {
             }
             Event::EscalationNotified(e) => {
                 let index = (e.escalation as usize).wrapping_sub(1);
-                self.state.escalations.get_mut(index).ok_or("there is no such escalation")?.notified = true;
+                let escalation =
+                    self.state.escalations.get_mut(index).ok_or("there is no such escalation")?;
+                ensure(!escalation.notified, || "it was notified already".to_owned())?;
+                escalation.notified = true;
             }
             Event::TreeClosed(e) => {
                 let index = self.index(&e.job)?;
+                let job = &self.state.jobs[index];
+                let is_held = job.lease.is_some() && job.epoch == e.epoch;
                 let tree = Arc::make_mut(&mut self.state.trees).remove(&(index, e.epoch));
-                ensure(tree.is_some(), || "no such tree is open".to_owned())?;
+                ensure(tree.is_some() && !is_held, || "no such tree is to be closed".to_owned())?;
             }
         }
         Ok(())
@@ -217,13 +235,18 @@ impl Fold<'_> {
 
     fn ready(&mut self, e: &JobReadied) -> Step {
         let index = self.index(&e.job)?;
+        self.expect_run(&[RunStatus::Running])?;
         let status = self.state.jobs[index].status;
-        ensure(!status.is_terminal(), || format!("the job is {status}"))?;
+        let is_first = e.fresh == Freshness::First;
+        ensure(is_first == (status == JobStatus::Pending) && status != JobStatus::Ready, || {
+            format!("the job is {status}")
+        })?;
+        self.expect_open(index)?;
         self.end_lease(index, e.ended.as_ref())?;
         self.set(index, JobStatus::Ready);
         let job = self.job(index);
         match e.freshness() {
-            NewAttempt::No => ensure(job.attempt == e.attempt, || "it is of another attempt".to_owned())?,
+            NewAttempt::No => ensure(job.attempt == e.attempt, || other_attempt(job.attempt))?,
             NewAttempt::Yes => {
                 ensure(job.attempt + 1 == e.attempt, || "the attempt is not the next".to_owned())?;
                 job.begin_attempt();
@@ -251,6 +274,7 @@ impl Fold<'_> {
             format!("expected grant {epoch} of attempt {attempt}")
         })?;
         ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
+        self.state.begun_at.get_or_insert(e.granted_at);
         self.set(
             index,
             match e.mode {
@@ -277,6 +301,7 @@ impl Fold<'_> {
     }
 
     fn reopen(&mut self, e: &JobsReopened) -> Step {
+        self.expect_run(&[RunStatus::Running])?;
         for Reopened { job, attempt, submission, ended } in &e.jobs {
             let index = self.index(job)?;
             self.end_lease(index, ended.as_ref())?;
@@ -315,6 +340,7 @@ impl Fold<'_> {
         ensure(!ended && e.status.has_ended(), || "the run has ended, or does not end".to_owned())?;
         for canceled in &e.canceled {
             let index = self.index(&canceled.job)?;
+            self.expect_open(index)?;
             self.end_lease(index, canceled.ended.as_ref())?;
             self.set(index, JobStatus::Canceled);
             self.job(index).ended_with_run = true;
@@ -402,6 +428,23 @@ impl Fold<'_> {
         ensure(allowed.contains(&status), || format!("job {} is {status}", self.state.spec(index).id))
     }
 
+    fn expect_open(&self, index: usize) -> Step {
+        let status = self.state.jobs[index].status;
+        ensure(!status.is_terminal(), || format!("job {} is {status}", self.state.spec(index).id))
+    }
+
+    fn expect_attempt(&self, index: usize, attempt: u32) -> Step {
+        let present = self.state.jobs[index].attempt;
+        ensure(attempt == present, || other_attempt(present))
+    }
+
+    fn pause(&mut self, paused: bool) -> Step {
+        self.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
+        ensure(self.state.paused != paused, || "it changes nothing".to_owned())?;
+        self.state.paused = paused;
+        Ok(())
+    }
+
     fn expect_run(&self, allowed: &[RunStatus]) -> Step {
         let status = self.state.status;
         ensure(status.is_some_and(|status| allowed.contains(&status)), || match status {
@@ -429,5 +472,6 @@ impl JobState {
     fn begin_attempt(&mut self) {
         self.attempt += 1;
         self.deliveries = 0;
+        self.set_aside = None;
     }
 }

@@ -41,6 +41,7 @@ pub struct State {
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
     pub(super) trees: Arc<BTreeMap<(usize, u32), Tree>>,
+    pub(super) begun_at: Option<Timestamp>,
     pub(super) record: Option<Digest>,
     pub(super) delivered: Option<CommitId>,
 }
@@ -77,7 +78,7 @@ pub struct JobState {
     pub skipped: Option<SkipCause>,
     /// Whether it was cancelled because the run ended.
     pub ended_with_run: bool,
-    /// What the last grant that ended without an outcome left behind.
+    /// What an earlier grant of this attempt, which ended without an outcome, left behind.
     pub set_aside: Option<CommitId>,
     /// Every session that ever held it.
     pub holders: BTreeSet<SessionId>,
@@ -173,6 +174,7 @@ impl State {
             decisions: Vec::new(),
             escalations: Vec::new(),
             trees: Arc::default(),
+            begun_at: None,
             record: None,
             delivered: None,
         }
@@ -251,6 +253,11 @@ impl State {
     /// The escalations so far.
     pub fn escalations(&self) -> &[Escalation] {
         &self.escalations
+    }
+
+    /// When its first job was granted, by the clock of whoever granted it.
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        self.begun_at
     }
 
     /// The fence under which a job is held now.

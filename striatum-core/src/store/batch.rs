@@ -1,14 +1,12 @@
 //! What is appended in one transaction.
 
-use std::{fmt, time::Duration};
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::Digest,
-    id::{ChainId, Fence, JobId, LaneId, RoleId, RunId, WorkflowId},
-    run::RunStatus,
+    id::{ChainId, Fence, RunId},
+    store::{IndexDelta, Resource, TimerId},
 };
 
 /// The largest body of an event, in bytes. Texts are blobs that an event names.
@@ -40,118 +38,6 @@ pub enum Guard {
     Due(TimerId),
 }
 
-/// Something of which there is a limited number, held by a job across runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Resource {
-    /// Within what the name is unique: a repository, say.
-    pub scope: String,
-    /// What it is.
-    pub name: String,
-    /// Which one of several, from 0.
-    pub slot: u32,
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}[{}]", self.scope, self.name, self.slot)
-    }
-}
-
-/// Names the wait of a job after one of its grants.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TimerId {
-    /// The run.
-    pub run: RunId,
-    /// The job that waits.
-    pub job: JobId,
-    /// The last epoch granted before the wait.
-    pub epoch: u32,
-}
-
-/// What the index knows of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunRow {
-    /// Where the run stands.
-    pub status: RunStatus,
-    /// Whether claims are suspended.
-    pub paused: bool,
-    /// How many more jobs may be held at the same time.
-    pub room: u32,
-    /// The workflow that it executes.
-    pub workflow: WorkflowId,
-}
-
-/// A job that is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadyRow {
-    /// The job.
-    pub job: JobId,
-    /// The role it wants.
-    pub role: RoleId,
-    /// The lane it runs in.
-    pub lane: LaneId,
-    /// The adapter of that lane.
-    pub adapter: String,
-    /// The timer that must have run out before it may be claimed.
-    pub timer: Option<TimerId>,
-    /// What it takes when it is claimed.
-    pub resources: Vec<Resource>,
-}
-
-/// A lease that begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseRow {
-    /// The holder.
-    pub fence: Fence,
-    /// How long until its expiry may be proposed, counted from the transaction.
-    pub term: Duration,
-}
-
-/// A timer that begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimerRow {
-    /// The timer.
-    pub id: TimerId,
-    /// How long until it runs out, counted from the transaction.
-    pub after: Duration,
-}
-
-/// How the index of one run changes. Applying it twice is the same as once.
-///
-/// Within one delta, removals come before insertions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexDelta {
-    /// The run's row, always in full.
-    pub run: RunRow,
-    /// Jobs that are not, or no longer, ready.
-    pub unready: Vec<JobId>,
-    /// Jobs that are ready; each replaces the row that stands there.
-    pub ready: Vec<ReadyRow>,
-    /// Leases that ended.
-    pub ended: Vec<Fence>,
-    /// Leases that began. The row is never updated but by a renewal.
-    pub granted: Vec<LeaseRow>,
-    /// Timers that are no longer needed.
-    pub stopped: Vec<TimerId>,
-    /// Timers that began.
-    pub started: Vec<TimerRow>,
-}
-
-impl IndexDelta {
-    /// A delta that only writes the run's row.
-    pub const fn new(run: RunRow) -> Self {
-        Self {
-            run,
-            unready: Vec::new(),
-            ready: Vec::new(),
-            ended: Vec::new(),
-            granted: Vec::new(),
-            stopped: Vec::new(),
-            started: Vec::new(),
-        }
-    }
-}
-
 /// Why a batch is not sound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +64,12 @@ pub enum InvalidBatch {
         /// The other one.
         other: RunId,
     },
+    /// Two jobs take the same resource.
+    #[error("two jobs take {resource} in one batch")]
+    TakenTwice {
+        /// The resource.
+        resource: Resource,
+    },
 }
 
 /// Events of one run with all that must become true together with them.
@@ -191,9 +83,6 @@ pub struct Batch {
     bodies: Vec<Bytes>,
     delta: IndexDelta,
     guard: Option<Guard>,
-    take: Vec<Resource>,
-    free: Vec<Resource>,
-    holder: String,
 }
 
 impl Batch {
@@ -217,20 +106,8 @@ impl Batch {
         if let Some((index, body)) = bodies.iter().enumerate().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
             return Err(InvalidBatch::TooLarge { index, size: body.len() });
         }
-        let leases = delta.granted.iter().map(|row| &row.fence).chain(&delta.ended).map(|fence| fence.run);
-        let timers = delta.started.iter().map(|row| &row.id).chain(&delta.stopped).map(|timer| timer.run);
-        same_run(run, leases.chain(timers))?;
-        Ok(Self {
-            chain,
-            run,
-            expected,
-            bodies,
-            delta,
-            guard: None,
-            take: Vec::new(),
-            free: Vec::new(),
-            holder: String::new(),
-        })
+        let delta = delta.checked(run)?;
+        Ok(Self { chain, run, expected, bodies, delta, guard: None })
     }
 
     /// Appends only if the guard holds.
@@ -239,27 +116,11 @@ impl Batch {
     /// [`InvalidBatch::ForeignRun`] if the guard speaks of another run.
     pub fn guarded(mut self, guard: Guard) -> Result<Self, InvalidBatch> {
         let (Guard::Lapsed(Fence { run, .. }) | Guard::Due(TimerId { run, .. })) = &guard;
-        same_run(self.run, [*run])?;
+        if *run != self.run {
+            return Err(InvalidBatch::ForeignRun { batch: self.run, other: *run });
+        }
         self.guard = Some(guard);
         Ok(self)
-    }
-
-    /// Takes resources for `holder`, a text for people that names run and job, and frees others. What is freed is free before
-    /// anything is taken; freeing what the run does not hold changes nothing.
-    #[must_use]
-    pub fn with_resources(
-        mut self,
-        holder: String,
-        mut take: Vec<Resource>,
-        mut free: Vec<Resource>,
-    ) -> Self {
-        // One order everywhere keeps two appends from waiting for each other.
-        take.sort_unstable();
-        take.dedup();
-        free.sort_unstable();
-        free.dedup();
-        (self.holder, self.take, self.free) = (holder, take, free);
-        self
     }
 
     /// The chain.
@@ -282,7 +143,7 @@ impl Batch {
         &self.bodies
     }
 
-    /// How the indexes change.
+    /// How the index changes; its resources are in key order, each once.
     pub fn delta(&self) -> &IndexDelta {
         &self.delta
     }
@@ -291,36 +152,20 @@ impl Batch {
     pub fn guard(&self) -> Option<&Guard> {
         self.guard.as_ref()
     }
-
-    /// The resources to take, sorted, each once.
-    pub fn take(&self) -> &[Resource] {
-        &self.take
-    }
-
-    /// The resources to free, sorted, each once.
-    pub fn free(&self) -> &[Resource] {
-        &self.free
-    }
-
-    /// Who takes them, for people.
-    pub fn holder(&self) -> &str {
-        &self.holder
-    }
-}
-
-fn same_run(batch: RunId, others: impl IntoIterator<Item = RunId>) -> Result<(), InvalidBatch> {
-    match others.into_iter().find(|other| *other != batch) {
-        Some(other) => Err(InvalidBatch::ForeignRun { batch, other }),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        id::{JobId, WorkflowId},
+        run::RunStatus,
+        store::{RunRow, Taken},
+    };
 
     fn row() -> RunRow {
-        RunRow { status: RunStatus::Running, paused: false, room: 1, workflow: WorkflowId::new("w").unwrap() }
+        let workflow = WorkflowId::new("w").unwrap();
+        RunRow { status: RunStatus::Running, paused: false, room: 1, workflow, active: true }
     }
 
     fn build(bodies: Vec<Bytes>, delta: IndexDelta) -> Result<Batch, InvalidBatch> {
@@ -343,5 +188,19 @@ mod tests {
         ));
         let batch = build(vec![ok], IndexDelta::new(row())).unwrap();
         assert!(matches!(batch.guarded(Guard::Due(timer)), Err(InvalidBatch::ForeignRun { .. })));
+    }
+
+    #[test]
+    fn resources_come_in_key_order_each_once_and_for_one_job() {
+        let resource = |slot| Resource { scope: "s".to_owned(), name: "r".to_owned(), slot };
+        let take = |slot, job| Taken { resource: resource(slot), job: JobId::new(job).unwrap() };
+        let delta =
+            |taken| IndexDelta { taken, freed: [2, 1, 2].map(resource).into(), ..IndexDelta::new(row()) };
+        let sound = delta(vec![take(1, "a"), take(0, "b"), take(1, "a")]);
+        let batch = build(vec![Bytes::from_static(b"{}")], sound).unwrap();
+        assert_eq!(batch.delta().taken, [take(0, "b"), take(1, "a")]);
+        assert_eq!(batch.delta().freed, [1, 2].map(resource));
+        let twice = build(vec![Bytes::from_static(b"{}")], delta(vec![take(1, "a"), take(1, "b")]));
+        assert_eq!(twice, Err(InvalidBatch::TakenTwice { resource: resource(1) }));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::store::Resource;
+use crate::store::{Holder, Resource};
 
 /// What kind of failure a store met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,7 +117,7 @@ pub enum AppendError {
         /// The first resource, in key order, that is held.
         resource: Resource,
         /// Who holds it.
-        holder: String,
+        holder: Holder,
     },
     /// The store failed.
     #[error(transparent)]

@@ -87,10 +87,12 @@ impl State {
         if !batch.guard().is_none_or(|guard| self.index.holds(guard, now)) {
             return Err(AppendError::GuardFailed);
         }
-        self.index.check_resources(batch)?;
+        let (run, delta) = (batch.run(), batch.delta());
+        self.index.may_take(run, delta)?;
         let (head, grown) = self.log.seal(batch, now)?;
-        self.index.take_resources(batch);
-        self.index.apply(batch.chain(), batch.run(), batch.delta(), now);
+        if let Some(origin) = self.log.origin(run) {
+            self.index.apply(origin, run, delta, now);
+        }
         Ok((head, Some(grown)))
     }
 
@@ -104,12 +106,10 @@ impl State {
         if self.log.run_head(run) != expected {
             return Err(AppendError::Conflict);
         }
-        let Some(chain) = self.log.chain_of(run).cloned() else {
+        let Some(origin) = self.log.origin(run) else {
             return Err(StoreError::new(StoreErrorKind::Other, "index a run that has no events").into());
         };
-        self.index.forget(&chain, run);
-        self.index.apply(&chain, run, delta, now);
-        Ok(())
+        self.index.replace(origin, run, delta, now)
     }
 }
 
@@ -154,7 +154,7 @@ impl Store for MemoryStore {
 
     async fn runs(&self, query: &RunQuery) -> Result<Page<RunSummary>, StoreError> {
         let state = self.state();
-        Ok(state.log.runs(query, |run| state.index.row(run)))
+        Ok(state.log.runs(query, state.index.active(), |run| state.index.row(run)))
     }
 
     async fn ready(&self, query: &ReadyQuery) -> Result<Vec<ReadyJob>, StoreError> {
@@ -170,9 +170,9 @@ impl Store for MemoryStore {
         Ok(leases.iter().map(|(fence, term)| state.index.renew(fence, now.after(*term))).collect())
     }
 
-    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
         let state = self.state();
-        Ok(state.index.due(self.clock.now(), limit))
+        Ok(state.index.due(chain, self.clock.now(), limit))
     }
 
     async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError> {
@@ -191,9 +191,11 @@ impl Store for MemoryStore {
     }
 
     async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError> {
+        let unsound = |reason| StoreError::new(StoreErrorKind::Other, "index a run").because(reason);
+        let index = index.clone().checked(*run).map_err(unsound)?;
         let mut state = self.state();
         let now = self.clock.now();
-        state.reindex(*run, expected, index, now)
+        state.reindex(*run, expected, &index, now)
     }
 }
 

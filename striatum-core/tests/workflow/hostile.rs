@@ -71,6 +71,15 @@ fn a_million_keys_are_too_many_and_equal_ones_are_listed_in_part() {
 }
 
 #[test]
+fn a_long_key_is_not_repeated_in_every_finding() {
+    let unknown: Vec<_> = (0..1_000).map(|key| format!("\"u{key}\":0")).collect();
+    let json = format!(r#"{{"lanes":{{"{}":{{{}}}}}}}"#, "k".repeat(2 << 20), unknown.join(","));
+    let refused = refusal(&json);
+    assert!(has(&refused, FindingCode::DocumentTooLarge));
+    assert!(refused.iter().all(|finding| finding.pointer.len() < 4096));
+}
+
+#[test]
 fn a_million_values_are_too_many() {
     assert!(has(&refusal(&format!("[{}0]", "0,".repeat(1_000_000))), FindingCode::DocumentTooLarge));
 }

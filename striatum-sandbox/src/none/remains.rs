@@ -25,24 +25,27 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 
 /// The processes of a session, as far as they can be told from others.
 ///
-/// A process belongs here if it carries the session's mark, or is in a group whose leader is ours or is on record and alive.
-/// One that belonged stays so while it lives, even when its leader is gone.
+/// A process belongs here if it carries the session's mark, or is in a group whose leader is ours or is on record and was seen
+/// alive. A group keeps its number while it has a member, so it stays ours while one of those that we knew is in it.
 pub(super) struct Remains {
     mark: Option<String>,
     leaders: Vec<Arc<Leader>>,
     records: Vec<ProcessRecord>,
+    /// The groups whose leader on record was seen alive.
+    held: BTreeSet<u32>,
     known: BTreeMap<u32, Seen>,
 }
 
 impl Remains {
     /// Of processes of this program.
     pub(super) fn pinned(session: Option<SessionId>, leaders: Vec<Arc<Leader>>) -> Self {
-        Self { mark: session.map(mark), leaders, records: Vec::new(), known: BTreeMap::new() }
+        Self { leaders, ..Self::recorded(session, Vec::new()) }
     }
 
     /// Of processes of a program that may be gone.
     pub(super) fn recorded(session: Option<SessionId>, records: Vec<ProcessRecord>) -> Self {
-        Self { mark: session.map(mark), leaders: Vec::new(), records, known: BTreeMap::new() }
+        let (leaders, held, known) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        Self { mark: session.map(mark), leaders, records, held, known }
     }
 
     /// Asks every process to end, kills those that are left after the grace period, and returns how many there were once none
@@ -51,6 +54,7 @@ impl Remains {
         let asked = Instant::now();
         let mut told = BTreeSet::new();
         let mut quiet_looks = 0;
+        let mut refusal = None;
         let (mut pause, longest) = PAUSES;
         // A process that is about to become another program shows no environment for a moment: two looks must agree.
         while quiet_looks < 2 {
@@ -60,7 +64,11 @@ impl Remains {
                 quiet_looks += 1;
             } else if waited >= grace + PATIENCE {
                 let doing = format!("end {} processes of a session", living.len());
-                return Err(SandboxError::new(SandboxErrorKind::Other, doing));
+                let error = SandboxError::new(SandboxErrorKind::Other, doing);
+                return Err(match refusal {
+                    Some(refusal) => error.because(refusal),
+                    None => error,
+                });
             } else {
                 quiet_looks = 0;
                 let sent = if waited < grace {
@@ -72,7 +80,8 @@ impl Remains {
                 } else {
                     self.signal(&living, Signal::KILL, true)
                 };
-                sent.map_err(failed("signal a process of a session"))?;
+                // One that may not be signalled shall not save the others; it counts if it is still there at the last.
+                refusal = sent.err().or(refusal);
             }
             sleep(pause);
             pause = longest.min(pause * 2);
@@ -112,19 +121,26 @@ impl Remains {
             .filter(|seen| !seen.ended && seen.pid != me && seen.pid > 1)
             .collect();
         // After the look: a leader that is alive now was so then, and the group was its own.
-        let recorded: Vec<_> = self.records.iter().filter(|record| is_alive(record)).collect();
+        let led: BTreeSet<_> =
+            self.records.iter().filter(|record| is_alive(record)).map(|record| record.pid).collect();
+        self.held.retain(|group| seen.iter().any(|seen| seen.group == *group && is_known(&self.known, seen)));
+        self.held.extend(led);
         let living: Vec<_> = seen
             .into_iter()
             .filter(|seen| {
-                self.known.get(&seen.pid).is_some_and(|known| known.start == seen.start)
+                is_known(&self.known, seen)
+                    || self.held.contains(&seen.group)
                     || self.leaders.iter().any(|leader| leader.group() == seen.group)
-                    || recorded.iter().any(|record| record.pid == seen.group)
                     || self.mark.as_ref().is_some_and(|mark| process::carries(seen.pid, mark))
             })
             .collect();
         self.known.extend(living.iter().map(|seen| (seen.pid, seen.clone())));
         Ok(living)
     }
+}
+
+fn is_known(known: &BTreeMap<u32, Seen>, seen: &Seen) -> bool {
+    known.get(&seen.pid).is_some_and(|known| known.start == seen.start)
 }
 
 fn mark(session: SessionId) -> String {

@@ -2,6 +2,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use striatum_core::{
@@ -15,6 +16,7 @@ use crate::support::{LONG, Place, exit, line, note, sandbox, shell, soon, spec_i
 const ROOT: &str = "STRIATUM_TEST_ROOT";
 const SESSION: &str = "STRIATUM_TEST_SESSION";
 const SCRIPT: &str = "STRIATUM_TEST_SCRIPT";
+const GRACE: &str = "STRIATUM_TEST_GRACE_MS";
 
 /// The part of the program that dies: it is run as a process of its own by the tests below.
 #[tokio::test]
@@ -23,7 +25,7 @@ async fn host() {
     let variable = |name| std::env::var(name).expect("run by another test");
     let session: SessionId = variable(SESSION).parse().expect("an identity");
     let mut spec = spec_in(Path::new(&variable(ROOT)), session);
-    spec.limits.grace = LONG;
+    spec.limits.grace = Duration::from_millis(variable(GRACE).parse().expect("a number"));
     let mut session = sandbox().open(&spec).await.expect("a session");
     let mut process = session.spawn(&shell(&variable(SCRIPT))).await.expect("it starts");
     let _input = stdin(&mut process);
@@ -36,6 +38,7 @@ fn orphan(place: &Place, script: &str) -> ProcessRecord {
     let mut host = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "reaping::host", "--ignored", "--nocapture"])
         .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, script)])
+        .env(GRACE, place.spec.limits.grace.as_millis().to_string())
         .env(SESSION, place.spec.fence.session.to_string())
         .stdout(Stdio::piped())
         .spawn()
@@ -65,6 +68,17 @@ async fn an_agent_whose_host_died_is_found_and_ended() {
 }
 
 #[tokio::test]
+async fn an_agent_that_hides_its_session_and_will_not_end_is_killed_with_what_it_starts_meanwhile() {
+    let mut place = Place::new();
+    place.spec.limits.grace = Duration::from_millis(100);
+    let restless = "trap '' TERM; echo $$; while :; do sleep 1000 & wait; done";
+    let agent = orphan(&place, &format!("exec env -i /bin/sh -c '{}'", restless.replace('\'', "'\\''")));
+    let reaped = soon(sandbox().reap(&place.spec.folder)).await.expect("it ends");
+    assert_eq!(reaped.outcome, None);
+    assert!(!is_alive(&agent) && !is_alive(&place.leader()));
+}
+
+#[tokio::test]
 async fn an_agent_that_is_done_after_its_host_died_has_an_outcome() {
     let place = Place::new();
     orphan(&place, "echo $$; cat >/dev/null; exit 7");
@@ -79,7 +93,9 @@ async fn an_agent_that_is_done_after_its_host_died_has_an_outcome() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_daemon_whose_group_is_gone_is_found_and_ended() {
-    let place = Place::new();
+    let mut place = Place::new();
+    // The daemon speaks after its parent's end, and the host shall still listen.
+    place.spec.limits.grace = LONG;
     let daemon = orphan(&place, "exec setsid --fork sh -c 'echo $$; exec sleep 1000'");
     until("the outcome is written", || place.outcome().is_some());
     until("the wrapper ends", || !is_alive(&place.leader()));

@@ -130,7 +130,7 @@ impl<'a> Bench<'a> {
     }
 
     pub(super) async fn due(&self) -> Due {
-        self.store.due(100).await.unwrap()
+        self.store.due(None, 100).await.unwrap()
     }
 
     pub(super) async fn runs(&self) -> Vec<RunSummary> {

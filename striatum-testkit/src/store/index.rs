@@ -1,17 +1,17 @@
-//! Cases about what is ready, and about rebuilding the index.
+//! Cases about what is ready.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a case fails by panicking")]
 
 use striatum_core::{
-    id::{LaneId, RoleId, RunId},
+    id::{LaneId, RoleId},
     run::RunStatus,
-    store::{AppendError, Due, ReadyJob, ReadyQuery, RunHead, RunSummary, StoreErrorKind},
+    store::{Due, Guard, ReadyJob, ReadyQuery, RunHead},
 };
 
 use super::{
-    Ability, StoreFactory,
-    bench::{Bench, SLACK, TERM, assert_refused, store_kind},
+    StoreFactory,
+    bench::{Bench, SLACK, TERM},
 };
-use crate::fixture::{Draft, caller, chain, fence, ready, resource, run, running, timer};
+use crate::fixture::{Draft, caller, chain, fence, job, ready, resource, run, running, timer};
 
 /// A job is ready from the batch that says so to the batch that takes it back.
 pub async fn a_job_is_ready_until_an_event_says_otherwise(factory: &dyn StoreFactory) {
@@ -52,10 +52,11 @@ pub async fn what_one_batch_removes_and_inserts_is_there(factory: &dyn StoreFact
     let head = bench.append(first.start(wait.clone(), TERM * 9)).await;
     let both = bench.next(run(1), head).unready("a").ready(ready("a")).end(lease.clone());
     let both = both.grant(lease.clone(), TERM).stop(wait.clone()).start(wait.clone(), TERM);
-    bench.append(both).await;
+    let head = bench.append(both).await;
     assert_eq!(bench.ready().await, ["a"]);
     bench.advance(TERM).await;
-    assert_eq!(bench.due().await, Due { lapsed: vec![lease], timers: vec![wait], next: None });
+    assert_eq!(bench.due().await, Due { lapsed: vec![lease], next: None });
+    bench.append(bench.next(run(1), head).guard(Guard::Due(wait))).await;
 }
 
 /// Only a run that is running, not paused and with room hands out jobs.
@@ -197,6 +198,28 @@ pub async fn a_job_that_was_not_shown_is_not_withheld(factory: &dyn StoreFactory
     assert!(!bench.ready().await.contains(&shown[0]));
 }
 
+/// Whoever was refused jobs sees as many others as if those were not there, and withholds none of them.
+pub async fn jobs_that_the_caller_was_refused_do_not_use_up_the_limit(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    bench.append(bench.first(run(1)).ready(ready("a")).ready(ready("b")).ready(ready("c"))).await;
+    bench.append(bench.first(run(2)).ready(ready("a")).ready(ready("d"))).await;
+    let ask = |number, limit, except: &[(u8, &str)]| ReadyQuery {
+        hold: TERM,
+        except: except.iter().map(|(number, name)| (run(*number), job(name))).collect(),
+        ..ReadyQuery::all(caller(number), limit)
+    };
+    assert_eq!(bench.asked(ask(1, 2, &[(1, "a"), (1, "b"), (2, "d"), (3, "c")])).await, ["a", "c"]);
+    let shown = bench.store.ready(&ask(2, 9, &[(1, "b")])).await.unwrap();
+    let mut shown: Vec<_> = shown.into_iter().map(|job| (job.run, job.job.to_string())).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, [(run(1), "a".to_owned()), (run(2), "d".to_owned())]);
+    assert_eq!(bench.asked(ask(3, 9, &[])).await, ["b"]);
+    let all = [(1, "a"), (1, "b"), (1, "c"), (2, "a"), (2, "d")];
+    assert_eq!(bench.asked(ask(3, 9, &all)).await, [""; 0]);
+    let many: Vec<_> = (0..20_000).map(|_| (1, "b")).collect();
+    assert_eq!(bench.asked(ask(3, 9, &many)).await, [""; 0]);
+}
+
 /// A run with many jobs does not hide the others.
 pub async fn every_run_is_shown_before_a_second_job_of_one(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
@@ -214,105 +237,4 @@ pub async fn every_run_is_shown_before_a_second_job_of_one(factory: &dyn StoreFa
         round.sort_unstable();
         assert_eq!(round, [run(1), run(2), run(3), run(4)]);
     }
-}
-
-/// The index of a run that has seen everything, by deltas, and what a rebuilding from its events gives.
-async fn grown(bench: &Bench<'_>, id: RunId) -> (RunHead, Draft) {
-    let (old, new) = (fence(id, "b", 1), fence(id, "b", 2));
-    let wait = timer(id, "c", 1);
-    let mut waits = ready("c");
-    waits.timer = Some(wait.clone());
-    let first = bench.first(id).ready(ready("a")).ready(ready("b")).ready(waits.clone());
-    let head = bench.append(first.start(wait.clone(), TERM).start(timer(id, "d", 1), TERM)).await;
-    let claim = bench.next(id, head).unready("b").grant(old.clone(), TERM * 2);
-    let head = bench.append(claim.take("b", resource("db"))).await;
-    let again = bench.next(id, head).end(old).grant(new.clone(), TERM).stop(timer(id, "d", 1));
-    let mut row = running();
-    row.room = 7;
-    let head = bench.append(again.row(row.clone())).await;
-    let rebuilt = bench.next(id, head).row(row).ready(ready("a")).ready(waits);
-    (head, rebuilt.grant(new, TERM).start(wait, TERM))
-}
-
-/// What queries say now, and when all terms are over.
-type Answers = (Vec<ReadyJob>, Vec<RunSummary>, Due);
-
-async fn answers(bench: &Bench<'_>) -> Answers {
-    let ready = bench.store.ready(&ReadyQuery::all(caller(1), 100)).await.unwrap();
-    (ready, bench.runs().await, Due { next: None, ..bench.due().await })
-}
-
-/// The index is nothing but what the events say: written anew, it answers as it did.
-pub async fn a_rebuilt_index_equals_the_grown_one(factory: &dyn StoreFactory) {
-    let (one, two) = (Bench::new(factory).await, Bench::new(factory).await);
-    grown(&one, run(1)).await;
-    let (head, rebuilt) = grown(&two, run(1)).await;
-    two.drop_indexes().await;
-    two.store.reindex(&run(1), head, &rebuilt.delta()).await.unwrap();
-    for wait in [SLACK, TERM] {
-        one.advance(wait).await;
-        two.advance(wait).await;
-        let (expected, found) = (answers(&one).await, answers(&two).await);
-        assert_eq!((found.0, found.2), (expected.0, expected.2));
-        assert_eq!((&found.1[0].row, found.1[0].run), (&expected.1[0].row, expected.1[0].run));
-        assert_eq!(found.1[0].head, head);
-    }
-    assert_refused!(
-        two.refusal(two.first(run(2)).take("two", resource("db"))).await,
-        AppendError::Busy { ref holder, .. } if holder == "b"
-    );
-}
-
-/// Rows that no event explains are gone; other runs keep theirs.
-pub async fn reindexing_replaces_all_rows_of_one_run(factory: &dyn StoreFactory) {
-    let bench = Bench::new(factory).await;
-    let stale = |id| {
-        let draft = bench.first(id).ready(ready("stale")).grant(fence(id, "stale", 1), TERM);
-        draft.start(timer(id, "stale", 1), TERM)
-    };
-    let head = bench.append(stale(run(1))).await;
-    bench.append(stale(run(2))).await;
-    let fresh = bench.next(run(1), head).ready(ready("fresh")).status(RunStatus::Running).delta();
-    bench.store.reindex(&run(1), head, &fresh).await.unwrap();
-    assert_eq!(bench.ready().await, ["fresh", "stale"]);
-    bench.advance(TERM).await;
-    let due = bench.due().await;
-    assert_eq!(due.lapsed, [fence(run(2), "stale", 1)]);
-    assert_eq!(due.timers, [timer(run(2), "stale", 1)]);
-    let status = RunStatus::Completed;
-    let ended = bench.next(run(1), head).status(status).delta();
-    bench.store.reindex(&run(1), head, &ended).await.unwrap();
-    assert_eq!(bench.ready().await, ["stale"]);
-    assert!(bench.runs().await.iter().any(|item| item.run == run(1) && item.row.status == status));
-    assert_eq!(bench.head().await.seq, 2);
-}
-
-/// An index that was computed from older events does not replace the newer one.
-pub async fn reindexing_a_run_that_has_moved_conflicts(factory: &dyn StoreFactory) {
-    let bench = Bench::new(factory).await;
-    let old = bench.append(bench.first(run(1)).ready(ready("a"))).await;
-    let new = bench.append(bench.next(run(1), old).ready(ready("b"))).await;
-    let index = bench.next(run(1), old).delta();
-    for expected in [old, RunHead::START, RunHead { digest: old.digest, ..new }] {
-        assert_refused!(bench.store.reindex(&run(1), expected, &index).await, Err(AppendError::Conflict));
-    }
-    assert_eq!(bench.ready().await, ["a", "b"]);
-    let unknown = bench.store.reindex(&run(9), RunHead::START, &index).await.unwrap_err();
-    assert_eq!(store_kind(&unknown), StoreErrorKind::Other);
-}
-
-/// Without its index a run shows nothing, but it can be read, appended to and indexed again.
-pub async fn a_store_without_its_indexes_still_appends(factory: &dyn StoreFactory) {
-    let bench = Bench::new(factory).await;
-    let head = bench.append(bench.first(run(1)).ready(ready("a")).ready(ready("b"))).await;
-    if bench.drop_indexes().await == Ability::Lacking {
-        return;
-    }
-    assert_eq!(bench.ready().await, [""; 0]);
-    assert_eq!(bench.events_of(run(1)).await.len(), 1);
-    let head = bench.append(bench.next(run(1), head).unready("b")).await;
-    let index = bench.next(run(1), head).ready(ready("a")).delta();
-    bench.store.reindex(&run(1), head, &index).await.unwrap();
-    assert_eq!(bench.ready().await, ["a"]);
-    assert_eq!(bench.runs().await[0].head, head);
 }

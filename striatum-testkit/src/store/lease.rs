@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use striatum_core::{
-    id::Fence,
+    id::{ChainId, Fence},
     store::{AppendError, Due, Guard, Renewal, RunHead},
 };
 
@@ -12,7 +12,7 @@ use super::{
     StoreFactory,
     bench::{Bench, SLACK, TERM, assert_refused},
 };
-use crate::fixture::{fence, run, session, timer};
+use crate::fixture::{Draft, chain, fence, run, session, timer};
 
 const LONGER: Duration = Duration::from_secs(2 * TERM.as_secs());
 
@@ -157,18 +157,19 @@ pub async fn a_due_guard_passes_when_its_timer_has_run_out(factory: &dyn StoreFa
     assert_refused!(bench.refusal(claim(head).says("again")).await, AppendError::GuardFailed);
 }
 
-/// What runs out once stays so: a timer is shown until an event stops it.
-pub async fn a_timer_is_due_until_it_is_stopped(factory: &dyn StoreFactory) {
+/// What runs out once stays so, however often it is asked about, until an event stops it.
+pub async fn a_timer_that_has_run_out_stays_so_until_it_is_stopped(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
     let wait = timer(run(1), "draft", 1);
-    let head = bench.append(bench.first(run(1)).start(wait.clone(), TERM)).await;
-    assert_eq!(bench.due().await.timers, []);
+    let mut head = bench.append(bench.first(run(1)).start(wait.clone(), TERM)).await;
     bench.advance(TERM).await;
     for _ in 0..2 {
-        assert_eq!(bench.due().await.timers, std::slice::from_ref(&wait));
+        head = bench.append(bench.next(run(1), head).guard(Guard::Due(wait.clone()))).await;
+        assert_eq!(bench.due().await, Due::default());
     }
-    bench.append(bench.next(run(1), head).stop(wait)).await;
-    assert_eq!(bench.due().await, Due::default());
+    let head = bench.append(bench.next(run(1), head).stop(wait.clone())).await;
+    let late = bench.next(run(1), head).guard(Guard::Due(wait));
+    assert_refused!(bench.refusal(late).await, AppendError::GuardFailed);
 }
 
 /// Sleepers know when to look again: at the first deadline, of leases and timers, that has not passed.
@@ -188,7 +189,7 @@ pub async fn due_says_how_long_until_the_next(factory: &dyn StoreFactory) {
     near(bench.due().await.next, TERM);
     bench.advance(TERM).await;
     let due = bench.due().await;
-    assert_eq!((due.lapsed.len(), due.timers.len(), due.next), (1, 1, None));
+    assert_eq!((due.lapsed.len(), due.next), (1, None));
 }
 
 /// A limit cuts off what is least overdue.
@@ -196,12 +197,40 @@ pub async fn what_is_longest_due_comes_first(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
     for (number, terms) in [(1, 3), (2, 1), (3, 2)] {
         let lease = fence(run(number), "draft", 1);
-        let wait = timer(run(number), "other", 1);
-        let draft = bench.first(run(number)).grant(lease, TERM * terms).start(wait, TERM * terms);
-        bench.append(draft).await;
+        bench.append(bench.first(run(number)).grant(lease, TERM * terms)).await;
     }
     bench.advance(TERM * 4).await;
-    let due = bench.store.due(2).await.unwrap();
+    let due = bench.store.due(None, 2).await.unwrap();
     assert_eq!(due.lapsed.iter().map(|lease| lease.run).collect::<Vec<_>>(), [run(2), run(3)]);
-    assert_eq!(due.timers.iter().map(|timer| timer.run).collect::<Vec<_>>(), [run(2), run(3)]);
+}
+
+/// Whoever looks after one chain is neither shown the leases of others nor woken for their timers.
+pub async fn what_is_due_in_one_chain_is_told_alone(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let side = chain("side");
+    bench.open_chain(&side).await;
+    let leases = [1, 2, 3].map(|number| fence(run(number), "draft", 1));
+    let [first, second, third] = leases.clone();
+    bench.append(bench.first(run(1)).grant(first, TERM)).await;
+    let draft = Draft::new(&side, run(2), RunHead::START).grant(second, LONGER);
+    bench.append(draft.start(timer(run(2), "other", 1), TERM * 9)).await;
+    bench.append(bench.first(run(3)).grant(third, TERM * 3)).await;
+    let next = async |chain: &ChainId| bench.store.due(Some(chain), 1).await.unwrap().next;
+    let near = |next: Option<Duration>, expected| {
+        assert!(
+            next.is_some_and(|next| next <= expected && next + SLACK > expected),
+            "{next:?}, {expected:?}"
+        );
+    };
+    near(next(&bench.chain).await, TERM);
+    near(next(&side).await, LONGER);
+    bench.advance(TERM * 3).await;
+    let [first, second, third] = leases;
+    let lapsed = async |chain, limit| bench.store.due(chain, limit).await.unwrap().lapsed;
+    assert_eq!(lapsed(Some(&side), 1).await, std::slice::from_ref(&second));
+    assert_eq!(lapsed(Some(&bench.chain), 2).await, [first.clone(), third.clone()]);
+    assert_eq!(lapsed(None, 9).await, [first, second, third]);
+    near(next(&side).await, TERM * 6);
+    assert_eq!(next(&bench.chain).await, None);
+    assert_eq!(bench.store.due(Some(&chain("none")), 9).await.unwrap(), Due::default());
 }

@@ -11,7 +11,7 @@ macro_rules! __with_store_cases {
             ($($given)*)
             append {
                 opening_a_chain_again_changes_nothing,
-                chains_are_listed_by_name,
+                chains_are_listed_bytewise_by_name,
                 an_append_moves_the_heads_of_run_and_chain,
                 events_are_sealed_with_the_documented_digest,
                 the_bytes_come_back_as_they_were_given,
@@ -43,6 +43,7 @@ macro_rules! __with_store_cases {
                 an_unknown_run_has_no_events,
                 runs_are_listed_newest_first_in_pages,
                 runs_are_filtered_by_status_and_chain,
+                active_runs_are_listed_alone_where_asked_for,
                 a_summary_says_what_the_last_batch_said,
                 a_damaged_event_is_corrupt_for_its_run_alone,
                 what_was_appended_survives_closing,
@@ -59,9 +60,17 @@ macro_rules! __with_store_cases {
                 a_withheld_job_is_shown_again_after_the_hold,
                 a_hold_of_no_length_withholds_nothing,
                 a_job_that_was_not_shown_is_not_withheld,
+                jobs_that_the_caller_was_refused_do_not_use_up_the_limit,
                 every_run_is_shown_before_a_second_job_of_one,
+            }
+            reindex {
                 a_rebuilt_index_equals_the_grown_one,
                 reindexing_replaces_all_rows_of_one_run,
+                reindexing_keeps_the_deadlines_that_stand,
+                what_reindexing_brings_back_gets_a_full_term,
+                reindexing_replaces_what_a_run_holds,
+                reindexing_what_another_run_holds_is_busy,
+                an_index_that_is_not_sound_is_refused,
                 reindexing_a_run_that_has_moved_conflicts,
                 a_store_without_its_indexes_still_appends,
             }
@@ -87,9 +96,10 @@ macro_rules! __with_store_cases {
                 a_lapsed_guard_fails_after_a_renewal,
                 a_lapsed_guard_looks_at_the_whole_fence,
                 a_due_guard_passes_when_its_timer_has_run_out,
-                a_timer_is_due_until_it_is_stopped,
+                a_timer_that_has_run_out_stays_so_until_it_is_stopped,
                 due_says_how_long_until_the_next,
                 what_is_longest_due_comes_first,
+                what_is_due_in_one_chain_is_told_alone,
             }
             wait {
                 waiting_from_the_default_mark_returns_at_once,

@@ -95,18 +95,19 @@ pub async fn an_unknown_run_has_no_events(factory: &dyn StoreFactory) {
     assert_eq!(bench.store.read_run(&run(9), RunHead::START, 10).await.unwrap(), []);
 }
 
-/// A page ends where the next begins, also among runs that began at the same moment.
+/// A page ends where the next begins, also among runs that began at the same moment, which are listed by id.
 pub async fn runs_are_listed_newest_first_in_pages(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
-    for number in 1..=9 {
-        if number % 3 == 1 {
+    // Within a moment not in the order of their ids.
+    for number in [3, 1, 2, 9, 8, 7, 5, 6, 4] {
+        if matches!(number, 3 | 9 | 5) {
             bench.advance(TERM).await;
         }
         bench.append(bench.first(run(number))).await;
     }
     let all = bench.runs().await;
     assert_eq!(all.len(), 9);
-    assert!(all.is_sorted_by(|a, b| a.created_at >= b.created_at));
+    assert!(all.is_sorted_by(|a, b| (a.created_at, a.run) > (b.created_at, b.run)));
     let mut query = RunQuery { limit: 2, ..RunQuery::default() };
     let mut listed = Vec::new();
     loop {
@@ -144,12 +145,43 @@ pub async fn runs_are_filtered_by_status_and_chain(factory: &dyn StoreFactory) {
         (Some(chain("none")), vec![], vec![]),
     ];
     for (chain, statuses, expected) in table {
-        let query = RunQuery { chain, statuses, limit: 10, after: None };
+        let query = RunQuery { chain, statuses, limit: 10, ..RunQuery::default() };
         let mut found: Vec<_> =
             bench.store.runs(&query).await.unwrap().items.iter().map(|item| item.run).collect();
         found.sort_unstable();
         assert_eq!(found, expected.into_iter().map(run).collect::<Vec<_>>(), "{query:?}");
     }
+}
+
+/// Whoever looks for work sees no run that is done with, also not between two that are not.
+pub async fn active_runs_are_listed_alone_where_asked_for(factory: &dyn StoreFactory) {
+    let bench = Bench::new(factory).await;
+    let side = chain("side");
+    bench.open_chain(&side).await;
+    let mut heads = Vec::new();
+    for number in 0..6 {
+        bench.advance(TERM).await;
+        let chain = if number == 5 { &side } else { &bench.chain };
+        let draft = Draft::new(chain, run(number), RunHead::START).status(RunStatus::Completed);
+        heads.push(bench.append(if number % 2 == 0 { draft.inactive() } else { draft }).await);
+    }
+    let active = RunQuery { active: true, limit: 2, ..RunQuery::default() };
+    let main = RunQuery { chain: Some(bench.chain.clone()), ..active.clone() };
+    let listed = async |query: &RunQuery| {
+        let page = bench.store.runs(query).await.unwrap();
+        (page.items.into_iter().map(|item| item.run).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = listed(&active).await;
+    assert_eq!((first, next.is_some()), (vec![run(5), run(3)], true));
+    assert_eq!(listed(&RunQuery { after: next, ..active.clone() }).await, (vec![run(1)], None));
+    assert_eq!(listed(&main).await, (vec![run(3), run(1)], None));
+    let failed = RunQuery { statuses: vec![RunStatus::Failed], ..active };
+    assert_eq!(listed(&failed).await, (vec![], None));
+    bench.append(bench.next(run(3), heads[3]).inactive()).await;
+    bench.append(bench.next(run(2), heads[2])).await;
+    let index = bench.next(run(4), heads[4]).delta();
+    bench.store.reindex(&run(4), heads[4], &index).await.unwrap();
+    assert_eq!(listed(&RunQuery { limit: 9, ..main }).await, (vec![run(4), run(2), run(1)], None));
 }
 
 /// Head, row and times are those of the last batch.

@@ -6,17 +6,17 @@ use super::{
     StoreFactory,
     bench::{Bench, assert_refused},
 };
-use crate::fixture::{resource, run};
+use crate::fixture::{holder, resource, run};
 
 /// The refusal names the resource and who has it.
 pub async fn a_resource_has_one_holder(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
-    bench.append(bench.first(run(1)).take("run 1, job a", resource("db"))).await;
-    let refusal = bench.refusal(bench.first(run(2)).take("run 2", resource("db"))).await;
+    bench.append(bench.first(run(1)).take("a", resource("db"))).await;
+    let refusal = bench.refusal(bench.first(run(2)).take("a", resource("db"))).await;
+    let expected = holder(run(1), "a");
     assert_refused!(
         refusal,
-        AppendError::Busy { resource: ref found, ref holder }
-            if *found == resource("db") && holder == "run 1, job a"
+        AppendError::Busy { resource: ref found, ref holder } if *found == resource("db") && *holder == expected
     );
 }
 
@@ -25,7 +25,8 @@ pub async fn a_resource_is_not_shared_within_a_run(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
     let head = bench.append(bench.first(run(1)).take("a", resource("db"))).await;
     let refusal = bench.refusal(bench.next(run(1), head).take("b", resource("db"))).await;
-    assert_refused!(refusal, AppendError::Busy { ref holder, .. } if holder == "a");
+    let expected = holder(run(1), "a");
+    assert_refused!(refusal, AppendError::Busy { ref holder, .. } if *holder == expected);
     bench.append(bench.next(run(1), head).take("a", resource("db"))).await;
 }
 
@@ -47,9 +48,10 @@ pub async fn the_first_busy_resource_is_named(factory: &dyn StoreFactory) {
     bench.append(bench.first(run(2)).take("two", resource("b"))).await;
     let draft = bench.first(run(3)).take("three", resource("c")).take("three", resource("a"));
     let refusal = bench.refusal(draft.take("three", resource("b"))).await;
+    let expected = holder(run(2), "two");
     assert_refused!(
         refusal,
-        AppendError::Busy { resource: ref found, ref holder } if *found == resource("b") && holder == "two"
+        AppendError::Busy { resource: ref found, ref holder } if *found == resource("b") && *holder == expected
     );
 }
 
@@ -71,7 +73,8 @@ pub async fn freeing_what_another_run_holds_changes_nothing(factory: &dyn StoreF
     bench.append(bench.first(run(1)).take("one", resource("db"))).await;
     let head = bench.append(bench.first(run(2)).free(resource("db")).free(resource("none"))).await;
     let both = bench.next(run(2), head).free(resource("db")).take("two", resource("db"));
-    assert_refused!(bench.refusal(both).await, AppendError::Busy { ref holder, .. } if holder == "one");
+    let expected = holder(run(1), "one");
+    assert_refused!(bench.refusal(both).await, AppendError::Busy { ref holder, .. } if *holder == expected);
 }
 
 /// One append hands a resource from one job of a run to the next.
@@ -80,5 +83,6 @@ pub async fn what_is_freed_is_free_before_anything_is_taken(factory: &dyn StoreF
     let head = bench.append(bench.first(run(1)).take("a", resource("db"))).await;
     bench.append(bench.next(run(1), head).free(resource("db")).take("b", resource("db"))).await;
     let refusal = bench.refusal(bench.first(run(2)).take("two", resource("db"))).await;
-    assert_refused!(refusal, AppendError::Busy { ref holder, .. } if holder == "b");
+    let expected = holder(run(1), "b");
+    assert_refused!(refusal, AppendError::Busy { ref holder, .. } if *holder == expected);
 }

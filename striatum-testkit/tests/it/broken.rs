@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a mutant that cannot do its mischief is a mistake of these tests")]
 
 use std::{
+    cmp::Reverse,
     collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,10 +11,10 @@ use std::{
 use async_trait::async_trait;
 use striatum_core::{
     chain::{Position, Sealed},
-    id::{ChainId, Fence, RunId},
+    id::{ChainId, Fence, JobId, RunId},
     store::{
         AppendError, Batch, ChainInfo, ChainMeta, Due, IndexDelta, Mark, Page, ReadyJob, ReadyQuery, Renewal,
-        RunHead, RunQuery, RunSummary, Store, StoreError, StoreErrorKind, Wait,
+        RunHead, RunQuery, RunSummary, Store, StoreError, StoreErrorKind, Taken, Wait,
     },
     time::Timestamp,
 };
@@ -33,6 +34,8 @@ pub(crate) enum Fault {
     IgnoresGuards,
     /// Resources are not looked at.
     IgnoresResources,
+    /// A run holds a resource, whichever of its jobs took it.
+    SharesWithinARun,
     /// A head is a number.
     IgnoresTheDigestOfAHead,
     /// A batch that comes too late is appended to whatever stands there.
@@ -59,6 +62,22 @@ pub(crate) enum Fault {
     CountsMarksFromZero,
     /// Runs are listed the wrong way round.
     ListsOldestFirst,
+    /// Runs that began at the same moment are listed by id, but upwards.
+    ListsTiesUpwards,
+    /// Runs that are done with are listed among the active ones.
+    ListsWhatIsDoneWith,
+    /// Chains are listed as people sort words.
+    SortsChainsLikeWords,
+    /// Jobs that the caller was refused are left out of an answer that was cut off before.
+    CountsRefusedJobs,
+    /// Leases of any chain are due.
+    SpeaksOfAllChains,
+    /// A rebuilt index begins all terms anew.
+    RestartsTerms,
+    /// A rebuilt index holds no resource.
+    FreesWhatIsHeld,
+    /// A rebuilt index goes without the resources that others hold.
+    OverlooksOtherHolders,
     /// A rebuilt index is thrown away.
     IgnoresReindexing,
     /// Nobody is told when to look again.
@@ -101,14 +120,22 @@ struct Broken {
     ended: Mutex<HashSet<Fence>>,
 }
 
-/// The same batch behind another head, with or without its conditions.
+/// The same batch behind another head, without its guard.
 fn rebuilt(batch: &Batch, expected: RunHead) -> Batch {
-    let (chain, run) = (batch.chain().clone(), batch.run());
-    Batch::new(chain, run, expected, batch.bodies().to_vec(), batch.delta().clone()).unwrap()
+    changed(batch, expected, |_| ())
 }
 
-fn with_resources(batch: Batch, from: &Batch) -> Batch {
-    batch.with_resources(from.holder().to_owned(), from.take().to_vec(), from.free().to_vec())
+fn changed(batch: &Batch, expected: RunHead, change: impl FnOnce(&mut IndexDelta)) -> Batch {
+    let mut delta = batch.delta().clone();
+    change(&mut delta);
+    Batch::new(batch.chain().clone(), batch.run(), expected, batch.bodies().to_vec(), delta).unwrap()
+}
+
+fn guarded(batch: Batch, like: &Batch) -> Batch {
+    match like.guard() {
+        Some(guard) => batch.guarded(guard.clone()).unwrap(),
+        None => batch,
+    }
 }
 
 impl Broken {
@@ -138,7 +165,7 @@ impl Broken {
         for body in batch.bodies() {
             let (chain, run) = (batch.chain().clone(), batch.run());
             let part = Batch::new(chain, run, head, vec![body.clone()], batch.delta().clone()).unwrap();
-            head = self.inner.append(&with_resources(part, batch)).await?;
+            head = self.inner.append(&part).await?;
             tokio::task::yield_now().await;
         }
         Ok(head)
@@ -156,7 +183,11 @@ impl Store for Broken {
     }
 
     async fn chains(&self) -> Result<Vec<ChainInfo>, StoreError> {
-        self.inner.chains().await
+        let mut chains = self.inner.chains().await?;
+        if self.fault == Fault::SortsChainsLikeWords {
+            chains.sort_by_key(|info| info.chain.as_str().to_lowercase());
+        }
+        Ok(chains)
     }
 
     async fn append(&self, batch: &Batch) -> Result<RunHead, AppendError> {
@@ -168,15 +199,17 @@ impl Store for Broken {
             Fault::TakesABeginningForAll if self.begins_what_followed(batch).await => {
                 Ok(self.head_at(batch.run(), u64::MAX).await)
             }
-            Fault::IgnoresGuards => {
-                self.inner.append(&with_resources(rebuilt(batch, batch.expected()), batch)).await
-            }
+            Fault::IgnoresGuards => self.inner.append(&rebuilt(batch, batch.expected())).await,
             Fault::IgnoresResources => {
-                let bare = rebuilt(batch, batch.expected());
-                match batch.guard() {
-                    Some(guard) => self.inner.append(&bare.guarded(guard.clone()).unwrap()).await,
-                    None => self.inner.append(&bare).await,
-                }
+                let bare = changed(batch, batch.expected(), |delta| delta.taken.clear());
+                self.inner.append(&guarded(bare, batch)).await
+            }
+            Fault::SharesWithinARun => {
+                let one = JobId::new("one").unwrap();
+                let shared = changed(batch, batch.expected(), |delta| {
+                    delta.taken.iter_mut().for_each(|taken| taken.job = one.clone());
+                });
+                self.inner.append(&guarded(shared, batch)).await
             }
             Fault::IgnoresTheDigestOfAHead => {
                 let expected = self.head_at(batch.run(), batch.expected().version).await;
@@ -229,24 +262,29 @@ impl Store for Broken {
     }
 
     async fn runs(&self, query: &RunQuery) -> Result<Page<RunSummary>, StoreError> {
-        let mut page = self.inner.runs(query).await?;
-        if self.fault == Fault::ListsOldestFirst {
-            page.items.reverse();
+        let active = query.active && self.fault != Fault::ListsWhatIsDoneWith;
+        let mut page = self.inner.runs(&RunQuery { active, ..query.clone() }).await?;
+        match self.fault {
+            Fault::ListsOldestFirst => page.items.reverse(),
+            Fault::ListsTiesUpwards => page.items.sort_by_key(|item| (Reverse(item.created_at), item.run)),
+            _ => {}
         }
         Ok(page)
     }
 
     async fn ready(&self, query: &ReadyQuery) -> Result<Vec<ReadyJob>, StoreError> {
-        let query = match self.fault {
+        let shown = match self.fault {
             Fault::WithholdsNothing => ReadyQuery { hold: Duration::ZERO, ..query.clone() },
             Fault::PrefersARun => ReadyQuery { limit: 1_000, ..query.clone() },
+            Fault::CountsRefusedJobs => ReadyQuery { except: Vec::new(), ..query.clone() },
             _ => return self.inner.ready(query).await,
         };
-        let mut jobs = self.inner.ready(&query).await?;
+        let mut jobs = self.inner.ready(&shown).await?;
         if self.fault == Fault::PrefersARun {
             jobs.sort_by_key(|job| job.run);
-            jobs.truncate(query.limit.min(8));
+            jobs.truncate(query.limit);
         }
+        jobs.retain(|job| !query.except.contains(&(job.run, job.job.clone())));
         Ok(jobs)
     }
 
@@ -262,8 +300,9 @@ impl Store for Broken {
         Ok(answers)
     }
 
-    async fn due(&self, limit: usize) -> Result<Due, StoreError> {
-        let mut due = self.inner.due(limit).await?;
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
+        let chain = chain.filter(|_| self.fault != Fault::SpeaksOfAllChains);
+        let mut due = self.inner.due(chain, limit).await?;
         if self.fault == Fault::ForgetsWhatIsNext {
             due.next = None;
         }
@@ -288,8 +327,18 @@ impl Store for Broken {
     }
 
     async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError> {
+        let held = |taken: &[Taken]| IndexDelta { taken: taken.to_vec(), ..index.clone() };
         match self.fault {
             Fault::IgnoresReindexing => Ok(()),
+            Fault::RestartsTerms => {
+                self.inner.reindex(run, expected, &IndexDelta::new(index.run.clone())).await?;
+                self.inner.reindex(run, expected, index).await
+            }
+            Fault::FreesWhatIsHeld => self.inner.reindex(run, expected, &held(&[])).await,
+            Fault::OverlooksOtherHolders => match self.inner.reindex(run, expected, index).await {
+                Err(AppendError::Busy { .. }) => self.inner.reindex(run, expected, &held(&[])).await,
+                answer => answer,
+            },
             _ => self.inner.reindex(run, expected, index).await,
         }
     }

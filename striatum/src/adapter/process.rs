@@ -26,7 +26,7 @@ pub struct ProcessAdapter;
 #[async_trait]
 impl LaneAdapter for ProcessAdapter {
     fn offers(&self, sandbox: &Isolation) -> Offers {
-        Offers::of(sandbox)
+        Offers::process().within(sandbox)
     }
 
     async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
@@ -48,7 +48,7 @@ impl LaneAdapter for ProcessAdapter {
 
         let talk = |error| AdapterError::new("talk to the agent").because(error);
         let speaks = SessionSpec { fence: assignment.fence.clone(), tree: assignment.tree.clone() };
-        let mut agent = CommandTransport.connect(process, &speaks).await.map_err(talk)?;
+        let mut agent = CommandTransport::new().connect(process, &speaks).await.map_err(talk)?;
         agent.prompt(&Prompt { text: assignment.prompt.clone() }).await.map_err(talk)?;
 
         let mut exit = None;

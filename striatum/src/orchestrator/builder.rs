@@ -16,7 +16,7 @@ use crate::{
     adapter::{LaneAdapter, ProcessAdapter},
     instance::Instance,
     mint::{self, SystemClock},
-    orchestrator::{Error, ErrorKind, Limits, Orchestrator, Registry, Shared},
+    orchestrator::{Error, ErrorKind, Leases, Limits, Orchestrator, Registry, Shared},
 };
 
 const PROGRESS: usize = 1024;
@@ -105,7 +105,8 @@ impl Builder {
     /// # Errors
     /// [`ErrorKind::Incomplete`], or whatever keeps store or data folder from being used.
     pub async fn build(self) -> Result<Orchestrator, Error> {
-        let lacks = |what: &str| Error::new(ErrorKind::Incomplete, format!("build an orchestrator without {what}"));
+        let lacks =
+            |what: &str| Error::new(ErrorKind::Incomplete, format!("build an orchestrator without {what}"));
         let store = self.store.ok_or_else(|| lacks("a store"))?;
         let blobs = self.blobs.ok_or_else(|| lacks("blobs"))?;
         let repository = self.repository.ok_or_else(|| lacks("a repository"))?;
@@ -114,8 +115,9 @@ impl Builder {
         let data = std::path::absolute(&data).unwrap_or(data);
         let meta = ChainMeta { label: repository.root().display().to_string() };
         store.open_chain(repository.chain(), &meta).await?;
-        let instance = Instance::new(mint::instance_id()?, &data)
-            .map_err(|error| Error::new(ErrorKind::DataFolder, format!("use {}", data.display())).because(error))?;
+        let instance = Instance::new(mint::instance_id()?, &data).map_err(|error| {
+            Error::new(ErrorKind::DataFolder, format!("use {}", data.display())).because(error)
+        })?;
         Ok(Orchestrator {
             shared: Arc::new(Shared {
                 engine: Engine::new(store, blobs, self.clock),
@@ -124,6 +126,7 @@ impl Builder {
                 adapters: Registry::new(self.adapters),
                 limits: self.limits,
                 instance,
+                leases: Leases::default(),
                 data,
                 progress: broadcast::Sender::new(PROGRESS),
                 draining: CancellationToken::new(),

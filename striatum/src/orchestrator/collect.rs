@@ -1,27 +1,37 @@
 //! What an agent leaves becomes a submission.
 
+use std::{
+    fs::File,
+    io::{self, Read as _},
+};
+
 use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
     id::CommitId,
     run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit, Verdict},
-    transport::AgentIdentity,
 };
 use striatum_workspace::Tree;
 
 use crate::{
     adapter::Finished,
-    command::report::{Report, ReportedVerdict},
+    command::report::{self, Report, ReportedVerdict},
     fault,
     orchestrator::{
         Error, ErrorKind,
         base::Bases,
         grant::{Work, report_path},
+        owed,
     },
 };
 
 /// Commits the tree, keeps its artifacts, and submits. What cannot be submitted is a failure of the attempt, with the reason.
-pub(super) async fn submit(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
+pub(super) async fn submit(
+    work: &Work<'_>,
+    tree: &Tree,
+    base: &Bases,
+    finished: &Finished,
+) -> Result<(), Error> {
     match gather(work, tree, base, finished).await {
         Ok(submit) => match work.submit(Intent::Submit(submit)).await {
             Err(error) if error.code() == "stale_fence" => Ok(()),
@@ -47,13 +57,14 @@ fn is_agents_fault(error: &Error) -> bool {
 async fn gather(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished) -> Result<Submit, Error> {
     let repository = &work.shared.repository;
     fault::point("commit_work.before");
-    let commit = repository.commit(tree).await?;
+    let title = &work.packet.title;
+    let commit = repository.commit(tree, &format!("{}: {title}", work.fence().job)).await?.commit;
     fault::point("commit_work.after");
     let manifest = repository.manifest(&base.upstream, &commit).await?;
 
     fault::point("put_blobs.before");
     let blobs = work.shared.engine.blobs();
-    let manifest_blob = blobs.put(manifest.bytes()).await?;
+    let manifest_blob = blobs.put(Bytes::from(manifest.to_bytes())).await?;
     let (artifacts, first) = artifacts(work, &commit).await?;
     let report = report(work, first.as_deref()).await?;
     let outcome = outcome(work, &report).await?;
@@ -76,7 +87,8 @@ async fn artifacts(work: &Work<'_>, commit: &CommitId) -> Result<(Vec<Publicatio
     let mut published = Vec::new();
     let mut first = None;
     for PacketArtifact { name, path, required, .. } in &work.packet.expected_artifacts {
-        let (Some(bytes), Ok(name)) = (work.shared.repository.read_at(commit, path).await?, name.parse()) else {
+        let (Some(bytes), Ok(name)) = (work.shared.repository.read_at(commit, path).await?, name.parse())
+        else {
             continue;
         };
         let bytes = Bytes::from(bytes);
@@ -92,12 +104,16 @@ async fn artifacts(work: &Work<'_>, commit: &CommitId) -> Result<(Vec<Publicatio
 /// What the agent says: in the front matter of a review's first required artifact, else in its report file, which may also say
 /// what the agent is.
 async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> {
-    let wrong = |error| Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error);
-    let path = report_path(&work.shared.session_folder(&work.grant));
-    let mut report = Report::read(&path).await.map_err(wrong)?.unwrap_or_default();
+    let wrong = |error: report::ReportError| {
+        Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error)
+    };
+    let mut report = match report_file(work)? {
+        Some(bytes) => Report::from_json(&bytes).map_err(wrong)?,
+        None => Report::default(),
+    };
     if let (Some(first), true) = (first, work.packet.review.is_some()) {
         let text = String::from_utf8_lossy(first);
-        if let Some(said) = Report::from_front_matter(&text).map_err(wrong)? {
+        if let Some(said) = report::verdict_from_front_matter(&text).map_err(wrong)? {
             report.verdict = said.verdict.or(report.verdict);
             if !said.findings.is_empty() {
                 report.findings = said.findings;
@@ -105,10 +121,25 @@ async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> 
         }
     }
     match report.failure.take() {
-        Some(failure) => {
-            Err(Error::new(ErrorKind::ReportInvalid, format!("take the work: the agent says that it failed: {failure}")))
-        }
+        Some(failure) => Err(Error::new(
+            ErrorKind::ReportInvalid,
+            format!("take the work: the agent says that it failed: {failure}"),
+        )),
         None => Ok(report),
+    }
+}
+
+/// The file in which the agent may have left a report, and no more of it than is looked at.
+fn report_file(work: &Work<'_>) -> Result<Option<Vec<u8>>, Error> {
+    let path = report_path(&work.shared.session_folder(&work.grant));
+    let mut bytes = Vec::new();
+    match File::open(&path) {
+        Ok(file) => match file.take(report::MAX_BYTES as u64 + 1).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) => Err(owed::folder_error(work.shared, error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(owed::folder_error(work.shared, error)),
     }
 }
 
@@ -137,6 +168,3 @@ impl From<ReportedVerdict> for Verdict {
         }
     }
 }
-
-/// What an agent says of itself.
-pub(super) type Said = AgentIdentity;

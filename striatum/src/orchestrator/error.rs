@@ -53,6 +53,10 @@ kinds! {
     DataFolder = "data_folder", "check the data folder, its permissions and the free space";
     /// An agent could not be run.
     Agent = "agent_not_run", "check the lane's command and environment";
+    /// What an agent left or reported cannot be taken.
+    ReportInvalid = "report_invalid", "see what the agent left in its tree and its report; the next attempt is told";
+    /// The results of a run cannot be joined.
+    Undeliverable = "undeliverable", "merge the branches of its exits by hand";
     /// The operating system gave no random bytes.
     Entropy = "no_entropy", "check the host";
 }
@@ -128,8 +132,13 @@ impl Error {
 
     /// The failure with all its causes, in one line.
     pub fn chain(&self) -> String {
-        let causes = std::iter::successors(self.source(), |error| error.source());
-        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            line = format!("{line}: {error}");
+            cause = error.source();
+        }
+        line
     }
 }
 

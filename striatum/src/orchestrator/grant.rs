@@ -44,7 +44,9 @@ pub(super) async fn claim(
         isolation: shared.sandbox.offers(),
     };
     let applied = match shared.act(ready.run, mint::command_id()?, Intent::Claim(claim)).await {
-        Err(error) if matches!(error.code(), "job_status" | "no_room" | "run_status" | "guard_failed") => return Ok(None),
+        Err(error) if matches!(error.code(), "job_status" | "no_room" | "run_status" | "guard_failed") => {
+            return Ok(None);
+        }
         other => other?,
     };
     let Some(fence) = applied.state.fence(&ready.job) else { return Ok(None) };
@@ -94,7 +96,7 @@ impl<'a> Work<'a> {
 
     /// Runs the agent and hands in what came of it.
     #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence()))]
-    async fn drive(&self) -> Result<(), Error> {
+    pub(super) async fn drive(&self) -> Result<(), Error> {
         let stop = self.shared.stopping.child_token();
         let term = Duration::from_secs(self.packet.lease_seconds.into());
         let _held = self.shared.leases.hold(self.fence().clone(), term, stop.clone());
@@ -131,7 +133,8 @@ impl<'a> Work<'a> {
             End::Stopped => self.give_back(tree, exit, usage).await,
             End::TimedOut => {
                 let wall = self.shared.patience(self.lane.adapter_timeout_seconds).wall;
-                self.fail(&format!("the agent was stopped after {} seconds", wall.as_secs()), exit, usage).await
+                self.fail(&format!("the agent was stopped after {} seconds", wall.as_secs()), exit, usage)
+                    .await
             }
             End::Silent => {
                 let silence = self.shared.limits.silence;
@@ -153,7 +156,12 @@ impl<'a> Work<'a> {
     }
 
     /// Reports a failure of this attempt. What it left is kept before the tree is closed.
-    pub(super) async fn fail(&self, reason: &str, exit: Option<Exit>, usage: Option<Usage>) -> Result<(), Error> {
+    pub(super) async fn fail(
+        &self,
+        reason: &str,
+        exit: Option<Exit>,
+        usage: Option<Usage>,
+    ) -> Result<(), Error> {
         let report = self.report(reason, exit, usage).await?;
         self.end(Intent::Fail(report)).await
     }
@@ -170,7 +178,12 @@ impl<'a> Work<'a> {
         self.end(Intent::Release(report)).await
     }
 
-    async fn report(&self, reason: &str, exit: Option<Exit>, usage: Option<Usage>) -> Result<LeaseReport, Error> {
+    async fn report(
+        &self,
+        reason: &str,
+        exit: Option<Exit>,
+        usage: Option<Usage>,
+    ) -> Result<LeaseReport, Error> {
         let reason = self.shared.engine.blobs().put(Bytes::copy_from_slice(reason.as_bytes())).await?;
         Ok(LeaseReport { reason: Some(reason), exit, usage, ..LeaseReport::new(self.fence().clone()) })
     }
@@ -183,7 +196,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn assignment(&self, tree: &Tree, stop: tokio_util::sync::CancellationToken) -> Result<Assignment, Error> {
+    async fn assignment(
+        &self,
+        tree: &Tree,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Result<Assignment, Error> {
         let folder = self.shared.session_folder(&self.grant);
         let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
         let packet_path = folder.join("packet.json");
@@ -221,7 +238,9 @@ impl<'a> Work<'a> {
     fn updates(&self, folder: &Path) -> Result<Updates, Error> {
         let keep = self.lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
         let log = match keep {
-            true => Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?),
+            true => {
+                Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?)
+            }
             false => None,
         };
         let log = Mutex::new((log, 0_usize));

@@ -9,7 +9,7 @@ use std::{
 use striatum_core::{
     id::{CommandId, Fence, JobId, RunId},
     run::{JobStatus, Pending, RunStatus, State},
-    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, StoreErrorKind, Wait},
+    store::{Due, Mark, ReadyJob, ReadyQuery, RunQuery, RunSummary, Wait},
 };
 use tokio::{
     task::JoinSet,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// For how long a job that was shown to us is withheld from others.
-const HOLD: Duration = Duration::from_secs(3);
+const HOLD: Duration = Duration::from_secs(1);
 /// How many runs or lapsed leases are looked at together.
 const PAGE: usize = 64;
 /// How often something that is owed is tried before it is left to the next start.
@@ -42,6 +42,7 @@ struct Work {
     active: HashSet<Key>,
     failed: HashMap<Key, Failed>,
     refused: HashMap<(RunId, JobId), u64>,
+    unsound: HashSet<RunId>,
 }
 
 /// What a task is about. A grant and its tree are one thing, so that nobody closes a tree under a working agent.
@@ -68,7 +69,8 @@ impl Key {
 
 pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error> {
     let renewing = shared.clone();
-    let _renewal = AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
+    let _renewal =
+        AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
     let mut work = Work::default();
     let mut mark = Mark::default();
     let mut outage = Duration::from_millis(100);
@@ -125,12 +127,13 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
         work.ended(shared, key, result);
     }
     let due = expire(shared).await?;
-    let mut busy = false;
+    let (mut busy, mut claimable) = (false, false);
     for summary in active_runs(shared).await? {
         match shared.engine.load(summary.run).await {
             Ok(view) => {
                 work.take_up(shared, &view.state)?;
-                busy |= work.can_go_on(shared, &view.state);
+                busy |= work.owes(&view.state);
+                claimable |= work.can_claim(shared, &view.state);
             }
             Err(error) => {
                 let error = Error::from(error);
@@ -138,7 +141,7 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
                     return Err(error);
                 }
                 // Damaged, or written by a newer engine: this run is left alone, the others go on.
-                if work.refused.insert((summary.run, RUN.with(Clone::clone)), summary.head.version).is_none() {
+                if work.unsound.insert(summary.run) {
                     shared.notice(Some(summary.run), &error);
                 }
             }
@@ -150,7 +153,9 @@ async fn round(shared: &Arc<Shared>, work: &mut Work) -> Result<Round, Error> {
     let retry = work.failed.values().filter(|failed| failed.tries < TRIES).map(|failed| failed.again).min();
     let retry = retry.map(|again| again.saturating_duration_since(Instant::now()));
     let next = due.next.into_iter().chain(retry).min().unwrap_or(Duration::MAX);
-    Ok(Round { busy: busy || !work.tasks.is_empty(), next: next.max(Duration::from_millis(5)) })
+    // A job that is ready and was not shown to us is withheld for somebody who may be dead.
+    let next = if claimable && work.tasks.is_empty() { next.min(HOLD) } else { next };
+    Ok(Round { busy: busy || claimable || !work.tasks.is_empty(), next: next.max(Duration::from_millis(5)) })
 }
 
 /// Ends the leases that the store's clock lets us end. Ours are renewed; these are those of the dead.
@@ -170,7 +175,12 @@ async fn expire(shared: &Shared) -> Result<Due, Error> {
 
 /// The runs in which there is something to do, or to wait for.
 async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query = RunQuery { chain: Some(shared.repository.chain().clone()), active: true, limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery {
+        chain: Some(shared.repository.chain().clone()),
+        active: true,
+        limit: PAGE,
+        ..RunQuery::default()
+    };
     let mut runs = Vec::new();
     loop {
         let page = shared.engine.store().runs(&query).await?;
@@ -244,7 +254,10 @@ impl Work {
     fn take_up(&mut self, shared: &Arc<Shared>, state: &State) -> Result<(), Error> {
         for pending in state.pending() {
             let key = Key::of(&pending);
-            let resting = self.failed.get(&key).is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
+            let resting = self
+                .failed
+                .get(&key)
+                .is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
             if resting || self.active.contains(&key) {
                 continue;
             }
@@ -266,19 +279,26 @@ impl Work {
         Ok(())
     }
 
-    /// Whether this run goes on without a person: by us, or by whoever holds one of its jobs.
-    fn can_go_on(&self, shared: &Shared, state: &State) -> bool {
-        let owed = state.pending().any(|pending| {
+    /// Whether something is owed to this run, by us or by whoever holds one of its jobs, that was not given up.
+    fn owes(&self, state: &State) -> bool {
+        state.pending().any(|pending| {
             let given_up = self.failed.get(&Key::of(&pending)).is_some_and(|failed| failed.tries >= TRIES);
             !given_up
-        });
+        })
+    }
+
+    /// Whether this run has a job that we may claim, now or after its wait.
+    fn can_claim(&self, shared: &Shared, state: &State) -> bool {
         let running = state.status() == Some(RunStatus::Running);
-        let claimable = running && !state.is_paused() && state.jobs().any(|(spec, job)| {
-            let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
-            let lane = state.workflow().lanes.get(&spec.lane_id);
-            job.status == JobStatus::Ready && !refused && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
-        });
-        owed || claimable
+        running
+            && !state.is_paused()
+            && state.jobs().any(|(spec, job)| {
+                let refused = self.refused.get(&(state.run(), spec.id.clone())) == Some(&state.version());
+                let lane = state.workflow().lanes.get(&spec.lane_id);
+                job.status == JobStatus::Ready
+                    && !refused
+                    && lane.is_some_and(|lane| shared.adapters.of(lane).is_ok())
+            })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{fs, io, sync::Arc};
 
 use striatum_core::{
+    digest::Digest,
     id::{CommandId, CommitId, RunId},
-    run::{Deviation, Intent, LeaseReport, Pending, State, Usage},
+    run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, State, Usage},
 };
-use striatum_workspace::{Grant, MergeOutcome};
+use striatum_workspace::{BranchName, Delivery, Grant, Merged};
 
 use crate::{
     adapter::{End, Finished},
@@ -73,13 +74,13 @@ async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
 pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(), Error> {
     let folder = shared.session_folder(grant);
     shared.sandbox.reap(&folder).await?;
-    let mut kept = None;
     if let Some(tree) = shared.repository.tree(grant).await? {
-        kept = shared.repository.set_aside(&tree).await?;
+        shared.repository.set_aside(&tree).await?;
         fault::point("close_tree.before");
-        shared.repository.close_tree(tree).await?;
+        shared.repository.close_tree(&tree).await?;
         fault::point("close_tree.after");
     }
+    let kept = shared.repository.branch(&BranchName::of_grant(&grant.fence, grant.attempt)).await?;
     match fs::remove_dir_all(folder.join("tmp")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(folder_error(shared, error)),
         _ => {}
@@ -95,15 +96,21 @@ pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) ->
 async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> Result<(), Error> {
     let Some(branch) = state.branch() else { return Ok(()) };
     let commit = match shared.result(state).await? {
-        MergeOutcome::Commit(commit) => commit,
-        MergeOutcome::Conflict { paths } => {
-            let doing = format!("deliver run {}: its results do not merge: {}", run.short(), paths.join(", "));
+        Merged::Commit(commit) => commit,
+        Merged::Conflict { paths } => {
+            let doing =
+                format!("deliver run {}: its results do not merge: {}", run.short(), paths.join(", "));
             return Err(Error::new(ErrorKind::Undeliverable, doing));
         }
     };
     let deviations = deviations(shared, state, &commit).await?;
     fault::point("move_branch.before");
-    shared.repository.deliver(&branch.branch, branch.at.as_ref(), &commit).await?;
+    let delivery = Delivery {
+        branch: BranchName::new(&branch.branch)?,
+        expected: branch.at.clone(),
+        commit: commit.clone(),
+    };
+    shared.repository.deliver(&delivery).await?;
     fault::point("move_branch.after");
     shared.act(run, id, Intent::Delivered { commit, deviations }).await.map(drop)
 }
@@ -111,23 +118,29 @@ async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> R
 /// Judged artifacts whose delivered bytes are not those that were judged.
 async fn deviations(shared: &Shared, state: &State, commit: &CommitId) -> Result<Vec<Deviation>, Error> {
     let mut deviations = Vec::new();
-    let verdicts = state.jobs().filter_map(|(_, job)| job.live_verdict());
-    for (judged, (name, digest)) in
-        verdicts.flat_map(|verdict| &verdict.judged).flat_map(|judged| judged.artifacts.iter().map(move |a| (judged, a)))
-    {
-        let Some(artifact) = state.job(&judged.job).and_then(|job| {
-            job.artifacts.iter().find(|artifact| artifact.attempt == judged.attempt && artifact.name == *name)
-        }) else {
-            continue;
-        };
-        let delivered = shared.repository.read_at(commit, &artifact.path).await?;
-        let delivered = delivered.map(|bytes| striatum_core::digest::Digest::of(&bytes));
-        if delivered != Some(*digest) {
-            let (job, path) = (judged.job.clone(), artifact.path.clone());
-            deviations.push(Deviation { job, path, judged: *digest, delivered });
+    for artifact in judged_artifacts(state) {
+        let delivered =
+            shared.repository.read_at(commit, &artifact.path).await?.map(|bytes| Digest::of(&bytes));
+        if delivered != Some(artifact.content.digest) {
+            let (job, path) = (artifact.job.clone(), artifact.path.clone());
+            deviations.push(Deviation { job, path, judged: artifact.content.digest, delivered });
         }
     }
     Ok(deviations)
+}
+
+/// The artifacts that live verdicts are about, each once.
+fn judged_artifacts(state: &State) -> Vec<ArtifactPublished> {
+    let verdicts = state.jobs().filter_map(|(_, job)| job.live_verdict());
+    let judged = verdicts.flat_map(|verdict| &verdict.judged);
+    let mut artifacts: Vec<ArtifactPublished> = judged
+        .filter_map(|judged| Some((judged, state.job(&judged.job)?)))
+        .flat_map(|(judged, job)| job.artifacts.iter().filter(|artifact| artifact.attempt == judged.attempt))
+        .map(|artifact| artifact.as_ref().clone())
+        .collect();
+    artifacts.sort_by(|a, b| (&a.job, &a.name).cmp(&(&b.job, &b.name)));
+    artifacts.dedup();
+    artifacts
 }
 
 pub(super) fn folder_error(shared: &Shared, error: io::Error) -> Error {

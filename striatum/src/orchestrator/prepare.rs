@@ -43,7 +43,9 @@ impl Document {
         let path = fs::canonicalize(path).map_err(unreadable)?;
         let size = fs::metadata(&path).map_err(unreadable)?.len();
         if size > MAX_DOCUMENT {
-            return Err(unreadable(io::Error::other(format!("it has {size} bytes; a document has at most {MAX_DOCUMENT}"))));
+            return Err(unreadable(io::Error::other(format!(
+                "it has {size} bytes; a document has at most {MAX_DOCUMENT}"
+            ))));
         }
         let bytes = fs::read(&path).map_err(unreadable)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -94,7 +96,8 @@ impl Orchestrator {
         let branch = self.free_branch(&suggested).await?;
         crate::fault::point("prepare.before");
         let chain = repository.chain();
-        let applied = self.shared.engine.prepare(chain, run, snapshot, mint::command_id()?, actor.clone()).await?;
+        let applied =
+            self.shared.engine.prepare(chain, run, snapshot, mint::command_id()?, actor.clone()).await?;
         crate::fault::point("prepare.after");
         self.shared.tell(run, &applied);
         if !needs_confirmation {
@@ -148,7 +151,12 @@ impl Orchestrator {
         Ok(validated)
     }
 
-    async fn freeze(&self, workflow: &Workflow, document: &Document, base: &CommitId) -> Result<Vec<FrozenFile>, Error> {
+    async fn freeze(
+        &self,
+        workflow: &Workflow,
+        document: &Document,
+        base: &CommitId,
+    ) -> Result<Vec<FrozenFile>, Error> {
         let mut files = Vec::new();
         for file in workflow.referenced_files() {
             if let Some(bytes) = self.read_referenced(document, base, file.path).await? {
@@ -161,7 +169,12 @@ impl Orchestrator {
 
     /// A file that a document refers to. If the document lies in the repository: beside it at the base commit, else at the root
     /// of the repository. Otherwise: in the document's own folder, and nowhere above it.
-    async fn read_referenced(&self, document: &Document, base: &CommitId, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    async fn read_referenced(
+        &self,
+        document: &Document,
+        base: &CommitId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let repository = &self.shared.repository;
         if let Ok(inside) = document.folder.strip_prefix(repository.root()) {
             let beside = match inside.to_str() {
@@ -173,7 +186,8 @@ impl Orchestrator {
                 None => repository.read_at(base, path).await?,
             });
         }
-        let relative = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let relative =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         let path = document.folder.join(path);
         match fs::read(&path) {
             Ok(bytes) if relative => Ok(Some(bytes)),

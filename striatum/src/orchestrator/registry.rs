@@ -21,11 +21,18 @@ impl Registry {
         self.0.keys().cloned().collect()
     }
 
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<dyn LaneAdapter>> {
+        self.0.get(name)
+    }
+
     /// The adapter of a lane.
     pub(super) fn of(&self, lane: &Lane) -> Result<&Arc<dyn LaneAdapter>, Error> {
-        self.0.get(&lane.adapter).ok_or_else(|| {
+        self.get(&lane.adapter).ok_or_else(|| {
             let known = self.names().join(", ");
-            Error::new(ErrorKind::AdapterUnknown, format!("use the adapter {:?}; registered are: {known}", lane.adapter))
+            Error::new(
+                ErrorKind::AdapterUnknown,
+                format!("use the adapter {:?}; registered are: {known}", lane.adapter),
+            )
         })
     }
 }

@@ -62,9 +62,9 @@ pub(super) fn resolve(
 fn unblock(draft: &mut Draft, index: usize, resolution: &Resolution) -> Result<(), Rejection> {
     match resolution {
         Resolution::Resume => ready(draft, index, Freshness::Again),
-        Resolution::Continue { .. } => ready(draft, index, Freshness::Granted),
+        Resolution::Continue { artifacts } if artifacts.is_empty() => ready(draft, index, Freshness::Granted),
         Resolution::Cancel => draft.emit(JobCanceled { job: draft.state.spec(index).id.clone() }),
-        Resolution::Override { .. } => Err(impossible(draft, index)),
+        Resolution::Continue { .. } | Resolution::Override { .. } => Err(impossible(draft, index)),
     }
 }
 

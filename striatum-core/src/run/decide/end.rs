@@ -9,7 +9,8 @@ use crate::{
     digest::BlobRef,
     run::{
         JobStatus, RunStatus,
-        decide::Draft,
+        command::Actor,
+        decide::{Draft, expect_principal},
         event::{
             CanceledJob, Checkpoint, EndCause, EscalationRaised, EscalationTopic, Freshness, JobReadied,
             JobSkipped, JobWaits, LeaseCause, LeaseEnd, RunEnded, SkipCause,
@@ -21,7 +22,8 @@ use crate::{
     workflow::JobType,
 };
 
-pub(super) fn cancel(draft: &mut Draft, reason: Option<BlobRef>) -> Result<(), Rejection> {
+pub(super) fn cancel(draft: &mut Draft, actor: &Actor, reason: Option<BlobRef>) -> Result<(), Rejection> {
+    expect_principal(actor)?;
     match draft.run_status()? {
         RunStatus::NeedsBranchConfirmation | RunStatus::Ready | RunStatus::Running => {
             end_run(draft, EndCause::Canceled, reason)

@@ -122,7 +122,8 @@ fn expect_new_words(draft: &Draft, review: usize, judged: &[Judged]) -> Result<(
 fn identity(state: &State, review: usize, submit: &Submit) -> (AgentIdentity, IdentityBasis) {
     let session = state.sessions.get(&submit.fence.session);
     let said = session.and_then(|session| session.agent.clone());
-    match (said, submit.agent.is_some()) {
+    let in_report = submit.agent.as_ref().is_some_and(|agent| !agent.is_empty());
+    match (said, in_report) {
         (Some(agent), true) => (agent, IdentityBasis::SelfReported),
         (Some(agent), false) => (agent, IdentityBasis::Reported),
         (None, _) => {

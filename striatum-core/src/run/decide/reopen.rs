@@ -3,7 +3,7 @@
 use crate::{
     id::JobId,
     run::{
-        RunStatus,
+        JobStatus, RunStatus,
         command::Actor,
         decide::{Draft, expect_principal},
         event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
@@ -11,7 +11,8 @@ use crate::{
     },
 };
 
-/// Reopens a job with everything behind it that was touched at its present attempt.
+/// Reopens a job with everything behind it that is not pending anyway. What was touched at its present attempt begins a new one;
+/// what only was ready, or asked a person, waits again at its own.
 ///
 /// `speaker` is the review whose verdict caused it, with the submission and the end of the lease that came with the verdict.
 pub(super) fn reopen(
@@ -22,9 +23,9 @@ pub(super) fn reopen(
 ) -> Result<(), Rejection> {
     let graph = draft.state.snapshot.clone();
     let downstream = graph.graph().all_downstream(target);
-    let touched = downstream.iter().copied().filter(|job| draft.job(*job).is_touched());
+    let moved = downstream.iter().copied().filter(|job| draft.job(*job).status != JobStatus::Pending);
     let jobs = std::iter::once(target)
-        .chain(touched)
+        .chain(moved)
         .map(|index| {
             let (job, spec) = (draft.job(index), draft.state.spec(index));
             let of_speaker = speaker.as_ref().filter(|(review, ..)| *review == index);
@@ -54,6 +55,8 @@ pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(),
     }
     match draft.run_status()? {
         RunStatus::Running => reopen(draft, index, ReopenCause::Retry, None),
+        // A run that was cancelled before its branch was confirmed could never deliver.
+        status if status.has_ended() && draft.state.branch.is_none() => Err(Rejection::RunStatus { status }),
         RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => {
             draft.emit(RunReopened {})?;
             let canceled_with_run = |job: &usize| draft.job(*job).ended_with_run;

@@ -4,7 +4,8 @@ use crate::{
     id::CommitId,
     run::{
         JobStatus, RunStatus,
-        decide::Draft,
+        command::Actor,
+        decide::{Draft, expect_principal},
         event::{BranchConfirmed, RunPaused, RunPrepared, RunResumed, RunStarted},
         rejection::Rejection,
     },
@@ -28,9 +29,11 @@ pub(super) fn prepare(draft: &mut Draft) -> Result<(), Rejection> {
 
 pub(super) fn confirm_branch(
     draft: &mut Draft,
+    actor: &Actor,
     branch: &str,
     at: Option<&CommitId>,
 ) -> Result<(), Rejection> {
+    expect_principal(actor)?;
     if !is_branch_name(branch) {
         return Err(Rejection::BranchName { branch: branch.to_owned() });
     }
@@ -38,7 +41,8 @@ pub(super) fn confirm_branch(
     draft.emit(BranchConfirmed { branch: branch.to_owned(), at: at.cloned() })
 }
 
-pub(super) fn start(draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn start(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
+    expect_principal(actor)?;
     match draft.run_status()? {
         RunStatus::Running => Ok(()),
         RunStatus::Ready => {
@@ -59,12 +63,14 @@ pub(super) fn start(draft: &mut Draft) -> Result<(), Rejection> {
     }
 }
 
-pub(super) fn pause(draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn pause(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
+    expect_principal(actor)?;
     draft.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
     if draft.state.paused { Ok(()) } else { draft.emit(RunPaused {}) }
 }
 
-pub(super) fn resume(draft: &mut Draft) -> Result<(), Rejection> {
+pub(super) fn resume(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
+    expect_principal(actor)?;
     draft.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
     if draft.state.paused { draft.emit(RunResumed {}) } else { Ok(()) }
 }

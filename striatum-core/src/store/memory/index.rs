@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::schedule::Schedule;
+use super::{
+    log::Origin,
+    schedule::{OfRun, Schedule},
+};
 use crate::{
     id::{ChainId, Fence, InstanceId, JobId, RunId},
     run::RunStatus,
     store::{
-        AppendError, Batch, Due, Guard, IndexDelta, ReadyJob, ReadyQuery, ReadyRow, Renewal, Resource,
-        RunRow, TimerId,
+        AppendError, Due, Guard, Holder, IndexDelta, ReadyJob, ReadyQuery, ReadyRow, Renewal, Resource,
+        RunRow, Taken, TimerId,
     },
     time::Timestamp,
 };
@@ -18,6 +21,8 @@ pub(super) struct Index {
     runs: HashMap<RunId, Entry>,
     /// The runs that hand out jobs and have some: all that a search for ready jobs looks at.
     open: BTreeSet<(ChainId, RunId)>,
+    /// The active runs, by age.
+    active: BTreeSet<(Timestamp, RunId)>,
     leases: Schedule<Fence>,
     timers: Schedule<TimerId>,
     taken: HashMap<Resource, Holder>,
@@ -38,11 +43,6 @@ struct Candidate {
 struct Hold {
     caller: InstanceId,
     until: Timestamp,
-}
-
-struct Holder {
-    run: RunId,
-    name: String,
 }
 
 impl Entry {
@@ -76,6 +76,10 @@ impl Index {
         self.runs.get(&run).map(|entry| &entry.row)
     }
 
+    pub(super) fn active(&self) -> &BTreeSet<(Timestamp, RunId)> {
+        &self.active
+    }
+
     pub(super) fn holds(&self, guard: &Guard, now: Timestamp) -> bool {
         let deadline = match guard {
             Guard::Lapsed(fence) => self.leases.deadline(fence),
@@ -84,34 +88,30 @@ impl Index {
         deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    pub(super) fn check_resources(&self, batch: &Batch) -> Result<(), AppendError> {
-        let obstacle = batch.take().iter().find_map(|resource| {
-            let holder = self.taken.get(resource)?;
-            let freed = batch.free().binary_search(resource).is_ok();
-            let own = holder.run == batch.run() && (freed || holder.name == batch.holder());
-            (!own).then_some((resource, holder))
-        });
-        match obstacle {
-            Some((resource, holder)) => {
-                Err(AppendError::Busy { resource: resource.clone(), holder: holder.name.clone() })
-            }
-            None => Ok(()),
-        }
+    /// Whether a batch of a run finds the resources that it takes free.
+    pub(super) fn may_take(&self, run: RunId, delta: &IndexDelta) -> Result<(), AppendError> {
+        self.check_resources(delta, |taken, holder| {
+            let freed = delta.freed.binary_search(&taken.resource).is_ok();
+            holder.run == run && (freed || holder.job == taken.job)
+        })
     }
 
-    pub(super) fn take_resources(&mut self, batch: &Batch) {
-        for resource in batch.free() {
-            if self.taken.get(resource).is_some_and(|holder| holder.run == batch.run()) {
-                self.taken.remove(resource);
+    fn check_resources(
+        &self,
+        delta: &IndexDelta,
+        is_own: impl Fn(&Taken, &Holder) -> bool,
+    ) -> Result<(), AppendError> {
+        for taken in &delta.taken {
+            if let Some(holder) = self.taken.get(&taken.resource).filter(|holder| !is_own(taken, holder)) {
+                let (resource, holder) = (taken.resource.clone(), holder.clone());
+                return Err(AppendError::Busy { resource, holder });
             }
         }
-        for resource in batch.take() {
-            let holder = Holder { run: batch.run(), name: batch.holder().to_owned() };
-            self.taken.insert(resource.clone(), holder);
-        }
+        Ok(())
     }
 
-    pub(super) fn apply(&mut self, chain: &ChainId, run: RunId, delta: &IndexDelta, now: Timestamp) {
+    pub(super) fn apply(&mut self, origin: &Origin, run: RunId, delta: &IndexDelta, now: Timestamp) {
+        let Origin { chain, created_at } = origin;
         let entry = self.runs.entry(run).or_insert_with(|| Entry {
             chain: chain.clone(),
             row: delta.run.clone(),
@@ -130,30 +130,55 @@ impl Index {
         } else {
             self.open.remove(&(chain.clone(), run));
         }
+        if delta.run.active {
+            self.active.insert((*created_at, run));
+        } else {
+            self.active.remove(&(*created_at, run));
+        }
         delta.ended.iter().for_each(|fence| self.leases.end(fence));
         delta.granted.iter().for_each(|row| self.leases.begin(&row.fence, now.after(row.term)));
         delta.stopped.iter().for_each(|timer| self.timers.end(timer));
         delta.started.iter().for_each(|row| self.timers.begin(&row.id, now.after(row.after)));
+        for resource in &delta.freed {
+            if self.taken.get(resource).is_some_and(|holder| holder.run == run) {
+                self.taken.remove(resource);
+            }
+        }
+        for Taken { resource, job } in &delta.taken {
+            self.taken.insert(resource.clone(), Holder { run, job: job.clone() });
+        }
     }
 
-    /// Drops all rows of a run. The resources that it holds stay taken: a delta does not name them.
-    pub(super) fn forget(&mut self, chain: &ChainId, run: RunId) {
+    /// Puts these rows in the place of all that a run has. A deadline that stands stays.
+    pub(super) fn replace(
+        &mut self,
+        origin: &Origin,
+        run: RunId,
+        delta: &IndexDelta,
+        now: Timestamp,
+    ) -> Result<(), AppendError> {
+        self.check_resources(delta, |_, holder| holder.run == run)?;
         self.runs.remove(&run);
-        self.open.remove(&(chain.clone(), run));
-        self.leases.forget(run);
-        self.timers.forget(run);
+        self.leases.retain(run, &delta.granted.iter().map(|row| &row.fence).collect());
+        self.timers.retain(run, &delta.started.iter().map(|row| &row.id).collect());
+        self.taken.retain(|_, holder| holder.run != run);
+        self.apply(origin, run, delta, now);
+        Ok(())
     }
 
     pub(super) fn renew(&mut self, fence: &Fence, deadline: Timestamp) -> Renewal {
         self.leases.prolong(fence, deadline).map_or(Renewal::Lost, Renewal::Held)
     }
 
-    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Due {
-        Due {
-            lapsed: self.leases.passed(now).take(limit).cloned().collect(),
-            timers: self.timers.passed(now).take(limit).cloned().collect(),
-            next: self.leases.next(now).into_iter().chain(self.timers.next(now)).min(),
-        }
+    pub(super) fn due(&self, chain: Option<&ChainId>, now: Timestamp, limit: usize) -> Due {
+        let wanted = |run| {
+            let same = |chain: &ChainId| self.runs.get(&run).is_some_and(|entry| entry.chain == *chain);
+            chain.is_none_or(same)
+        };
+        let lapsed = self.leases.passed(now).filter(|fence| wanted(fence.run()));
+        let lease = self.leases.next(now, |fence| wanted(fence.run()));
+        let timer = self.timers.next(now, |timer| wanted(timer.run()));
+        Due { lapsed: lapsed.take(limit).cloned().collect(), next: lease.into_iter().chain(timer).min() }
     }
 
     pub(super) fn ready(
@@ -176,6 +201,8 @@ impl Index {
 
     /// One job of each run, then a second of each, until there are enough.
     fn select(&self, query: &ReadyQuery, now: Timestamp) -> Vec<(ChainId, RunId, JobId)> {
+        let refused: BTreeSet<_> = query.except.iter().map(|(run, job)| (*run, job)).collect();
+        let refused = &refused;
         let mut selected = Vec::new();
         let mut runs = Vec::new();
         for (chain, run) in self.open_runs(query) {
@@ -183,8 +210,11 @@ impl Index {
                 return selected;
             }
             let Some(entry) = self.runs.get(run) else { continue };
-            let mut jobs =
-                entry.ready.values().filter(|job| job.matches(query, now) && self.is_free(&job.row, now));
+            let mut jobs = entry.ready.values().filter(|job| {
+                job.matches(query, now)
+                    && !refused.contains(&(*run, &job.row.job))
+                    && self.is_free(&job.row, now)
+            });
             if let Some(job) = jobs.next() {
                 selected.push((chain.clone(), *run, job.row.job.clone()));
                 runs.push((chain, run, jobs));

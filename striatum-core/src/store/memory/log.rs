@@ -36,9 +36,14 @@ pub(super) struct Chain {
     grown: Arc<Event>,
 }
 
+/// Where and when a run began.
+pub(super) struct Origin {
+    pub(super) chain: ChainId,
+    pub(super) created_at: Timestamp,
+}
+
 struct Run {
-    chain: ChainId,
-    created_at: Timestamp,
+    origin: Origin,
     /// Where its events stand in those of the chain.
     places: Vec<usize>,
 }
@@ -116,12 +121,12 @@ impl Log {
         self.chains.iter().map(info).collect()
     }
 
-    pub(super) fn chain_of(&self, run: RunId) -> Option<&ChainId> {
-        self.runs.get(&run).map(|run| &run.chain)
+    pub(super) fn origin(&self, run: RunId) -> Option<&Origin> {
+        self.runs.get(&run).map(|run| &run.origin)
     }
 
     pub(super) fn run_head(&self, run: RunId) -> RunHead {
-        self.runs.get(&run).map_or(RunHead::START, |run| run.head(&self.chains[&run.chain]))
+        self.runs.get(&run).map_or(RunHead::START, |run| run.head(&self.chains[&run.origin.chain]))
     }
 
     /// What the log alone says to a batch: that it stands there already, that it comes too late, or (nothing) that it may
@@ -132,8 +137,8 @@ impl Log {
         let Some(run) = self.runs.get(&batch.run()) else {
             return if batch.expected() == RunHead::START { Ok(None) } else { Err(AppendError::Conflict) };
         };
-        if run.chain != *batch.chain() {
-            let cause = format!("run {} belongs to chain {}", batch.run(), run.chain);
+        if run.origin.chain != *batch.chain() {
+            let cause = format!("run {} belongs to chain {}", batch.run(), run.origin.chain);
             return Err(StoreError::new(StoreErrorKind::Other, APPEND).because(cause).into());
         }
         match run.after(chain, batch.expected()) {
@@ -158,7 +163,8 @@ impl Log {
         let run = self.runs.entry(batch.run()).or_insert_with(|| {
             self.by_age.insert((at, batch.run()));
             chain.by_age.insert((at, batch.run()));
-            Run { chain: batch.chain().clone(), created_at: at, places: Vec::new() }
+            let origin = Origin { chain: batch.chain().clone(), created_at: at };
+            Run { origin, places: Vec::new() }
         });
         for body in batch.bodies() {
             // A body may be a slice of something large that it would keep alive.
@@ -190,7 +196,7 @@ impl Log {
         after: RunHead,
         limit: usize,
     ) -> Result<Vec<Sealed>, StoreError> {
-        let known = self.runs.get(&run).map(|run| (run, &self.chains[&run.chain]));
+        let known = self.runs.get(&run).map(|run| (run, &self.chains[&run.origin.chain]));
         let events = match known {
             Some((run, chain)) => run.after(chain, after).map(|places| (chain, places)),
             None if after == RunHead::START => return Ok(Vec::new()),
@@ -205,17 +211,24 @@ impl Log {
     pub(super) fn runs<'a>(
         &self,
         query: &RunQuery,
+        active: &BTreeSet<(Timestamp, RunId)>,
         row: impl Fn(RunId) -> Option<&'a RunRow>,
     ) -> Page<RunSummary> {
         let by_age = match &query.chain {
+            _ if query.active => Some(active),
             Some(chain) => self.chains.get(chain).map(|chain| &chain.by_age),
             None => Some(&self.by_age),
+        };
+        let in_chain = |run| {
+            let same = |chain: &ChainId| self.origin(run).is_some_and(|origin| origin.chain == *chain);
+            query.chain.as_ref().is_none_or(same)
         };
         let end =
             query.after.map_or(Bound::Unbounded, |token| Bound::Excluded((token.created_at, token.run)));
         let mut matching = by_age
             .into_iter()
             .flat_map(|runs| runs.range((Bound::Unbounded, end)).rev())
+            .filter(|(_, run)| in_chain(*run))
             .filter_map(|(_, run)| Some((*run, row(*run)?)))
             .filter(|(_, row)| query.statuses.is_empty() || query.statuses.contains(&row.status));
         let items: Vec<_> =
@@ -227,13 +240,14 @@ impl Log {
 
     fn summary(&self, id: RunId, row: &RunRow) -> Option<RunSummary> {
         let run = self.runs.get(&id)?;
-        let chain = &self.chains[&run.chain];
+        let Origin { chain: name, created_at } = &run.origin;
+        let chain = &self.chains[name];
         Some(RunSummary {
             run: id,
-            chain: run.chain.clone(),
+            chain: name.clone(),
             head: run.head(chain),
             row: row.clone(),
-            created_at: run.created_at,
+            created_at: *created_at,
             updated_at: chain.events[*run.places.last()?].at,
         })
     }

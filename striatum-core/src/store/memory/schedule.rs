@@ -75,10 +75,12 @@ impl<K: OfRun> Schedule<K> {
         }
     }
 
-    pub(super) fn forget(&mut self, run: RunId) {
-        for (key, deadline) in self.runs.remove(&run).unwrap_or_default() {
-            self.strike(deadline, &key);
-        }
+    /// Ends all keys of a run but these.
+    pub(super) fn retain(&mut self, run: RunId, kept: &BTreeSet<&K>) {
+        let stale = |key: &&K| !kept.contains(key);
+        let keys: Vec<K> =
+            self.runs.get(&run).into_iter().flat_map(BTreeMap::keys).filter(stale).cloned().collect();
+        keys.iter().for_each(|key| self.end(key));
     }
 
     /// The keys whose deadline has passed, the longest passed first.
@@ -86,9 +88,10 @@ impl<K: OfRun> Schedule<K> {
         self.order.range(..=now).flat_map(|(_, keys)| keys)
     }
 
-    /// How long until the first deadline that has not passed.
-    pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
-        let (deadline, _) = self.order.range((Bound::Excluded(now), Bound::Unbounded)).next()?;
+    /// How long until the first deadline, of a wanted key, that has not passed.
+    pub(super) fn next(&self, now: Timestamp, wanted: impl Fn(&K) -> bool) -> Option<Duration> {
+        let mut ahead = self.order.range((Bound::Excluded(now), Bound::Unbounded));
+        let (deadline, _) = ahead.find(|(_, keys)| keys.iter().any(&wanted))?;
         Some(deadline.since(now))
     }
 

@@ -29,7 +29,7 @@ macro_rules! codes {
 codes! {
     /// The bytes are not JSON, or something follows the document.
     InvalidJson, "invalid_json", "Correct the syntax at the line and column that the message gives.";
-    /// The document is over a limit: 4 MiB, 500,000 values, 10,000 keys in one object, 10,000 jobs, 100,000 edges, 10,000 cycles.
+    /// The document is over a limit: 4 MiB, 500,000 values, 10,000 keys in one object, 1,024 bytes in a key, 10,000 jobs, 100,000 edges, 10,000 cycles.
     DocumentTooLarge, "document_too_large", "Split the work into several workflows, and move long texts into prompt files.";
     /// Values are nested more than 64 deep.
     NestedTooDeep, "nested_too_deep", "Flatten the value; the format itself needs fewer than ten levels.";

@@ -19,7 +19,7 @@ use crate::{
     id::{IdError, WorkflowId},
     workflow::{
         Branch, BranchMode, ContextDoc, Coordinator, FindingCode, Parallelism, RecoveryPolicy, Role,
-        SchemaVersion, Workflow,
+        SchemaVersion, Workflow, is_branch_name,
     },
 };
 
@@ -73,9 +73,11 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
     let roles = named(fields, "roles", role);
     let context_docs = fields.list("context_docs", |at| context_doc(&at));
     let parallelism = parallelism(fields);
-    let jobs = fields.required("jobs").and_then(|at| placed(&at, MAX_JOBS, |at| job::read(at, context)));
-    let edges = placed_or_none(fields, "edges", MAX_EDGES, |at| ties::edge(at, context));
-    let cycles = placed_or_none(fields, "cycles", MAX_CYCLES, |at| ties::cycle(at, context));
+    let jobs = fields
+        .required("jobs")
+        .and_then(|at| placed(&at, MAX_JOBS, |at, index| job::read(at, index, context)));
+    let edges = placed_or_none(fields, "edges", MAX_EDGES, |at, _| ties::edge(at, context));
+    let cycles = placed_or_none(fields, "cycles", MAX_CYCLES, |at, _| ties::cycle(at, context));
     let pairing = fields.flag("allow_same_model_review_pairing");
     let provenance_mode = fields.choice("provenance_mode");
     let recovery_policy = recovery_policy(fields);
@@ -84,8 +86,7 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
 
     let (jobs, edges, cycles) = (jobs?, edges?, cycles?);
     let is_whole = jobs.is_whole && edges.is_whole;
-    let (written, jobs): (Vec<_>, Vec<_>) =
-        jobs.list.into_iter().map(|(index, (job, needs))| (Written { index, needs }, job)).unzip();
+    let (jobs, written) = jobs.list.into_iter().map(|(_, job)| job).unzip();
     let (edges_at, edges) = edges.list.into_iter().unzip();
     let (cycles_at, cycles) = cycles.list.into_iter().unzip();
     let workflow_id = workflow_id.or_else(stand_in)?;
@@ -122,15 +123,17 @@ struct Placed<T> {
     is_whole: bool,
 }
 
-fn placed<T>(at: &At<'_>, limit: usize, read: impl Fn(&At<'_>) -> Option<T>) -> Option<Placed<T>> {
+fn placed<T>(at: &At<'_>, limit: usize, read: impl Fn(&At<'_>, usize) -> Option<T>) -> Option<Placed<T>> {
     let items = at.items()?;
     let count = items.len();
     if count > limit {
         at.error(FindingCode::DocumentTooLarge, format!("{count} entries, and {limit} are allowed"));
         return None;
     }
-    let list: Vec<_> =
-        items.enumerate().filter_map(|(index, item)| read(&item).map(|value| (index, value))).collect();
+    let list: Vec<_> = items
+        .enumerate()
+        .filter_map(|(index, item)| read(&item, index).map(|value| (index, value)))
+        .collect();
     let is_whole = list.len() == count;
     Some(Placed { list, is_whole })
 }
@@ -139,7 +142,7 @@ fn placed_or_none<T>(
     fields: &Fields<'_>,
     key: &'static str,
     limit: usize,
-    read: impl Fn(&At<'_>) -> Option<T>,
+    read: impl Fn(&At<'_>, usize) -> Option<T>,
 ) -> Option<Placed<T>> {
     match fields.get(key) {
         Some(at) => placed(&at, limit, read),
@@ -168,7 +171,7 @@ fn branch(fields: &Fields<'_>, workflow: Option<&WorkflowId>) -> Branch {
     let Some(fields) = fields.get("branch").and_then(|at| at.fields()) else { return default };
     let suggested = fields.get("suggested_name").and_then(|at| {
         let name = at.text()?;
-        if !text::is_branch_name(name) {
+        if !is_branch_name(name) {
             let message = format!("{name:?} cannot be the name of a branch");
             at.suggest(FindingCode::InvalidBranchName, message, text::cleaned_branch(name));
         }

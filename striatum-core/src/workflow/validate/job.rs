@@ -35,14 +35,18 @@ const LATER: &[&str] = &[
 /// Keys that only mean something on a review.
 const REVIEWS_ONLY: &[&str] = &["reviewer_access_scope", "reviewer_context_policy", "review_posture"];
 
-/// Where a job stood in its document, and the part of it that the edges repeat.
+/// What a document says about a job and the job does not keep.
 #[derive(Debug)]
 pub(super) struct Written {
+    /// Its index in the document.
     pub(super) index: usize,
+    /// Whether its id is its own, and not a stand-in.
+    pub(super) is_named: bool,
+    /// What it waits for, which the edges say too.
     pub(super) needs: Option<Vec<JobId>>,
 }
 
-pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<(Job, Option<Vec<JobId>>)> {
+pub(super) fn read(at: &At<'_>, index: usize, context: &Context<'_>) -> Option<(Job, Written)> {
     let fields = at.fields()?;
     let id: Option<JobId> = fields.required("id").and_then(|at| at.name());
     let kind = fields.required("type").and_then(|at| kind(&at)).unwrap_or(JobType::Generic);
@@ -54,6 +58,7 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<(Job, Option<Ve
     if fields.get("objective").is_none() && fields.get("task_prompt").is_none() {
         fields.missing("objective", "a job needs an objective or a task_prompt".to_owned());
     }
+    let is_named = id.is_some();
     let needs = fields.get("needs").and_then(|at| needs(&at, context));
     let job = Job {
         title: title.unwrap_or_else(|| id.as_ref().map(JobId::to_string).unwrap_or_default()),
@@ -80,7 +85,7 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<(Job, Option<Ve
     fields.ignore(IGNORED);
     fields.later(LATER);
     fields.finish();
-    Some((job, needs))
+    Some((job, Written { index, is_named, needs }))
 }
 
 fn kind(at: &At<'_>) -> Option<JobType> {

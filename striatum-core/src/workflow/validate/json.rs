@@ -18,6 +18,8 @@ pub(super) const MAX_BYTES: usize = 4 << 20;
 pub(super) const MAX_DEPTH: usize = 64;
 pub(super) const MAX_VALUES: u32 = 500_000;
 pub(super) const MAX_KEYS: usize = 10_000;
+/// A key stands in the pointer of everything below it, so a long one would be repeated in each finding.
+pub(super) const MAX_KEY: usize = 1024;
 
 /// Below this many keys comparing each with each is cheaper than hashing.
 const FEW_KEYS: usize = 16;
@@ -209,6 +211,10 @@ impl<'d> Visitor<'d> for ValueVisitor<'_, 'd> {
         while let Some(key) = object.next_key_seed(KeySeed)? {
             if members.len() >= MAX_KEYS {
                 let message = format!("more than {MAX_KEYS} keys in one object");
+                return Err(self.0.stop(FindingCode::DocumentTooLarge, message));
+            }
+            if key.len() > MAX_KEY {
+                let message = format!("a key of more than {MAX_KEY} bytes");
                 return Err(self.0.stop(FindingCode::DocumentTooLarge, message));
             }
             if members.len() == FEW_KEYS {

@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::HashSet};
 
 use super::{
     json::{Node, Value},
-    reader::At,
+    reader::{At, is_comment},
     report::{Detail, Report},
     text::nearest,
 };
@@ -77,7 +77,9 @@ impl<'n> Names<'n> {
 
 fn keys<'n>(node: Option<&'n Node<'n>>) -> Vec<&'n str> {
     match node.map(|node| &node.value) {
-        Some(Value::Object(members)) => members.iter().map(|(key, _)| &**key).collect(),
+        Some(Value::Object(members)) => {
+            members.iter().map(|(key, _)| &**key).filter(|key| !is_comment(key)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -181,7 +181,7 @@ impl<'n> At<'n> {
         let member = |(key, node): &'n (Cow<'n, str>, Node<'n>)| {
             (&**key, At { node, place: Place::Key(&self.place, key), report: self.report })
         };
-        Some(members.iter().filter(|(key, _)| !key.starts_with("_comment")).map(member))
+        Some(members.iter().filter(|(key, _)| !is_comment(key)).map(member))
     }
 
     pub(super) fn fields(&self) -> Option<Fields<'n>> {
@@ -277,7 +277,7 @@ impl Fields<'_> {
     /// Reports the keys that nothing asked for.
     pub(super) fn finish(&self) {
         let known = self.known.borrow();
-        let is_own = |key: &str| key.starts_with("_comment") || key.starts_with("x_");
+        let is_own = |key: &str| is_comment(key) || key.starts_with("x_");
         for (key, _) in self.members.iter().filter(|(key, _)| !is_own(key) && !known.contains(&&**key)) {
             self.at.report.unknown_key(|| {
                 Detail::new(
@@ -288,6 +288,11 @@ impl Fields<'_> {
             });
         }
     }
+}
+
+/// Whether a key is a remark, even where keys are names.
+pub(super) fn is_comment(key: &str) -> bool {
+    key.starts_with("_comment")
 }
 
 /// The variant of a name, or the names of all variants.

@@ -47,6 +47,23 @@ struct Found {
     is_refused: bool,
 }
 
+impl Found {
+    /// Takes note of a finding, and tells whether it is to be listed.
+    fn count(&mut self, severity: Severity) -> bool {
+        self.is_refused |= severity == Severity::Error;
+        let is_listed = self.list(severity).len() < MAX_LISTED;
+        self.omitted += usize::from(!is_listed);
+        is_listed
+    }
+
+    fn list(&mut self, severity: Severity) -> &mut Vec<Finding> {
+        match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        }
+    }
+}
+
 impl Report {
     pub(super) fn new(strictness: Strictness) -> Self {
         Self { strictness, found: RefCell::default() }
@@ -81,18 +98,12 @@ impl Report {
     /// Adds a finding. `detail` may be dear, such as a search for the nearest name, and is only asked for when the
     /// finding will be listed.
     pub(super) fn add(&self, severity: Severity, code: FindingCode, detail: impl FnOnce() -> Detail) {
-        let mut found = self.found.borrow_mut();
-        found.is_refused |= severity == Severity::Error;
-        let list = match severity {
-            Severity::Error => &mut found.errors,
-            Severity::Warning => &mut found.warnings,
-        };
-        if list.len() >= MAX_LISTED {
-            found.omitted += 1;
+        if !self.found.borrow_mut().count(severity) {
             return;
         }
         let Detail { pointer, message, suggestion, fingerprint } = detail();
-        list.push(Finding { code, severity, pointer, message, suggestion, fingerprint });
+        let finding = Finding { code, severity, pointer, message, suggestion, fingerprint };
+        self.found.borrow_mut().list(severity).push(finding);
     }
 
     /// Everything in document order, and whether there is an error in it.

@@ -1,6 +1,6 @@
 //! Rules for single texts: paths, names of branches and variables; and what an author may have meant.
 
-use crate::id::JobId;
+use crate::{id::JobId, workflow::is_branch_name};
 
 /// So long a path is not written by a person; the limit keeps every check of paths cheap.
 const MAX_PATH: usize = 1024;
@@ -74,20 +74,6 @@ pub(super) fn cleaned_name(text: &str) -> Option<String> {
     let plain = plain.trim_matches(['.', '-']);
     (plain.contains(|c: char| c.is_ascii_alphanumeric()) && JobId::new(plain).is_ok())
         .then(|| plain.to_owned())
-}
-
-/// Whether git takes this as the name of a branch, as `git check-ref-format --branch` says.
-pub(super) fn is_branch_name(name: &str) -> bool {
-    let is_plain = |c: char| !c.is_ascii_control() && !" ~^:?*[\\".contains(c);
-    let is_component = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-    (1..=200).contains(&name.len())
-        && !matches!(name, "@" | "HEAD")
-        && !name.starts_with('-')
-        && !name.ends_with('.')
-        && !name.contains("..")
-        && !name.contains("@{")
-        && name.chars().all(is_plain)
-        && name.split('/').all(is_component)
 }
 
 /// A branch name close to a text that is none.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    document::{Draft, inside, stand_in},
+    document::{Draft, inside},
     known::Context,
     order::Order,
     reader::At,
@@ -75,9 +75,8 @@ pub(super) fn judge(draft: &Draft, context: &Context<'_>) -> Option<Order> {
 
 fn duplicate_jobs(draft: &Draft, report: &Report) {
     let mut seen = HashSet::new();
-    let stand_in = stand_in::<JobId>();
     for (job, written) in draft.workflow.jobs.iter().zip(&draft.jobs) {
-        if !seen.insert(&job.id) && Some(&job.id) != stand_in.as_ref() {
+        if written.is_named && !seen.insert(&job.id) {
             let pointer = inside("jobs", written.index, "/id");
             report.error(FindingCode::DuplicateJob, pointer, format!("the job {} is declared twice", job.id));
         }

@@ -18,6 +18,12 @@ pub(super) const MISTAKES: &[Mistake] = &[
     mistake("a role that is not there", &[("/jobs/0/role_id", "\"authro\"")], UnknownRole, "/jobs/0/role_id")
         .correct("author"),
     mistake("a lane that is not there", &[("/jobs/0/lane_id", "\"fast\"")], UnknownLane, "/jobs/0/lane_id"),
+    mistake(
+        "a comment for a lane",
+        &[("/lanes/_comment", "{}"), ("/jobs/0/lane_id", "\"_comment\"")],
+        UnknownLane,
+        "/jobs/0/lane_id",
+    ),
     mistake("a job that is told nothing", &[("/jobs/1/objective", "")], MissingKey, "/jobs/1/objective"),
     mistake(
         "a prompt twice",
@@ -150,6 +156,29 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/jobs/1/inputs/1",
     )
     .correct("a/b"),
+    mistake(
+        "two jobs of an id that looks like none",
+        &[
+            ("/jobs/0/id", "\"_\""),
+            ("/jobs/2/id", "\"_\""),
+            ("/jobs/1/inputs", "[]"),
+            ("/edges", "[{\"from\": \"_\", \"to\": \"review\"}]"),
+            ("/cycles", "[]"),
+        ],
+        DuplicateJob,
+        "/jobs/2/id",
+    ),
+    mistake(
+        "a job whose id is none, and an edge from it",
+        &[
+            ("/jobs/0/id", "\"a b\""),
+            ("/jobs/1/inputs", "[]"),
+            ("/edges/0/from", "\"a b\""),
+            ("/cycles", "[]"),
+        ],
+        InvalidName,
+        "/jobs/0/id",
+    ),
     mistake(
         "two jobs of one id",
         &[("/jobs/2/id", "\"draft\""), ("/edges/1/to", "\"draft\"")],

@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Runs a reviewed change on a git repository: drafted, judged, sent back, revised, accepted, delivered on a branch.
+///
+/// Without arguments it works in a demonstration repository with scripted agents. An unfinished run is gone on with; after a
+/// finished one a new one begins. Ctrl-C lets running agents end and then stops; a second one stops them.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = false)]
+pub(crate) struct Args {
+    /// Where events, blobs, trees and sessions are kept.
+    #[arg(long, global = true, default_value = ".striatum", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The repository to work on, instead of the demonstration.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) repo: Option<PathBuf>,
+    /// The name in which you confirm, resolve and decide.
+    #[arg(long, global = true, env = "USER", default_value = "operator", value_name = "NAME")]
+    pub(crate) name: String,
+    /// A workflow document to run, instead of the demonstration's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workflow: Option<PathBuf>,
+    /// A terminal program for every lane that writes, such as "claude -p". It gets its task on standard input.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) author_command: Option<String>,
+    /// A terminal program for every lane that reviews.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) reviewer_command: Option<String>,
+    /// Let the scripted agent stand in for every lane of the workflow.
+    #[arg(long)]
+    pub(crate) scripted: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+/// What to do instead of the main job.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Resolve a job that waits for a person, then go on with the run.
+    Resolve {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The job.
+        job: String,
+        #[command(subcommand)]
+        how: How,
+    },
+    /// Do a job that ended without success once more, with everything behind it.
+    Retry {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The job.
+        job: String,
+    },
+    /// Hand out no more jobs of a run; `--resume` hands them out again.
+    Pause {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// Hand out jobs again.
+        #[arg(long)]
+        resume: bool,
+    },
+    /// End a run.
+    Cancel {
+        /// The run, or the beginning of its id.
+        run: String,
+    },
+    /// Show a run, or all of them.
+    Show {
+        /// The run, or the beginning of its id.
+        run: Option<String>,
+    },
+    /// Play an agent of the demonstration.
+    #[command(hide = true)]
+    Agent {
+        /// Which one.
+        part: String,
+        /// What it does.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        script: Vec<String>,
+    },
+}
+
+/// How a job goes on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum How {
+    /// Go on: a checkpoint with its artifacts, a review with one more round, anything else with another attempt.
+    Continue(Artifacts),
+    /// Go on at the same attempt: for jobs that were blocked or parked.
+    Resume,
+    /// Count the job as completed, and write down why.
+    Override {
+        /// The reasons for the decision.
+        #[arg(long)]
+        reason: String,
+    },
+    /// End the job.
+    Cancel,
+}
+
+/// What the person publishes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Artifacts {
+    /// An artifact and the file that holds it; may be given several times.
+    #[arg(long = "artifact", value_name = "NAME=FILE")]
+    pub(crate) artifacts: Vec<String>,
+}

@@ -1,0 +1,66 @@
+//! What went wrong, for a person: a code, a sentence, a way out.
+
+use std::{error::Error, process::ExitCode};
+
+use striatum::core::store::{BlobError, StoreError};
+use striatum::workspace::WorkspaceError;
+
+/// Something that ends the program.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: String,
+    sentence: String,
+    remedy: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: &str, sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), sentence: sentence.into(), remedy: remedy.into() }
+    }
+
+    /// Tells the person, and gives the exit code.
+    #[expect(clippy::print_stderr, reason = "this is where a person is told")]
+    pub(crate) fn explain(self) -> ExitCode {
+        eprintln!("error[{}]: {}\n  what to do: {}", self.code, self.sentence, self.remedy);
+        ExitCode::FAILURE
+    }
+
+    pub(crate) fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::new(
+            "file_unusable",
+            format!("cannot {doing} {}: {error}", path.display()),
+            "check the path, its permissions and the free space",
+        )
+    }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", with_causes(cause)),
+        None => error.to_string(),
+    }
+}
+
+impl From<striatum::Error> for Failure {
+    fn from(error: striatum::Error) -> Self {
+        Self::new(error.code(), error.chain(), error.remedy())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.kind().code(), with_causes(&error), error.kind().remedy())
+    }
+}
+
+impl From<BlobError> for Failure {
+    fn from(error: BlobError) -> Self {
+        Self::new(error.kind.code(), with_causes(&error), "check the data folder and the free space")
+    }
+}
+
+impl From<WorkspaceError> for Failure {
+    fn from(error: WorkspaceError) -> Self {
+        Self::new(error.code(), with_causes(&error), error.remedy())
+    }
+}

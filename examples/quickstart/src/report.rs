@@ -1,0 +1,160 @@
+//! What a run has come to.
+
+use std::process::ExitCode;
+
+use striatum::{
+    core::{
+        chain::Position,
+        id::RunId,
+        run::{Checkpoint, JobState, JobStatus, LeaseCause, RunStatus, State},
+        store::{Store, StoreExt},
+        workflow::Job,
+    },
+    sqlite::SqliteStore,
+};
+
+use crate::{
+    failure::Failure,
+    live::short,
+    scene::Scene,
+    story::{Chapter, Story},
+    work::say,
+};
+
+/// The exit code of a run that waits for a person.
+const WAITS: u8 = 3;
+
+/// Prints the run as a tree, verifies its chain from the bytes on disk, and says what to do next.
+pub(crate) async fn tell(scene: &Scene, run: RunId) -> Result<ExitCode, Failure> {
+    let state = scene.orchestrator.load(run).await?.state;
+    print_run(scene, &state).await?;
+    let head = verify(scene).await?;
+    print_places(scene, &state, head);
+    Ok(match state.status() {
+        Some(RunStatus::Completed) if state.delivered().is_some() => ExitCode::SUCCESS,
+        Some(RunStatus::Running) => ExitCode::from(WAITS),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// Prints the run as a tree of jobs and grants.
+pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failure> {
+    let story = Story::read(scene.orchestrator.engine().store().as_ref(), state.run()).await?;
+    let status = state.status().map_or("not prepared", RunStatus::as_str);
+    let paused = if state.is_paused() { ", paused" } else { "" };
+    say!(
+        "\nrun {} of {}: {status}{paused}, {} events, {:.1?}",
+        state.run().short(),
+        state.workflow().workflow_id,
+        story.events,
+        story.took
+    );
+    let last = state.jobs().len().saturating_sub(1);
+    for (place, (spec, job)) in state.jobs().enumerate() {
+        let (branch, stem) = if place == last { ("└─", "  ") } else { ("├─", "│ ") };
+        say!("{branch} {}: {}", spec.id, job.status);
+        let chapters = story.grants.get(&spec.id).map_or(&[][..], Vec::as_slice);
+        for chapter in chapters {
+            say!("{stem}   attempt {}, grant {}: {}", chapter.attempt, chapter.epoch, outcome(chapter));
+        }
+        for verdict in &job.verdicts {
+            if let Some(findings) = &verdict.findings {
+                let bytes = scene.orchestrator.engine().blobs().get(&findings.digest).await?;
+                for line in String::from_utf8_lossy(&bytes).lines() {
+                    say!("{stem}   attempt {} found: {line}", verdict.attempt);
+                }
+            }
+        }
+        if let Some(help) = how_to_go_on(state, spec, job) {
+            say!("{stem}   {help}");
+        }
+    }
+    Ok(())
+}
+
+fn outcome(chapter: &Chapter) -> String {
+    let took = chapter.took.map(|took| format!(" after {took:.1?}")).unwrap_or_default();
+    let ended = match (chapter.verdict, chapter.ended) {
+        (Some(verdict), _) => verdict.to_string(),
+        (None, Some(LeaseCause::Submitted)) => "done".to_owned(),
+        (None, Some(cause)) => format!("{cause:?}").to_lowercase(),
+        (None, None) => "at work".to_owned(),
+    };
+    format!("{ended}{took}")
+}
+
+/// The command that helps a job that waits.
+fn how_to_go_on(state: &State, spec: &Job, job: &JobState) -> Option<String> {
+    let resolve = |how: &str| {
+        format!("waits: cargo run -p quickstart -- resolve {} {} {how}", state.run().short(), spec.id)
+    };
+    match (job.status, job.checkpoint) {
+        (JobStatus::WaitingHuman, Some(Checkpoint::Planned)) => {
+            let artifacts = spec.expected_artifacts.iter().filter(|artifact| artifact.required);
+            let artifacts: String =
+                artifacts.map(|artifact| format!(" --artifact {}=FILE", artifact.logical_name)).collect();
+            Some(resolve(&format!("continue{artifacts} | override --reason TEXT | cancel")))
+        }
+        (JobStatus::WaitingHuman, Some(Checkpoint::Blocked)) => Some(resolve("continue | cancel")),
+        (JobStatus::WaitingHuman, _) => Some(resolve("continue | override --reason TEXT | cancel")),
+        (JobStatus::Blocked | JobStatus::Parked, _) => Some(resolve("resume | continue | cancel")),
+        (JobStatus::Failed | JobStatus::Quarantined, _) => {
+            Some(format!("again: cargo run -p quickstart -- retry {} {}", state.run().short(), spec.id))
+        }
+        _ => None,
+    }
+}
+
+/// Opens the file anew and recomputes every digest from its bytes.
+async fn verify(scene: &Scene) -> Result<Position, Failure> {
+    let disk = SqliteStore::open_read_only(&scene.store).await?;
+    let chain = scene.orchestrator.repository().chain();
+    let verified = disk.verify(chain, None, |_| {}).await;
+    disk.close().await?;
+    match verified {
+        Ok(head) => {
+            say!("\nchain: {} events verified from {}", head.seq, scene.store.display());
+            Ok(head)
+        }
+        Err(error) => Err(Failure::new(
+            "chain_unsound",
+            error.to_string(),
+            "run `cargo run -p verify` on the store for an explanation, and restore it from a backup",
+        )),
+    }
+}
+
+fn print_places(scene: &Scene, state: &State, head: Position) {
+    let repository = scene.repository.display();
+    say!(
+        "  head {}:{} (note it down: `verify --expect` proves later that nothing was cut off)",
+        head.seq,
+        head.digest
+    );
+    say!("\nwhere everything lies");
+    say!("  repository  {repository}");
+    say!("  data        {} (events, blobs, sessions, trees)", scene.data.display());
+    if let (Some(commit), Some(branch)) = (state.delivered(), state.branch()) {
+        say!("  result      branch {} at {}", branch.branch, short(commit.as_str()));
+        say!("\nwhat to try next");
+        say!("  git -C {repository} log --oneline --graph {}", branch.branch);
+        say!("  git -C {repository} diff {} {}", short(state.snapshot().base().as_str()), branch.branch);
+    } else {
+        say!("\nwhat to try next");
+    }
+    say!("  cargo run -p verify -- {}", scene.store.display());
+    say!("  cargo run -p quickstart -- show");
+    say!("  cargo run -p quickstart -- --help");
+}
+
+/// The head of a chain, to show that a store is there at all.
+pub(crate) async fn print_runs(scene: &Scene, store: &dyn Store) -> Result<(), Failure> {
+    let head = store.head(scene.orchestrator.repository().chain()).await?;
+    let runs = scene.runs().await?;
+    say!("{} runs in {}, {} events", runs.len(), scene.repository.display(), head.seq);
+    for run in runs {
+        let paused = if run.row.paused { " (paused)" } else { "" };
+        say!("  {}  {:<26} {}{paused}", run.run.short(), run.row.status.as_str(), run.row.workflow);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Everything opened: data folder, store, repository, orchestrator.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use striatum::{
+    Orchestrator,
+    core::{
+        id::RunId,
+        run::{Actor, RunStatus},
+        store::{RunQuery, RunSummary},
+    },
+    sandbox::NoSandbox,
+    sqlite::SqliteStore,
+    workspace::{Git, ObjectBlobs, Repository},
+};
+
+use crate::{args::Args, demo, failure::Failure};
+
+pub(crate) struct Scene {
+    pub(crate) orchestrator: Orchestrator,
+    pub(crate) data: PathBuf,
+    pub(crate) store: PathBuf,
+    pub(crate) repository: PathBuf,
+    pub(crate) me: Actor,
+}
+
+impl Scene {
+    pub(crate) async fn open(args: &Args) -> Result<Self, Failure> {
+        let data = folder(&args.data)?;
+        let repository = match &args.repo {
+            Some(path) => path.clone(),
+            None => {
+                let place = data.join("demo");
+                demo::ensure(&place)?;
+                place
+            }
+        };
+        let store = data.join("striatum.db");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let orchestrator = Orchestrator::builder()
+            .store(Arc::new(SqliteStore::open(&store).await?))
+            .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
+            .repository(Repository::open(&repository, &data, Git::default()).await?)
+            .sandbox(Arc::new(NoSandbox::new(path)))
+            .data(&data)
+            .build()
+            .await?;
+        let repository = orchestrator.repository().root().to_owned();
+        Ok(Self { orchestrator, data, store, repository, me: Actor::Human(args.name.clone()) })
+    }
+
+    /// The runs of this repository, newest first.
+    pub(crate) async fn runs(&self) -> Result<Vec<RunSummary>, Failure> {
+        let chain = Some(self.orchestrator.repository().chain().clone());
+        let mut query = RunQuery { chain, limit: 100, ..RunQuery::default() };
+        let mut runs = Vec::new();
+        loop {
+            let page = self.orchestrator.engine().store().runs(&query).await?;
+            runs.extend(page.items);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(runs),
+            }
+        }
+    }
+
+    /// The run whose id begins like this.
+    pub(crate) async fn find(&self, beginning: &str) -> Result<RunId, Failure> {
+        let runs = self.runs().await?;
+        let mut found = runs.iter().filter(|run| run.run.to_string().starts_with(beginning));
+        match (found.next(), found.next()) {
+            (Some(run), None) => Ok(run.run),
+            (None, _) => Err(Failure::new(
+                "run_unknown",
+                format!("there is no run {beginning:?} in {}", self.repository.display()),
+                "`show` lists the runs",
+            )),
+            (Some(_), Some(_)) => Err(Failure::new(
+                "run_ambiguous",
+                format!("several runs begin with {beginning:?}"),
+                "give more of the id",
+            )),
+        }
+    }
+
+    /// The newest run that can still go on.
+    pub(crate) async fn unfinished(&self) -> Result<Option<RunSummary>, Failure> {
+        for summary in self.runs().await? {
+            let open = match summary.row.status {
+                RunStatus::NeedsBranchConfirmation | RunStatus::Ready | RunStatus::Running => true,
+                _ => self.orchestrator.load(summary.run).await?.state.pending().next().is_some(),
+            };
+            if open {
+                return Ok(Some(summary));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Makes the data folder, hidden from a repository that it may lie in.
+fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    let unusable = |error: &std::io::Error| Failure::io("use the data folder", path, error);
+    fs::create_dir_all(path).map_err(|error| unusable(&error))?;
+    let ignore = path.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(&ignore, "*\n").map_err(|error| unusable(&error))?;
+    }
+    fs::canonicalize(path).map_err(|error| unusable(&error))
+}

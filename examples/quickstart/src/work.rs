@@ -1,0 +1,138 @@
+//! The main job.
+
+use std::{path::Path, process::ExitCode};
+
+use striatum::{
+    Document,
+    core::{
+        id::RunId,
+        run::{Intent, RunStatus},
+        workflow::{JobType, Workflow},
+    },
+};
+
+use crate::{args::Args, demo, failure::Failure, live::Live, report, scene::Scene};
+
+/// Says something to the person, beside the report.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        #[expect(clippy::print_stdout, reason = "the program talks to a person")]
+        { println!($($text)*) }
+    }};
+}
+pub(crate) use say;
+
+/// Goes on with an unfinished run, or begins a new one, and works until it has ended or waits for a person.
+pub(crate) async fn main_job(scene: &Scene, args: &Args) -> Result<ExitCode, Failure> {
+    let run = match scene.unfinished().await? {
+        Some(unfinished) => {
+            say!("going on with run {} of {}", unfinished.run.short(), unfinished.row.workflow);
+            unfinished.run
+        }
+        None => begin(scene, args).await?,
+    };
+    go_on(scene, run).await
+}
+
+/// Starts what is not started, works, and tells what came of it.
+pub(crate) async fn go_on(scene: &Scene, run: RunId) -> Result<ExitCode, Failure> {
+    set_going(scene, run).await?;
+    let live = Live::watch(&scene.orchestrator, run).await?;
+    let interrupts = tokio::spawn(heed_interrupts(scene.orchestrator.clone()));
+    let worked = scene.orchestrator.run_until_idle().await;
+    interrupts.abort();
+    live.end().await;
+    worked?;
+    report::tell(scene, run).await
+}
+
+async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
+    let document = document(scene, args)?;
+    let prepared = scene.orchestrator.prepare(&document, scene.me.clone()).await?;
+    for warning in &prepared.warnings {
+        say!("warning[{}] {}: {}", warning.code.as_str(), warning.pointer, warning.message);
+    }
+    say!("prepared run {} in {}", prepared.run.short(), scene.repository.display());
+    Ok(prepared.run)
+}
+
+/// Confirms the suggested branch and starts the run, whichever of the two is left to do.
+async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
+    let state = scene.orchestrator.load(run).await?.state;
+    if state.status() == Some(RunStatus::NeedsBranchConfirmation) {
+        let suggested = &state.workflow().branch.suggested_name;
+        let branch = scene.orchestrator.free_branch(suggested).await?;
+        scene.orchestrator.confirm_branch(run, scene.me.clone(), &branch).await?;
+        say!("confirmed branch {branch} for the result, in your name");
+    }
+    if matches!(state.status(), Some(RunStatus::NeedsBranchConfirmation | RunStatus::Ready)) {
+        scene.orchestrator.command(run, scene.me.clone(), Intent::Start).await?;
+    }
+    Ok(())
+}
+
+/// The document to run, with the agents that the command line puts in place of its own.
+fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
+    let path = args.workflow.clone().unwrap_or_else(|| scene.repository.join(demo::WORKFLOW));
+    if args.workflow.is_none() && args.repo.is_some() && !path.exists() {
+        return Err(Failure::new(
+            "workflow_missing",
+            format!("{} has no {}", scene.repository.display(), demo::WORKFLOW),
+            "name a document with --workflow; examples/workflows has some to start from",
+        ));
+    }
+    let document = Document::read(&path)?;
+    let is_demo = args.workflow.is_none() && args.repo.is_none();
+    if !is_demo && !args.scripted && args.author_command.is_none() && args.reviewer_command.is_none() {
+        return Ok(document);
+    }
+    let mut workflow = scene.orchestrator.validate(&document)?.workflow;
+    let mine =
+        std::env::current_exe().map_err(|error| Failure::io("find", Path::new("this program"), &error))?;
+    let own = |part: &str| vec![mine.to_string_lossy().into_owned(), "agent".to_owned(), part.to_owned()];
+    for (id, command) in commands(&workflow, args, is_demo, &own) {
+        if let Some(lane) = workflow.lanes.get_mut(&id) {
+            lane.command = command;
+        }
+    }
+    let bytes = serde_json::to_vec(&workflow)
+        .map_err(|error| Failure::new("document_invalid", error.to_string(), "report this"))?;
+    let folder = path.parent().unwrap_or(Path::new(".")).canonicalize();
+    let folder = folder.map_err(|error| Failure::io("find the folder of", &path, &error))?;
+    Ok(Document::new(bytes, folder))
+}
+
+/// The command for each lane whose own is replaced. A lane reviews if every job in it does.
+fn commands(
+    workflow: &Workflow,
+    args: &Args,
+    is_demo: bool,
+    own: &dyn Fn(&str) -> Vec<String>,
+) -> Vec<(striatum::core::id::LaneId, Vec<String>)> {
+    let words = |text: &String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let reviews = |lane: &_| {
+        workflow.jobs.iter().filter(|job| job.lane_id == *lane).all(|job| job.kind == JobType::Review)
+    };
+    let replaced = |lane: &striatum::core::id::LaneId| {
+        let given = if reviews(lane) { &args.reviewer_command } else { &args.author_command };
+        match given {
+            Some(command) => Some(words(command)),
+            None if args.scripted => Some(own("scripted")),
+            None if is_demo => Some(own(lane.as_str())),
+            None => None,
+        }
+    };
+    workflow.lanes.keys().filter_map(|lane| Some((lane.clone(), replaced(lane)?))).collect()
+}
+
+/// The first Ctrl-C lets running agents end, the second stops them.
+async fn heed_interrupts(orchestrator: striatum::Orchestrator) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        say!("letting running agents end; Ctrl-C again stops them");
+        orchestrator.drain();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        say!("stopping; what the agents have done so far is set aside");
+        orchestrator.stop();
+    }
+}

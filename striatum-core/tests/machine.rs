@@ -1,0 +1,9 @@
+//! The machine: what commands lead to.
+
+mod checkpoint;
+mod fences;
+mod laws;
+mod owed;
+mod publishing;
+mod reopen;
+mod transitions;

@@ -1,0 +1,44 @@
+//! Resources, of which there is a limited number across runs.
+
+use rusqlite::Connection;
+use striatum_core::{
+    id::RunId,
+    store::{AppendError, Holder, IndexDelta, Resource, Taken},
+};
+
+use crate::{error::Stop, row};
+
+/// Frees what a run gives back, then takes what its jobs want, in key order.
+pub(crate) fn exchange(tx: &Connection, run: RunId, delta: &IndexDelta) -> Result<(), Stop> {
+    for Resource { scope, name, slot } in &delta.freed {
+        tx.prepare_cached("DELETE FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3 AND run = ?4")?
+            .execute((scope, name, slot, run.as_bytes()))?;
+    }
+    for Taken { resource, job } in &delta.taken {
+        let Resource { scope, name, slot } = resource;
+        let taken = tx
+            .prepare_cached(
+                "INSERT INTO resources (scope, name, slot, run, job) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (scope, name, slot) DO UPDATE SET job = job
+                     WHERE run = excluded.run AND job = excluded.job",
+            )?
+            .execute((scope, name, slot, run.as_bytes(), job.as_str()))?;
+        if taken == 0 {
+            let holder = tx
+                .prepare_cached(
+                    "SELECT run, job FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3",
+                )?
+                .query_row((scope, name, slot), |row| {
+                    Ok(Holder { run: row::run(row, 0)?, job: row::text(row, 1)? })
+                })?;
+            return Err(Stop::Answer(AppendError::Busy { resource: resource.clone(), holder }));
+        }
+    }
+    Ok(())
+}
+
+/// Frees all that a run holds.
+pub(crate) fn forget(tx: &Connection, run: RunId) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM resources WHERE run = ?1")?.execute([run.as_bytes()])?;
+    Ok(())
+}

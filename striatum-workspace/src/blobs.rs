@@ -1,0 +1,82 @@
+//! Blobs on an object store: a local folder, or any bucket.
+
+use std::{path::Path as Folder, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
+use striatum_core::{
+    digest::{BlobRef, Digest},
+    store::{BlobError, BlobErrorKind, Blobs},
+};
+
+use crate::{disk, error::WorkspaceError};
+
+/// Keeps blobs as objects named `<first two digits>/<other digits>` of their digest.
+#[derive(Debug, Clone)]
+pub struct ObjectBlobs {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl ObjectBlobs {
+    /// Keeps blobs in a folder of this machine, which is made if need be, with all 256 folders in it. File and folder are
+    /// synced before `put` returns.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Io`] if the folder cannot be made.
+    pub fn local(folder: &Folder) -> Result<Self, WorkspaceError> {
+        // Made and synced beforehand: a put that finds its folder made by another, which is not done syncing, would return
+        // too early.
+        for first in 0..=u8::MAX {
+            disk::folder(&folder.join(format!("{first:02x}")))?;
+        }
+        disk::sync(folder)?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| {
+            WorkspaceError::io(disk::doing("open the folder", folder), std::io::Error::other(error))
+        })?;
+        Ok(Self::new(Arc::new(store.with_fsync(true)), Path::default()))
+    }
+
+    /// Keeps blobs in any object store, below a prefix. Blobs are as durable as a `put` of that store is.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
+        Self { store, prefix }
+    }
+
+    fn place(&self, digest: &Digest) -> Path {
+        let digits = digest.to_string();
+        let (folder, name) = digits.split_at(2);
+        self.prefix.clone().join(folder).join(name)
+    }
+}
+
+#[async_trait]
+impl Blobs for ObjectBlobs {
+    async fn put(&self, bytes: Bytes) -> Result<BlobRef, BlobError> {
+        let blob = BlobRef::of(&bytes);
+        // Written even if it is there: so a damaged copy is repaired by whoever has the bytes.
+        match self.store.put(&self.place(&blob.digest), PutPayload::from_bytes(bytes)).await {
+            Ok(_) => Ok(blob),
+            Err(error) => Err(failed(format!("keep {}", blob.digest), error)),
+        }
+    }
+
+    async fn get(&self, digest: &Digest) -> Result<Bytes, BlobError> {
+        let doing = || format!("fetch {digest}");
+        let read = async { self.store.get(&self.place(digest)).await?.bytes().await };
+        let bytes = read.await.map_err(|error| failed(doing(), error))?;
+        if Digest::of(&bytes) == *digest {
+            Ok(bytes)
+        } else {
+            Err(BlobError::new(BlobErrorKind::Corrupt, doing()))
+        }
+    }
+}
+
+fn failed(doing: String, error: object_store::Error) -> BlobError {
+    let kind = match error {
+        object_store::Error::NotFound { .. } => BlobErrorKind::NotFound,
+        _ => BlobErrorKind::Unavailable,
+    };
+    BlobError::new(kind, doing).because(error)
+}

@@ -1,0 +1,213 @@
+//! Committing what a job left.
+
+use std::collections::BTreeSet;
+
+use striatum_core::id::CommitId;
+
+use crate::{
+    error::WorkspaceError,
+    git::unexpected,
+    repository::{Head, Repository, names, shown},
+    room::{Swapped, object},
+    snapshot::Snapshot,
+    tree::{Grant, Tree},
+};
+
+/// What is kept of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The commit with everything, on the grant's branch. It is the tree's base if the job left nothing.
+    pub commit: CommitId,
+    /// Commits that the agent made and that `commit` does not contain; refs under `refs/striatum/kept` keep them.
+    pub kept: Vec<CommitId>,
+    /// What could not be committed.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something in a tree that a commit cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its path, escaped if it is not UTF-8.
+    pub path: String,
+    /// Why it was left out.
+    pub why: WhyLeftOut,
+}
+
+/// Why something was left out of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyLeftOut {
+    /// It stands where a file was, and is a socket, a pipe or a device.
+    Special,
+    /// It is a git repository: its files were committed as ordinary files, its history was not. Said once, as its files are
+    /// tracked from then on.
+    NestedHistory,
+}
+
+impl Repository {
+    /// Commits all that a job left in its tree, tracked or untracked and not ignored, to the branch of its grant.
+    ///
+    /// - The parent is the commit that the agent left checked out if it descends from the base, else the tip of the grant's
+    ///   branch if that does, else the base. Other commits of the agent, as far as refs and the log of its HEAD tell, are kept
+    ///   under `refs/striatum/kept`.
+    /// - If nothing differs from the parent, there is no new commit.
+    /// - Files are taken as they are. Symbolic links are stored as links and never followed. Of a repository that the agent
+    ///   made inside the tree, the files are committed as ordinary files. What the agent staged counts as tracked, even if it is
+    ///   ignored.
+    /// - The agent's index, `.git` file and locks do not matter, nor do its settings.
+    /// - The date is that of the grant, and a trailer `Striatum-Fence` names it, so that repeating the call gives the same id.
+    ///
+    /// Nobody may be working in the tree during the call.
+    ///
+    /// # Errors
+    /// - [`WorkspaceError::OddPath`] if a changed path is not UTF-8, or git cannot keep it (`.GIT` for example);
+    /// - [`WorkspaceError::FileTooLarge`], [`WorkspaceError::Unreadable`], [`WorkspaceError::TreeLost`];
+    /// - [`WorkspaceError::Unsupported`] if files lie in a submodule;
+    /// - failures of git and of the file system. The tree is as it was, and the call may be repeated.
+    pub async fn commit(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
+        let left = self.left_commits(tree).await?;
+        let parent = self.parent(tree, &left).await?;
+        let snapshot = self.snapshot(tree, &parent).await?;
+        self.check_names(tree.base(), &snapshot).await?;
+        let commit = if snapshot.tree == self.room().tree_of(&parent).await? {
+            parent
+        } else {
+            let message = format!("{}\n\n{}\n", message.trim_end(), trailer(tree.grant()));
+            self.room().commit(&snapshot.tree, &[&parent], tree.grant().granted_at, &message).await?
+        };
+        let kept = self.beyond(&left, &[&commit]).await?;
+        for lost in &kept {
+            // Named by its own id, so whoever made it made the same.
+            self.room().swap(&kept_ref(tree, lost), None, lost).await?;
+        }
+        let full = tree.branch().full();
+        match self.room().swap(&full, left.branch.as_ref(), &commit).await? {
+            Swapped::Yes => Ok(Saved { commit, kept, left_out: snapshot.left_out }),
+            Swapped::No { found } => Err(WorkspaceError::BranchMoved {
+                branch: tree.branch().to_string(),
+                expected: left.branch,
+                found,
+            }),
+        }
+    }
+
+    /// Commits what an unfinished job left, as [`commit`](Self::commit) does; nothing if it left nothing.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn set_aside(&self, tree: &Tree) -> Result<Option<CommitId>, WorkspaceError> {
+        let job = &tree.grant().fence.job;
+        let saved = self.commit(tree, &format!("Set aside what {job} left unfinished")).await?;
+        Ok(Some(saved.commit).filter(|commit| commit != tree.base()))
+    }
+
+    /// The commits that the agent left: those that git still knows.
+    pub(crate) async fn left_commits(&self, tree: &Tree) -> Result<Left, WorkspaceError> {
+        let admin = tree.admin(self);
+        let branch = self.room().reference(&tree.branch().full()).await?;
+        let head = match admin.head()? {
+            Some(Head::Detached(commit)) => Some(commit),
+            Some(Head::On(name)) => self.room().reference(&name).await?,
+            None => None,
+        };
+        let mut all = admin.visited()?;
+        all.extend(branch.iter().chain(&head).cloned());
+        let all = self.existing(all).await?;
+        let head = head.filter(|commit| all.contains(commit));
+        Ok(Left { head, branch, all })
+    }
+
+    /// Of these commits, the tips that none of `refs` contains.
+    pub(crate) async fn beyond(
+        &self,
+        left: &Left,
+        holders: &[&CommitId],
+    ) -> Result<Vec<CommitId>, WorkspaceError> {
+        if left.all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = "look for commits that no branch contains";
+        let mut input = String::new();
+        for commit in &left.all {
+            input.push_str(&format!("{commit}\n"));
+        }
+        for holder in holders {
+            input.push_str(&format!("^{holder}\n"));
+        }
+        let answer =
+            self.room().call(doing).args(["rev-list", "--parents", "--stdin"]).input(input).bytes().await?;
+        let text = String::from_utf8(answer).map_err(|error| unexpected(doing, error.as_bytes()))?;
+        let mut tips: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        for parent in text.lines().flat_map(|line| line.split(' ').skip(1)) {
+            tips.remove(parent);
+        }
+        tips.into_iter().map(|tip| object(doing, tip.as_bytes())).collect()
+    }
+
+    async fn existing(&self, ids: BTreeSet<CommitId>) -> Result<BTreeSet<CommitId>, WorkspaceError> {
+        let doing = "look for the agent's commits";
+        let input: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        let answer = self
+            .room()
+            .call(doing)
+            .args(["cat-file", "--batch-check=%(objectname) %(objecttype)"])
+            .input(input)
+            .bytes()
+            .await?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let commits = text.lines().filter_map(|line| line.strip_suffix(" commit"));
+        commits.map(|id| object(doing, id.as_bytes())).collect()
+    }
+
+    async fn parent(&self, tree: &Tree, left: &Left) -> Result<CommitId, WorkspaceError> {
+        for candidate in left.head.iter().chain(&left.branch) {
+            if self.room().contains(candidate, tree.base()).await? {
+                return Ok(candidate.clone());
+            }
+        }
+        Ok(tree.base().clone())
+    }
+
+    async fn check_names(&self, base: &CommitId, snapshot: &Snapshot) -> Result<(), WorkspaceError> {
+        let changed = self.changed_names(base, &snapshot.tree).await?;
+        let odd: Vec<String> =
+            names(&changed).filter(|name| std::str::from_utf8(name).is_err()).map(shown).collect();
+        if odd.is_empty() { Ok(()) } else { Err(WorkspaceError::OddPath { paths: odd }) }
+    }
+
+    /// The paths that differ between two commits or trees, each ended with a null byte.
+    pub(crate) async fn changed_names(
+        &self,
+        from: &CommitId,
+        to: &CommitId,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let call = self.room().call(format!("compare {from} with {to}"));
+        call.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", from.as_str(), to.as_str()])
+            .bytes()
+            .await
+    }
+}
+
+/// The commits that an agent left behind.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// What it had checked out.
+    pub(crate) head: Option<CommitId>,
+    /// Where the branch of the grant is.
+    pub(crate) branch: Option<CommitId>,
+    /// These and all that its HEAD ever was on.
+    pub(crate) all: BTreeSet<CommitId>,
+}
+
+pub(crate) fn kept_ref(tree: &Tree, commit: &CommitId) -> String {
+    let grant = tree.branch().as_str().trim_start_matches("striatum/");
+    format!("refs/striatum/kept/{grant}/{commit}")
+}
+
+fn trailer(grant: &Grant) -> String {
+    let fence = &grant.fence;
+    format!(
+        "Striatum-Fence: run={} job={} attempt={} epoch={} session={}",
+        fence.run, fence.job, grant.attempt, fence.epoch, fence.session
+    )
+}
