@@ -46,6 +46,7 @@
 //!
 //! A lease lives until an event ends it. Its deadline, which is the store's and no part of the state, only permits somebody to
 //! propose expiry. A [`Fence`](crate::id::Fence) counts while its grant is the live one and its session holds it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod codec;
 mod command;

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod fences;
 mod laws;
+mod long;
 mod owed;
 mod publishing;
 mod reopen;

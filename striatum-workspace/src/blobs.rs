@@ -43,6 +43,33 @@ impl ObjectBlobs {
         Self { store, prefix }
     }
 
+    /// Keeps blobs in the bucket that a URL names: `s3://bucket/prefix`, `gs://…`, `az://…`, or a local `file:///folder`.
+    /// Options are those of `object_store`, such as `aws_access_key_id`.
+    ///
+    /// The first call installs ring as the process's default TLS provider, unless there is one.
+    ///
+    /// # Errors
+    /// [`BlobErrorKind::Unavailable`] if the URL names no such store or the options are wrong. Nothing is sent yet.
+    #[cfg(feature = "cloud")]
+    pub fn from_url(
+        url: &str,
+        options: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, BlobError> {
+        let unavailable = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            BlobError::new(BlobErrorKind::Unavailable, format!("open the blobs at {url}")).because(cause)
+        };
+        let parsed = url::Url::parse(url).map_err(|error| unavailable(error.into()))?;
+        if parsed.scheme() == "file" {
+            let folder = parsed.to_file_path().map_err(|()| unavailable("no path of this machine".into()))?;
+            return Self::local(&folder).map_err(|error| unavailable(error.into()));
+        }
+        // It fails only where another provider stands already, which will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (store, prefix) =
+            object_store::parse_url_opts(&parsed, options).map_err(|error| unavailable(error.into()))?;
+        Ok(Self::new(Arc::from(store), prefix))
+    }
+
     fn place(&self, digest: &Digest) -> Path {
         let digits = digest.to_string();
         let (folder, name) = digits.split_at(2);

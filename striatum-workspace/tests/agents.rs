@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::PathBuf};
 use striatum_core::id::CommitId;
 use striatum_workspace::{Repository, Tree, WhyLeftOut};
 
-use crate::fixture::{Outcome, Person, code, git_in, grant, put, show};
+use crate::fixture::{Outcome, Person, code, git_in, grant, put, show, skip};
 
 async fn opened(person: &Person) -> Outcome<(Repository, CommitId, Tree)> {
     let repository = person.open().await?;
@@ -254,5 +254,29 @@ async fn a_file_changed_behind_its_times_is_seen() -> Outcome {
     fs::File::options().write(true).open(&path)?.set_modified(times)?;
     let saved = repository.commit(&tree, "Draft").await?;
     assert_eq!(repository.manifest(&base, &saved.commit).await?.paths().collect::<Vec<_>>(), ["README.md"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_and_never_taken_for_deleted() -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    if rustix::process::geteuid().is_root() {
+        return skip(
+            "what_cannot_be_read_is_refused_and_never_taken_for_deleted",
+            "root can read everything",
+        );
+    }
+    let person = Person::new()?;
+    let (repository, base, tree) = opened(&person).await?;
+    put(tree.path(), "new/file", "1")?;
+    for closed in ["README.md", "src", "new"] {
+        let path = tree.path().join(closed);
+        let mode = fs::metadata(&path)?.permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0))?;
+        assert_eq!(code(repository.commit(&tree, "Draft").await), "tree_unreadable", "{closed}");
+        assert_eq!(code(repository.close_tree(&tree).await), "tree_unreadable", "{closed}");
+        fs::set_permissions(&path, mode)?;
+    }
+    assert_eq!(repository.branch(tree.branch()).await?, Some(base));
     Ok(())
 }

@@ -46,3 +46,24 @@ async fn a_folder_that_cannot_be_written_is_unavailable() -> Outcome {
     assert_eq!(refused.map_err(|error| error.kind), Err(BlobErrorKind::Unavailable));
     Ok(())
 }
+
+#[cfg(feature = "cloud")]
+#[tokio::test]
+async fn a_url_names_a_bucket_or_a_folder() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let none = Vec::new();
+    let file = format!("file://{}", folder.path().join("blobs").display());
+    for url in ["memory:///below", &file] {
+        let blobs = ObjectBlobs::from_url(url, none.clone())?;
+        let blob = blobs.put(Bytes::from_static(b"abc")).await?;
+        assert_eq!(blobs.get(&blob.digest).await?, Bytes::from_static(b"abc"), "{url}");
+    }
+    assert!(folder.path().join("blobs/ba").is_dir());
+    let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_region"];
+    let options = keys.map(|key| (key.to_owned(), "x".to_owned()));
+    ObjectBlobs::from_url("s3://bucket/prefix", options)?;
+    for url in ["", "no url", "nothing://x"] {
+        assert!(ObjectBlobs::from_url(url, none.clone()).is_err(), "{url:?}");
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -149,6 +150,15 @@ pub(crate) fn grant(job: &str) -> Outcome<Grant> {
 
 pub(crate) fn stamp() -> Stamp {
     Stamp { at: Timestamp::from_micros(1_700_000_000_000_000), message: "Join".to_owned() }
+}
+
+/// Says that a test cannot run on this host.
+pub(crate) fn skip(test: &str, reason: &str) -> Outcome {
+    eprintln!("skipped: {test}: {reason}");
+    if let Some(list) = std::env::var_os("STRIATUM_SKIPS") {
+        writeln!(fs::File::options().append(true).create(true).open(list)?, "{test}: {reason}")?;
+    }
+    Ok(())
 }
 
 /// The code of a failure, or what should not have succeeded.

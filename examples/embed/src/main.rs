@@ -2,6 +2,7 @@
 //!
 //! What any orchestrator does stands in [`main`]: ask the store what is ready, claim it, hand the packet to the agent, submit
 //! what it made, until the run has ended. Everything else is decided by the engine and written into the chain.
+#![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod agent;
 mod host;

@@ -2,7 +2,6 @@
 //!
 //! It never writes, works on a copy, and works while engines have the store open. It exits with 0 if the store is sound, with 1
 //! if it is not, and with 2 if it could not be read.
-
 mod args;
 mod blobs;
 mod check;

@@ -6,8 +6,8 @@ use crate::{
     chain::Sealed,
     digest::Digest,
     engine::{Draft, Engine, EngineError},
-    id::{CommandId, RunId},
-    run::{CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
+    id::{ChainId, CommandId, RunId},
+    run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
     store::{Blobs, RunHead, StoreError, StoreErrorKind},
     workflow::Snapshot,
 };
@@ -99,7 +99,23 @@ impl Fold {
     pub(super) fn advance(&mut self, draft: Draft, head: RunHead) {
         self.state = draft.state;
         self.head = head;
-        self.commands.extend(draft.places);
+        self.commands.extend(draft.places.into_iter().map(|(id, place, _)| (id, place)));
+    }
+
+    /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.
+    pub(super) fn expect_same(
+        &self,
+        chain: &ChainId,
+        snapshot: &Snapshot,
+        command: &Command,
+    ) -> Result<(), Rejection> {
+        if self.state.chain() == chain && self.state.snapshot().blob() == snapshot.blob() {
+            Ok(())
+        } else if self.commands.contains_key(&command.id) {
+            Err(Rejection::CommandReused { command: command.id })
+        } else {
+            Err(Rejection::AlreadyPrepared)
+        }
     }
 
     /// Where this command's events stand, if it was applied before.

@@ -26,6 +26,9 @@ mod publish;
 mod reopen;
 mod start;
 
+/// How many jobs one event lists at most, so that its body keeps within the bounds of a store.
+const JOBS_PER_EVENT: usize = 100;
+
 /// Turns a command into the events that it causes. An empty answer means that what is wanted is so already.
 ///
 /// `now` is only written into events, for people to read; it decides nothing.

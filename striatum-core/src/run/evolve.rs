@@ -8,8 +8,8 @@ use crate::{
         JobStatus, RunStatus,
         command::DeliveryMode,
         event::{
-            Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause, Reopened,
-            RunEnded, Submission,
+            CanceledJob, Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause,
+            Reopened, RunEnded, Submission,
         },
         state::{Escalation, JobState, Lease, Session, State, Tree, Wait},
     },
@@ -195,6 +195,7 @@ impl Fold<'_> {
                 ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
                 self.set(index, JobStatus::Canceled);
             }
+            Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Pending, JobStatus::Running])?;
@@ -323,8 +324,9 @@ impl Fold<'_> {
             }
             ReopenCause::Granted { iteration, .. } => {
                 let iterations = self.state.iterations.entry(target).or_default();
+                // A further event of the same reopening grants nothing more.
+                iterations.granted += u32::from(iterations.taken < *iteration);
                 iterations.taken = *iteration;
-                iterations.granted += 1;
             }
             ReopenCause::Retry => {}
         }
@@ -338,16 +340,21 @@ impl Fold<'_> {
     fn end_run(&mut self, e: &RunEnded) -> Step {
         let ended = self.state.status.is_some_and(RunStatus::has_ended);
         ensure(!ended && e.status.has_ended(), || "the run has ended, or does not end".to_owned())?;
-        for canceled in &e.canceled {
-            let index = self.index(&canceled.job)?;
-            self.expect_open(index)?;
-            self.end_lease(index, canceled.ended.as_ref())?;
-            self.set(index, JobStatus::Canceled);
-            self.job(index).ended_with_run = true;
-        }
+        self.cancel(&e.canceled)?;
         ensure(self.state.open_jobs == 0, || "it leaves jobs open".to_owned())?;
         self.state.status = Some(e.status);
         self.state.record = Some(e.record);
+        Ok(())
+    }
+
+    fn cancel(&mut self, jobs: &[CanceledJob]) -> Step {
+        for CanceledJob { job, ended } in jobs {
+            let index = self.index(job)?;
+            self.expect_open(index)?;
+            self.end_lease(index, ended.as_ref())?;
+            self.set(index, JobStatus::Canceled);
+            self.job(index).ended_with_run = true;
+        }
         Ok(())
     }
 
