@@ -53,7 +53,7 @@ fn a_lease_expires_behind_its_deadline_and_a_renewal_moves_it() {
     table.hand.advance(SECOND * 59);
     assert_eq!(expire().unwrap_err().code(), "guard_failed");
     table.hand.advance(SECOND);
-    assert_eq!(now(table.memory.due(None, 9)).unwrap().lapsed, [fence.clone()]);
+    assert_eq!(now(table.memory.due(None, 9)).unwrap().lapsed, std::slice::from_ref(&fence));
     expire().unwrap();
     assert_eq!(table.state().job(&job("a")).unwrap().status, JobStatus::Ready);
     assert_eq!(now(table.memory.renew(&[(fence.clone(), SECOND)])).unwrap(), [Renewal::Lost]);
