@@ -38,8 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         engine.execute(run, Command { id, actor: person.clone(), intent }).await?;
     }
 
-    let instance = mint(InstanceId::from_bytes)?;
-    let service = Actor::Service("embed".to_owned());
+    let (instance, service) = (mint(InstanceId::from_bytes)?, Actor::Service("embed".to_owned()));
     let status = loop {
         let status = engine.load(run).await?.state.status();
         if let Some(status) = status.filter(|status| status.has_ended()) {
@@ -60,7 +59,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
             let work = agent::work(&packet);
             println!("{} attempt {}: {}", ready.job, packet.attempt, work.remark);
-
             // Bytes first: an event may name a blob only once it is kept.
             let mut submit = Submit::new(fence.clone(), Outcome::Done);
             for (artifact, text) in packet.expected_artifacts.iter().zip(work.texts) {
