@@ -71,10 +71,11 @@ pub(crate) use decide::{Plan, plan};
 pub use event::*;
 pub use evolve::{IllegalEvent, Touched, evolve};
 pub use packet::{
-    Packet, PacketArtifact, PacketFinding, PacketInput, PacketOutput, PacketReview, PacketRole, PacketText,
+    Packet, PacketArtifact, PacketFailure, PacketFinding, PacketInput, PacketOutput, PacketReview,
+    PacketRole, PacketText,
 };
 pub use pending::Pending;
 pub use record::{ArtifactRecord, CompletionRecord, JobRecord};
 pub use rejection::{Names, Rejection};
-pub use state::{Escalation, Iterations, JobState, Lease, Session, State, Tree, Wait};
+pub use state::{Escalation, FailedGrant, Iterations, JobState, Lease, Session, State, Tree, Wait};
 pub use status::{JobStatus, RunStatus, UnknownStatus};

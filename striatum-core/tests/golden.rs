@@ -7,13 +7,13 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use striatum_core::{
     digest::Digest,
-    run::{CommandRef, CompletionRecord, Event, Packet, Record, Verdict},
+    run::{CommandRef, CompletionRecord, Event, Intent, LeaseReport, Packet, Record, Verdict},
     workflow::Snapshot,
 };
 
 use crate::{
-    document::revised,
-    drive::{Drive, RUN, ada, command_id},
+    document::{revised, tried_again},
+    drive::{Drive, RUN, ada, blob, command_id},
 };
 
 mod events;
@@ -84,6 +84,16 @@ fn every_word_of_a_body_stays_what_it_is() {
 }
 
 #[test]
+fn a_packet_that_tells_of_a_failure_keeps_its_bytes() {
+    let mut run = Drive::started(&tried_again());
+    let mut report = LeaseReport::new(run.claim("a"));
+    report.reason = Some(blob("artifacts_missing"));
+    run.must(Intent::Fail(report));
+    let fence = run.claim("a");
+    compare("packet-after-failure", &Packet::of(&run.state, &fence).unwrap().bytes());
+}
+
+#[test]
 fn no_golden_file_is_forgotten() {
     let folder = file("x").parent().unwrap().to_path_buf();
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -91,6 +101,6 @@ fn no_golden_file_is_forgotten() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let others = ["snapshot", "packet", "completion-record", "words"];
+    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words"];
     assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
 }

@@ -383,6 +383,7 @@ impl Fold<'_> {
                 if end.set_aside.is_some() {
                     job.set_aside = end.set_aside.clone();
                 }
+                job.end_grant(end);
                 self.touched.ended.push(fence);
                 Ok(())
             }

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    digest::Digest,
+    digest::{BlobRef, Digest},
     id::{ArtifactName, ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
     run::{
         JobStatus, RunStatus,
         command::{DeliveryMode, Owner},
         event::{
             ArtifactPublished, BranchConfirmed, Checkpoint, DecisionRecorded, EscalationRaised, Ground,
-            SkipCause, Submission, VerdictRecorded,
+            LeaseCause, LeaseEnd, SkipCause, Submission, VerdictRecorded,
         },
     },
     time::Timestamp,
@@ -80,8 +80,21 @@ pub struct JobState {
     pub ended_with_run: bool,
     /// What an earlier grant of this attempt, which ended without an outcome, left behind.
     pub set_aside: Option<CommitId>,
+    /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
+    pub failed: Option<FailedGrant>,
     /// Every session that ever held it.
     pub holders: BTreeSet<SessionId>,
+}
+
+/// A grant that ended in a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedGrant {
+    /// At which attempt.
+    pub attempt: u32,
+    /// Who held it.
+    pub session: SessionId,
+    /// Why, in words.
+    pub reason: Option<BlobRef>,
 }
 
 /// A live lease.
@@ -338,6 +351,7 @@ impl JobState {
             skipped: None,
             ended_with_run: false,
             set_aside: None,
+            failed: None,
             holders: BTreeSet::new(),
         }
     }
@@ -355,6 +369,23 @@ impl JobState {
     /// The verdict at the present attempt.
     pub fn live_verdict(&self) -> Option<&VerdictRecorded> {
         self.verdicts.last().map(AsRef::as_ref).filter(|verdict| verdict.attempt == self.attempt)
+    }
+
+    /// Keeps in mind why the work failed, until some is handed in.
+    pub(super) fn end_grant(&mut self, end: &LeaseEnd) {
+        match end.cause {
+            LeaseCause::Failed => {
+                let (attempt, session, reason) = (self.attempt, end.session, end.reason);
+                self.failed = Some(FailedGrant { attempt, session, reason });
+            }
+            LeaseCause::Submitted => self.failed = None,
+            LeaseCause::Released
+            | LeaseCause::Expired
+            | LeaseCause::Crashed
+            | LeaseCause::Blocked
+            | LeaseCause::Reopened
+            | LeaseCause::RunEnded => {}
+        }
     }
 
     /// Whether the job was granted, or has ended, at its present attempt: whether reopening must give it a new one.

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
     id::CommitId,
-    run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit, Verdict},
+    run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit},
 };
 use striatum_workspace::Tree;
 
 use crate::{
     adapter::Finished,
-    command::report::{self, Report, ReportedVerdict},
+    command::report::{self, Report},
     fault,
     orchestrator::{
         Error, ErrorKind,
@@ -155,16 +155,5 @@ async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {
         none if none.is_empty() => None,
         text => Some(work.shared.engine.blobs().put(Bytes::from(text)).await?),
     };
-    Ok(Outcome::Verdict { verdict: verdict.into(), findings })
-}
-
-impl From<ReportedVerdict> for Verdict {
-    fn from(reported: ReportedVerdict) -> Self {
-        match reported {
-            ReportedVerdict::Accept => Self::Accept,
-            ReportedVerdict::AcceptWithFindings => Self::AcceptWithFindings,
-            ReportedVerdict::NeedsRevision => Self::NeedsRevision,
-            ReportedVerdict::Reject => Self::Reject,
-        }
-    }
+    Ok(Outcome::Verdict { verdict, findings })
 }

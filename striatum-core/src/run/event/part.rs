@@ -117,6 +117,33 @@ impl Verdict {
     }
 }
 
+impl std::str::FromStr for Verdict {
+    type Err = UnknownVerdict;
+
+    /// ```
+    /// use striatum_core::run::Verdict;
+    ///
+    /// assert_eq!("needs_revision".parse(), Ok(Verdict::NeedsRevision));
+    /// let refused = "maybe".parse::<Verdict>().unwrap_err();
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     r#""maybe" is not a verdict (accept, accept_with_findings, needs_revision, reject)"#
+    /// );
+    /// ```
+    fn from_str(word: &str) -> Result<Self, UnknownVerdict> {
+        let unknown = || UnknownVerdict { found: word.chars().take(64).collect() };
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word).ok_or_else(unknown)
+    }
+}
+
+/// A word that is none of those for a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is not a verdict ({})", Verdict::ALL.map(Verdict::as_str).join(", "))]
+pub struct UnknownVerdict {
+    /// The beginning of what stands there.
+    pub found: String,
+}
+
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
