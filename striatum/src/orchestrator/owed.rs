@@ -46,14 +46,15 @@ pub(super) async fn settle(shared: &Arc<Shared>, state: &State, pending: &Pendin
     }
 }
 
-/// A grant whose owner is dead. Its processes are ended first. If its agent had ended by itself, its work is handed in as if
-/// nothing had happened; else what it left is set aside and the job is handed out again.
+/// A grant whose owner is dead. Its processes are ended first. If its agent had ended well by itself, its work is handed in as if
+/// nothing had happened; else what it left is set aside and the job is handed out again. An agent that ended badly may have done
+/// so because nobody listened any more (a broken pipe), which is not a failure of the attempt.
 async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let shared = work.shared;
     let reaped = shared.sandbox.reap(&shared.session_folder(&work.grant)).await?;
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
-    if let (Some(exit), Some(tree)) = (reaped.outcome, &tree)
+    if let (Some(exit), Some(tree)) = (reaped.outcome.filter(|exit| exit.is_success()), &tree)
         && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
     {
         let finished = Finished::new(End::Ended, Some(exit), Usage::default());
