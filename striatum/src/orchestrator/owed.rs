@@ -87,8 +87,8 @@ pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) ->
         _ => {}
     }
     match shared.act(grant.fence.run, id, Intent::TreeClosed { fence: grant.fence.clone(), kept }).await {
-        // Somebody else closed it.
-        Err(error) if error.code() == "nothing_owed" => Ok(()),
+        // Somebody else closed it, or we did before the answer was lost, when the branch was elsewhere.
+        Err(error) if matches!(error.code(), "nothing_owed" | "command_reused") => Ok(()),
         other => other.map(drop),
     }
 }
