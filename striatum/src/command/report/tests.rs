@@ -27,9 +27,7 @@ fn every_verdict_has_its_word() {
 fn another_word_is_refused_with_the_words_that_there_are() {
     for word in ["Accept", "accepted", "needs-revision", "true", "42", "''"] {
         let refused = read(&format!("---\nverdict: {word}\n---\n")).expect_err(word);
-        assert!(
-            refused.ends_with("is not a verdict (accept, accept_with_findings, needs_revision, reject)")
-        );
+        assert!(refused.ends_with("is not a verdict (accept, accept_with_findings, needs_revision, reject)"));
     }
     let long = format!("{{\"verdict\":\"{}\"}}", "x".repeat(10_000));
     assert!(Report::from_json(long.as_bytes()).expect_err("no verdict").to_string().len() < 200);
