@@ -184,7 +184,7 @@ impl Orchestrator {
     /// Works until nothing is left that can go on by itself: every run has ended, waits for a person, or is paused.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run), which waits for a store that is unavailable; this gives up after a few seconds.
     pub async fn run_until_idle(&self) -> Result<(), Error> {
         looping::work(&self.shared, looping::Until::Idle).await
     }

@@ -73,11 +73,11 @@ pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error
         AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
     let mut work = Work::default();
     let mut mark = Mark::default();
-    let mut outage = Duration::from_millis(100);
+    let (mut outage, mut outages) = (Duration::from_millis(100), 0);
     loop {
         let rest = match round(shared, &mut work).await {
             Ok(Round { busy, next }) => {
-                outage = Duration::from_millis(100);
+                (outage, outages) = (Duration::from_millis(100), 0);
                 let draining = shared.draining.is_cancelled();
                 if work.tasks.is_empty() && (draining || (until == Until::Idle && !busy)) {
                     return Ok(());
@@ -85,6 +85,11 @@ pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error
                 next.min(shared.limits.poll)
             }
             Err(error) if is_outage(&error) => {
+                // A service waits for its store; whoever asked for an end is told why there is none.
+                outages += 1;
+                if until == Until::Idle && work.tasks.is_empty() && outages > TRIES {
+                    return Err(error);
+                }
                 shared.notice(None, &error);
                 outage = (outage * 2).min(shared.limits.poll);
                 outage
