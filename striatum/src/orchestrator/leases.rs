@@ -30,6 +30,13 @@ impl Leases {
         Held { leases: self, fence }
     }
 
+    /// Triggers `stop` of a lease that an event has ended, without waiting for the next renewal to find out.
+    pub(super) fn lose(&self, fence: &Fence) {
+        if let Some(lease) = self.lock().get(fence) {
+            lease.stop.cancel();
+        }
+    }
+
     /// Renews all leases in one call, at a third of the shortest term.
     pub(super) async fn renew_forever(&self, engine: &Engine) {
         loop {
@@ -47,10 +54,8 @@ impl Leases {
             match engine.store().renew(&leases).await {
                 Ok(renewals) => {
                     for ((fence, _), renewal) in leases.iter().zip(renewals) {
-                        if renewal == Renewal::Lost
-                            && let Some(lease) = self.lock().get(fence)
-                        {
-                            lease.stop.cancel();
+                        if renewal == Renewal::Lost {
+                            self.lose(fence);
                         }
                     }
                 }

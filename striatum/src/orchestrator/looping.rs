@@ -263,6 +263,10 @@ impl Work {
                 .failed
                 .get(&key)
                 .is_some_and(|failed| failed.tries >= TRIES || failed.again > Instant::now());
+            if let Pending::CloseTree { fence, .. } = &pending {
+                // Somebody ended the grant while its agent is at work.
+                shared.leases.lose(fence);
+            }
             if resting || self.active.contains(&key) {
                 continue;
             }
