@@ -1,7 +1,7 @@
 //! Everything opened: data folder, store, repository, orchestrator.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -51,6 +51,14 @@ impl Scene {
             .await?;
         let repository = orchestrator.repository().root().to_owned();
         Ok(Self { orchestrator, data, store, repository, me: Actor::Human(args.name.clone()) })
+    }
+
+    /// Waits until no other program begins a run here, and keeps others from it until the file is dropped.
+    pub(crate) fn begin_alone(&self) -> Result<File, Failure> {
+        let path = self.data.join("begin.lock");
+        let lock = File::options().create(true).append(true).open(&path);
+        let locked = lock.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| Failure::io("lock", &path, &error))
     }
 
     /// The runs of this repository, newest first.
