@@ -6,7 +6,7 @@ use striatum::{
     core::{
         id::RunId,
         run::{Event, LeaseCause, LeaseEnd, Record},
-        store::{Store as _, StoreExt as _},
+        store::{Store as _, StoreErrorKind, StoreExt as _},
     },
     sqlite::SqliteStore,
 };
@@ -29,7 +29,11 @@ impl History {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = SqliteStore::open_read_only(&path).await.unwrap();
+            let store = match SqliteStore::open_read_only(&path).await {
+                // A file that nothing was ever written to: the process ended while it made it.
+                Err(error) if error.kind() == StoreErrorKind::Schema => return Self::default(),
+                opened => opened.unwrap(),
+            };
             let mut history = Self::default();
             for info in store.chains().await.unwrap() {
                 let verified = store.verify(&info.chain, None, |sealed| {
