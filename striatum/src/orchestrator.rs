@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -62,6 +62,8 @@ struct Shared {
     leases: Leases,
     data: PathBuf,
     working: Mutex<()>,
+    /// Whether the work goes on whatever happens, rather than until there is no more to do.
+    is_service: AtomicBool,
     progress: broadcast::Sender<Progress>,
     draining: CancellationToken,
     stopping: CancellationToken,
@@ -143,7 +145,7 @@ impl Orchestrator {
     /// [`Progress::Notice`] and tried again at the next start.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run), which waits for a store that is unavailable; this gives up after a few seconds.
     pub async fn run_until_idle(&self) -> Result<(), Error> {
         looping::work(&self.shared, looping::Until::Idle).await
     }

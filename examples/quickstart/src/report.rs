@@ -31,11 +31,23 @@ pub(crate) async fn tell(scene: &Scene, run: RunId) -> Result<ExitCode, Failure>
     print_run(scene, &state).await?;
     let head = verify(scene).await?;
     print_places(scene, &state, head);
-    Ok(match state.status() {
-        Some(RunStatus::Completed) if state.delivered().is_some() => ExitCode::SUCCESS,
-        Some(RunStatus::Running) => ExitCode::from(WAITS),
-        _ => ExitCode::FAILURE,
-    })
+    match state.status() {
+        Some(RunStatus::Completed) if state.delivered().is_some() => Ok(ExitCode::SUCCESS),
+        Some(RunStatus::Running) if waits_for_a_person(&state) => Ok(ExitCode::from(WAITS)),
+        Some(RunStatus::Running | RunStatus::Completed) => Err(Failure::new(
+            "run_unfinished",
+            "the run was left before its end, nothing of it is lost",
+            "mend what was complained of, if anything was, and give the same command again: it goes on",
+        )),
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn waits_for_a_person(state: &State) -> bool {
+    let waits = |job: &JobState| {
+        matches!(job.status, JobStatus::WaitingHuman | JobStatus::Blocked | JobStatus::Parked)
+    };
+    state.is_paused() || state.jobs().any(|(_, job)| waits(job))
 }
 
 /// Prints the run as a tree of jobs and grants.

@@ -1,13 +1,14 @@
 //! Everything opened: data folder, store, repository, orchestrator.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use striatum::{
-    Orchestrator,
+    Limits, Orchestrator,
     core::{
         id::RunId,
         run::{Actor, RunStatus},
@@ -19,6 +20,9 @@ use striatum::{
 };
 
 use crate::{args::Args, demo, failure::Failure};
+
+/// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
+const OUTAGE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Scene {
     pub(crate) orchestrator: Orchestrator,
@@ -47,10 +51,19 @@ impl Scene {
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(Arc::new(NoSandbox::new(path)))
             .data(&data)
+            .limits(Limits::default().outage(OUTAGE))
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();
         Ok(Self { orchestrator, data, store, repository, me: Actor::Human(args.name.clone()) })
+    }
+
+    /// Waits until no other program begins a run here, and keeps others from it until the file is dropped.
+    pub(crate) fn begin_alone(&self) -> Result<File, Failure> {
+        let path = self.data.join("begin.lock");
+        let lock = File::options().create(true).append(true).open(&path);
+        let locked = lock.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| Failure::io("lock", &path, &error))
     }
 
     /// The runs of this repository, newest first.

@@ -21,6 +21,8 @@ pub(crate) use say;
 
 /// Goes on with an unfinished run, or begins a new one, and works until it has ended or waits for a person.
 pub(crate) async fn main_job(scene: &Scene, args: &Args) -> Result<ExitCode, Failure> {
+    // Of two programs that start at once one begins a run, and the other one goes on with it.
+    let beginning = scene.begin_alone()?;
     let run = match scene.unfinished().await? {
         Some(unfinished) => {
             say!("going on with run {} of {}", unfinished.run.short(), unfinished.row.workflow);
@@ -28,6 +30,8 @@ pub(crate) async fn main_job(scene: &Scene, args: &Args) -> Result<ExitCode, Fai
         }
         None => begin(scene, args).await?,
     };
+    set_going(scene, run).await?;
+    drop(beginning);
     go_on(scene, run).await
 }
 

@@ -1,6 +1,9 @@
 //! Putting an orchestrator together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use striatum_core::{
     engine::Engine,
@@ -131,6 +134,7 @@ impl Builder {
                 leases: Leases::default(),
                 data,
                 working: Mutex::new(()),
+                is_service: AtomicBool::new(true),
                 progress: broadcast::Sender::new(PROGRESS),
                 draining: CancellationToken::new(),
                 stopping: CancellationToken::new(),

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -342,7 +342,8 @@ impl Shared {
         self.data.join("sessions").join(run.to_string()).join(job.as_str()).join(name)
     }
 
-    /// Does something that may be repeated, again and again while what it needs cannot be reached, until `stop` is triggered.
+    /// Does something that may be repeated, again and again while what it needs cannot be reached, until `stop` is triggered, or
+    /// the outage has lasted too long for somebody who waits for the end.
     async fn outlast<T, F: Future<Output = Result<T, Error>>>(
         &self,
         run: RunId,
@@ -350,6 +351,7 @@ impl Shared {
         act: impl Fn() -> F,
     ) -> Result<T, Error> {
         let mut pause = Duration::from_millis(100);
+        let begun = Instant::now();
         loop {
             let within = self.limits.effect;
             let took = timeout(within, act()).await.unwrap_or_else(|_| {
@@ -357,7 +359,9 @@ impl Shared {
                 Err(Error::new(ErrorKind::TimedOut, doing))
             });
             match took {
-                Err(error) if error.is_retryable() && !stop.is_cancelled() => self.notice(Some(run), &error),
+                Err(error) if error.is_retryable() && !stop.is_cancelled() && self.outlasts(begun) => {
+                    self.notice(Some(run), &error);
+                }
                 other => return other,
             }
             tokio::select! {
@@ -366,5 +370,10 @@ impl Shared {
             }
             pause = (pause * 2).min(self.limits.poll);
         }
+    }
+
+    /// Whether an outage that began then is still waited for.
+    pub(super) fn outlasts(&self, begun: Instant) -> bool {
+        self.is_service.load(Ordering::Relaxed) || begun.elapsed() < self.limits.outage
     }
 }

@@ -44,6 +44,14 @@ impl Leases {
         Held { leases: self, fence }
     }
 
+    /// Triggers `stop` of a lease that an event has ended, without waiting for the next renewal to find out.
+    pub(super) fn lose(&self, fence: &Fence) {
+        if let Some(lease) = self.lock().get(fence) {
+            tracing::warn!(%fence, "the lease is lost");
+            lease.stop.cancel();
+        }
+    }
+
     /// Renews the lease now, if it is held: it has lapsed while this machine slept, say, and is not to be given up for that.
     pub(super) fn hurry(&self, fence: &Fence) -> Holding {
         match self.lock().get_mut(fence) {

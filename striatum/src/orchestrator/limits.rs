@@ -17,12 +17,16 @@ pub struct Limits {
     /// How long anything else may take that is done for a grant or a run: handing in, closing a tree, delivering. What takes
     /// longer is given up and begun again.
     pub effect: Duration,
+    /// How long store, blobs and disk may be out of reach before [`run_until_idle`](crate::Orchestrator::run_until_idle) ends
+    /// with the error. [`run`](crate::Orchestrator::run) waits for as long as it takes.
+    pub outage: Duration,
     /// How long to sleep at most before looking again, whatever was announced.
     pub poll: Duration,
 }
 
 impl Default for Limits {
-    /// Four agents; an hour each; half an hour of silence; half a minute of grace; a quarter of an hour for an effect; a look
+    /// Four agents; an hour each; half an hour of silence; half a minute of grace; a quarter of an hour for an effect; ten
+    /// minutes of outage; a look
     /// every thirty seconds.
     fn default() -> Self {
         Self {
@@ -31,6 +35,7 @@ impl Default for Limits {
             silence: Duration::from_secs(1800),
             grace: Duration::from_secs(30),
             effect: Duration::from_secs(900),
+            outage: Duration::from_secs(600),
             poll: Duration::from_secs(30),
         }
     }
@@ -60,6 +65,8 @@ setters! {
     grace: Duration;
     /// At most this long for an effect.
     effect: Duration;
+    /// At most this long an outage, for those who wait for an end.
+    outage: Duration;
     /// At most this long between two looks.
     poll: Duration;
 }

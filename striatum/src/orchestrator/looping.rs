@@ -1,12 +1,15 @@
 //! The work loop: what is owed is done, what is ready is claimed, and then it sleeps until something changes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use striatum_core::{
     run::Intent,
     store::{Due, Mark, ReadyQuery, Wait},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     mint,
@@ -33,22 +36,36 @@ pub(super) enum Until {
 /// Works until there is no more to do. One call works at a time: a second one would take the grants of the first for abandoned.
 pub(super) async fn work(shared: &Arc<Shared>, until: Until) -> Result<(), Error> {
     let _alone = shared.working.lock().await;
+    shared.is_service.store(until == Until::Drained, Ordering::Relaxed);
     let renewing = shared.clone();
     let _renewal =
         AbortOnDrop(tokio::spawn(async move { renewing.leases.renew_forever(&renewing.engine).await }));
     let mut work = Work::default();
     let mut mark = Mark::default();
-    let mut outage = OUTAGE;
+    let (mut outage, mut unreachable) = (OUTAGE, None);
     loop {
+        if work.is_cut_off() {
+            match work.outage() {
+                Some(error) => return Err(error),
+                // The agents of other grants come to their end first.
+                None => work.one_ended(shared).await,
+            }
+            continue;
+        }
         let took = timeout(ROUND, round(shared, &mut work)).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::TimedOut, format!("look at all runs within {} s", ROUND.as_secs())))
         });
         let (busy, rest) = match took {
             Ok(due) => {
-                outage = OUTAGE;
+                (outage, unreachable) = (OUTAGE, None);
                 (work.is_busy(shared), work.rest(shared, &due))
             }
             Err(error) if error.is_retryable() => {
+                // A service waits for its store; whoever asked for an end is told why there is none.
+                let since = *unreachable.get_or_insert_with(Instant::now);
+                if work.is_empty() && !shared.outlasts(since) {
+                    return Err(error);
+                }
                 shared.notice(None, &error);
                 outage = (outage * 2).min(shared.limits.poll);
                 (true, outage)

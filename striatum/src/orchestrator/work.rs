@@ -29,6 +29,8 @@ pub(super) const HOLD: Duration = Duration::from_secs(1);
 const PAGE: usize = 64;
 /// How often something that is owed is tried before nobody waits for it any longer.
 const TRIES: u32 = 4;
+/// How often more where it may succeed by itself: some fifteen seconds in all.
+const MORE_TRIES: u32 = 2;
 /// How long it rests between two tries, at first and at most.
 const REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ pub(super) struct Work {
     failed: HashMap<Key, Failed>,
     refused: HashMap<(RunId, JobId), u64>,
     runs: HashMap<RunId, Known>,
+    outage: Option<Error>,
 }
 
 /// What a task is about. A grant and its tree are one thing, so that nobody closes a tree under a working agent.
@@ -190,6 +193,12 @@ impl Work {
 
     /// Starts what is owed, unless it is being done, is somebody else's, or was tried just now.
     pub(super) fn take_up(&mut self, shared: &Arc<Shared>) {
+        for (_, _, pending) in self.owed() {
+            if let Pending::CloseTree { fence, .. } = &pending {
+                // Somebody ended the grant while its agent is at work.
+                shared.leases.lose(fence);
+            }
+        }
         let now = Instant::now();
         let resting = |key: &Key| self.failed.get(key).is_some_and(|failed| failed.again > now);
         let owed: Vec<(State, Key, Pending)> = self
@@ -253,6 +262,16 @@ impl Work {
         rest.unwrap_or(Duration::MAX).max(Duration::from_millis(5))
     }
 
+    /// Whether a grant was left because of an outage that lasted too long.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.outage.is_some()
+    }
+
+    /// That outage, once nothing is being done any longer.
+    pub(super) fn outage(&mut self) -> Option<Error> {
+        if self.is_empty() { self.outage.take() } else { None }
+    }
+
     fn count(&self, kind: Kind) -> usize {
         self.doing.values().filter(|(_, doing)| *doing == kind).count()
     }
@@ -306,10 +325,14 @@ impl Work {
                 (error.id(), Err(Error::new(ErrorKind::Defect, "finish what was begun").because(error)))
             }
         };
-        let Some((key, _)) = self.doing.remove(&id) else { return };
+        let Some((key, kind)) = self.doing.remove(&id) else { return };
         match result {
             Ok(()) => {
                 self.failed.remove(&key);
+            }
+            // Nobody waits for it any longer. The grant stays as it is, for whoever starts next.
+            Err(error) if kind == Kind::Agent && error.is_retryable() && !shared.stopping.is_cancelled() => {
+                self.outage.get_or_insert(error);
             }
             Err(error) => self.fail(shared, key, &error),
         }
@@ -317,7 +340,8 @@ impl Work {
 
     fn fail(&mut self, shared: &Shared, key: Key, error: &Error) {
         let tries = self.failed.get(&key).map_or(0, |failed| failed.tries).saturating_add(1);
-        let given_up = error.is_lasting() || (tries >= TRIES && !error.is_retryable());
+        let patience = if error.is_retryable() { TRIES + MORE_TRIES } else { TRIES };
+        let given_up = error.is_lasting() || tries >= patience;
         if tries <= TRIES {
             shared.notice(Some(key.run()), error);
         }
