@@ -40,6 +40,7 @@
 //! | waiting_human (otherwise) | ready, next attempt | continue |
 //! | blocked, parked | ready | resume; continue, at the next attempt |
 //! | waiting_human, blocked, parked | canceled | cancel |
+//! | any behind a reopened job | pending | that job is reopened; at the next attempt if it was granted at this one, or has ended |
 //! | any but completed that has ended | pending | retry by a principal, with everything behind it |
 //!
 //! # Leases

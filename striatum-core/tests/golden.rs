@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod events;
+mod words;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/").join(format!("{name}.json"))
@@ -78,6 +79,11 @@ fn snapshot_packet_and_completion_record_keep_their_bytes() {
 }
 
 #[test]
+fn every_word_of_a_body_stays_what_it_is() {
+    compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
+}
+
+#[test]
 fn a_packet_that_tells_of_a_failure_keeps_its_bytes() {
     let mut run = Drive::started(&tried_again());
     let mut report = LeaseReport::new(run.claim("a"));
@@ -95,6 +101,6 @@ fn no_golden_file_is_forgotten() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let others = ["snapshot", "packet", "packet-after-failure", "completion-record"];
+    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words"];
     assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
 }

@@ -4,6 +4,7 @@ mod checkpoint;
 mod fences;
 mod laws;
 mod long;
+mod outcomes;
 mod owed;
 mod publishing;
 mod reopen;

@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod fixture;

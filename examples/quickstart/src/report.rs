@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use striatum::{
     core::{
         chain::Position,
+        digest::BlobRef,
         id::RunId,
         run::{Checkpoint, JobState, JobStatus, LeaseCause, RunStatus, State},
         store::{Store, StoreExt},
@@ -56,18 +57,27 @@ pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failur
         let chapters = story.grants.get(&spec.id).map_or(&[][..], Vec::as_slice);
         for chapter in chapters {
             say!("{stem}   attempt {}, grant {}: {}", chapter.attempt, chapter.epoch, outcome(chapter));
+            if let Some(reason) = &chapter.reason {
+                print_text(scene, reason, &format!("{stem}     ")).await?;
+            }
         }
         for verdict in &job.verdicts {
             if let Some(findings) = &verdict.findings {
-                let bytes = scene.orchestrator.engine().blobs().get(&findings.digest).await?;
-                for line in String::from_utf8_lossy(&bytes).lines() {
-                    say!("{stem}   attempt {} found: {line}", verdict.attempt);
-                }
+                print_text(scene, findings, &format!("{stem}   attempt {} found: ", verdict.attempt)).await?;
             }
         }
         if let Some(help) = how_to_go_on(state, spec, job) {
             say!("{stem}   {help}");
         }
+    }
+    Ok(())
+}
+
+/// Prints what is kept in words, each line behind the same beginning. What an agent wrote must not steer the terminal.
+async fn print_text(scene: &Scene, text: &BlobRef, beginning: &str) -> Result<(), Failure> {
+    let bytes = scene.orchestrator.engine().blobs().get(&text.digest).await?;
+    for line in String::from_utf8_lossy(&bytes).lines() {
+        say!("{beginning}{}", line.chars().filter(|c| !c.is_control()).collect::<String>());
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use striatum::core::{
+    digest::BlobRef,
     id::{JobId, RunId},
     run::{Event, LeaseCause, LeaseEnd, Record, Verdict},
     store::{RunHead, Store},
@@ -28,6 +29,8 @@ pub(crate) struct Chapter {
     pub(crate) took: Option<Duration>,
     pub(crate) ended: Option<LeaseCause>,
     pub(crate) verdict: Option<Verdict>,
+    /// Why it ended, in words that are kept as a blob.
+    pub(crate) reason: Option<BlobRef>,
 }
 
 impl Story {
@@ -60,6 +63,7 @@ impl Story {
                 took: None,
                 ended: None,
                 verdict: None,
+                reason: None,
             }),
             Event::VerdictRecorded(e) => {
                 if let Some(chapter) = self.chapter(&e.job, e.epoch) {
@@ -71,6 +75,7 @@ impl Story {
                     if let Some(chapter) = self.chapter(job, end.epoch) {
                         chapter.took = Some(at.since(chapter.begun));
                         chapter.ended = Some(end.cause);
+                        chapter.reason = end.reason;
                     }
                 }
             }

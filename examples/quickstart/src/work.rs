@@ -1,13 +1,13 @@
 //! The main job.
 
-use std::{path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use striatum::{
     Document,
     core::{
         id::RunId,
         run::{Intent, RunStatus},
-        workflow::{JobType, Workflow},
+        workflow::{JobType, Rules, Validated, Workflow},
     },
 };
 
@@ -83,12 +83,22 @@ fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     if !is_demo && !args.scripted && args.author_command.is_none() && args.reviewer_command.is_none() {
         return Ok(document);
     }
-    let mut workflow = scene.orchestrator.validate(&document)?.workflow;
+    // The agents are replaced before anybody asks whether the document's own could run here. What is wrong with it is told
+    // when it is prepared.
+    let bytes = fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?;
+    let Ok(Validated { mut workflow, .. }) = Workflow::parse(&bytes, &Rules::default()) else {
+        return Ok(document);
+    };
     let mine =
         std::env::current_exe().map_err(|error| Failure::io("find", Path::new("this program"), &error))?;
     let own = |part: &str| vec![mine.to_string_lossy().into_owned(), "agent".to_owned(), part.to_owned()];
     for (id, command) in commands(&workflow, args, is_demo, &own) {
         if let Some(lane) = workflow.lanes.get_mut(&id) {
+            look_for(&command)?;
+            if command.first().is_some_and(|program| Path::new(program) == mine) {
+                // Keys that the document's own agent needs are no business of the stand-in.
+                lane.env.clear();
+            }
             lane.command = command;
         }
     }
@@ -97,6 +107,25 @@ fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     let folder = path.parent().unwrap_or(Path::new(".")).canonicalize();
     let folder = folder.map_err(|error| Failure::io("find the folder of", &path, &error))?;
     Ok(Document::new(bytes, folder))
+}
+
+/// Refuses a command whose program is not there, before a run is begun that could only fail.
+fn look_for(command: &[String]) -> Result<(), Failure> {
+    let remedy = "install it, correct its name, or give its absolute path";
+    let Some(program) = command.first() else {
+        return Err(Failure::new("command_missing", "the command for an agent is empty", remedy));
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = match Path::new(program) {
+        // It is looked up in the work tree, which is not there yet.
+        relative if program.contains('/') && relative.is_relative() => true,
+        absolute if program.contains('/') => absolute.is_file(),
+        name => std::env::split_paths(&path).any(|folder| folder.join(name).is_file()),
+    };
+    match is_there {
+        true => Ok(()),
+        false => Err(Failure::new("command_missing", format!("there is no program {program}"), remedy)),
+    }
 }
 
 /// The command for each lane whose own is replaced. A lane reviews if every job in it does.

@@ -53,6 +53,13 @@ async fn read(args: &Args, chains: &mut Vec<Chain>) -> Result<(), Problem> {
 
 /// The chains to verify.
 fn wanted(args: &Args, mut chains: Vec<ChainInfo>) -> Result<Vec<ChainInfo>, Problem> {
+    if chains.is_empty() {
+        return Err(Problem::new(
+            "no_chain",
+            "the store has no chain, so there is nothing to verify",
+            "if it should have one, verify the file together with the -wal file beside it, or another copy",
+        ));
+    }
     let names: Vec<&str> = chains.iter().map(|info| info.chain.as_str()).collect();
     let names = names.join(", ");
     if let Some(wanted) = &args.chain {

@@ -12,8 +12,7 @@ pub(crate) fn findings(report: &Report, args: &Args) -> String {
         line(&mut text, &describe(chain));
     }
     if report.sound {
-        let answer = if report.chains.is_empty() { "The store has no chain yet." } else { "Sound." };
-        line(&mut text, answer);
+        line(&mut text, "Sound.");
     } else if report.chains.iter().any(|chain| !chain.is_sound()) {
         line(&mut text, "NOT SOUND.");
     }

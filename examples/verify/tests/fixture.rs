@@ -17,8 +17,8 @@ use striatum_core::{
     engine::Engine,
     id::{ChainId, CommandId, CommitId, InstanceId, RunId, SessionId},
     run::{
-        Actor, Claim, Command as RunCommand, DeliveryMode, Intent, Outcome, Owner, Packet, Publication,
-        Submit, Verdict,
+        Actor, Claim, Command as RunCommand, CompletionRecord, DeliveryMode, Intent, Outcome, Owner, Packet,
+        Publication, Submit, Verdict,
     },
     sandbox::{Isolation, Level},
     store::{Batch, BlobError, Blobs, ChainMeta, IndexDelta, ReadyQuery, RunQuery, Store},
@@ -36,6 +36,10 @@ pub(crate) const PREPARED: RunId = RunId::from_bytes([2; 16]);
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     pub(crate) head: Position,
+    /// The last work packet that was handed out.
+    pub(crate) packet: Bytes,
+    /// The completion record of the run that has ended.
+    pub(crate) record: Bytes,
 }
 
 /// What the program answered.
@@ -69,8 +73,8 @@ impl Site {
     /// Two runs, written by the engine.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let head = block_on(fill(folder.path()));
-        Self { folder, head }
+        let (head, packet, record) = block_on(fill(folder.path()));
+        Self { folder, head, packet, record }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -128,24 +132,35 @@ pub(crate) async fn open(folder: &Path) -> SqliteStore {
     SqliteStore::open(database(folder)).await.unwrap()
 }
 
+/// Says that a test could not run, to people and to the gate.
+pub(crate) fn skip(test: &str, reason: &str) {
+    use std::io::Write as _;
+    eprintln!("skipped: {test}: {reason}");
+    let Some(list) = std::env::var_os("STRIATUM_SKIPS") else { return };
+    let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+    writeln!(list, "{test}: {reason}").unwrap();
+}
+
 fn database(folder: &Path) -> PathBuf {
     folder.join("striatum.db")
 }
 
-async fn fill(folder: &Path) -> Position {
+async fn fill(folder: &Path) -> (Position, Bytes, Bytes) {
     let store = Arc::new(open(folder).await);
     let meta = ChainMeta { label: "a demonstration".to_owned() };
     store.open_chain(&chain(), &meta).await.unwrap();
     let blobs = Folder(folder.join("blobs"));
     let clock = || Timestamp::from_micros(1_700_000_000_000_000);
     let engine = Engine::new(store.clone(), Arc::new(blobs), Arc::new(clock));
-    let mut shell = Shell { engine, commands: 0 };
+    let mut shell = Shell { engine, commands: 0, packet: Bytes::new() };
     shell.prepare(ENDED).await;
     shell.finish(ENDED).await;
     shell.prepare(PREPARED).await;
     let head = shell.engine.store().head(&chain()).await.unwrap();
+    let state = shell.engine.load(ENDED).await.unwrap().state;
+    let record = CompletionRecord::new(&state).unwrap().bytes();
     store.close().await.unwrap();
-    head
+    (head, shell.packet, record)
 }
 
 fn workflow() -> Workflow {
@@ -173,6 +188,7 @@ fn workflow() -> Workflow {
 struct Shell {
     engine: Engine,
     commands: u8,
+    packet: Bytes,
 }
 
 impl Shell {
@@ -215,6 +231,7 @@ impl Shell {
         let state = self.execute(run, service.clone(), Intent::Claim(claim)).await;
         let fence = state.fence(&job).unwrap();
         let packet = Packet::of(&state, &fence).unwrap();
+        self.packet = packet.bytes();
         let outcome = match packet.review {
             Some(_) => Outcome::Verdict { verdict: Verdict::Accept, findings: None },
             None => Outcome::Done,

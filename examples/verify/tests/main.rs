@@ -6,6 +6,8 @@ mod audit;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod readable;
 #[cfg(test)]
 mod tamper;

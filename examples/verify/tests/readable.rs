@@ -94,6 +94,13 @@ fn chains_are_chosen_by_name_and_an_expectation_is_about_one() {
 }
 
 #[test]
+fn a_store_without_a_chain_is_not_called_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async { open(folder.path()).await.close().await.unwrap() });
+    assert_eq!(problem(&verify(&folder.path().join("striatum.db"), &["--json"])), "no_chain");
+}
+
+#[test]
 fn verifying_leaves_no_trace() {
     let site = Site::new();
     let before = contents(site.folder());

@@ -129,12 +129,13 @@ impl Fold<'_> {
                     owner: e.owner.clone(),
                     agent: None,
                 };
-                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, session);
+                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, Arc::new(session));
                 ensure(earlier.is_none(), || "the session is registered already".to_owned())?;
             }
             Event::SessionIdentified(e) => {
                 let session = Arc::make_mut(&mut self.state.sessions).get_mut(&e.session);
-                session.ok_or("there is no such session")?.agent = Some(e.agent.clone());
+                let session = session.ok_or("there is no such session")?;
+                Arc::make_mut(session).agent = Some(e.agent.clone());
             }
             Event::JobReadied(e) => self.ready(e)?,
             Event::JobClaimed(e) => self.claim(e)?,
@@ -424,7 +425,7 @@ impl Fold<'_> {
 
     fn job(&mut self, index: usize) -> &mut JobState {
         self.touched.jobs.push(index);
-        Arc::make_mut(&mut self.state.jobs[index])
+        Arc::make_mut(&mut Arc::make_mut(&mut self.state.jobs)[index])
     }
 
     fn index(&self, job: &JobId) -> Result<usize, String> {

@@ -33,10 +33,10 @@ pub struct State {
     pub(super) status: Option<RunStatus>,
     pub(super) paused: bool,
     pub(super) branch: Option<Arc<BranchConfirmed>>,
-    pub(super) jobs: Vec<Arc<JobState>>,
+    pub(super) jobs: Arc<Vec<Arc<JobState>>>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
-    pub(super) sessions: Arc<BTreeMap<SessionId, Session>>,
+    pub(super) sessions: Arc<BTreeMap<SessionId, Arc<Session>>>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
@@ -181,7 +181,7 @@ impl State {
             status: None,
             paused: false,
             branch: None,
-            jobs,
+            jobs: Arc::new(jobs),
             sessions: Arc::default(),
             iterations: BTreeMap::new(),
             decisions: Vec::new(),
@@ -248,6 +248,11 @@ impl State {
         self.workflow().jobs.iter().zip(self.jobs.iter().map(AsRef::as_ref))
     }
 
+    /// A job by its number in document order, with its declaration.
+    pub(crate) fn at(&self, job: usize) -> (&workflow::Job, &JobState) {
+        (self.spec(job), &self.jobs[job])
+    }
+
     /// A job by its name.
     pub fn job(&self, id: &JobId) -> Option<&JobState> {
         self.snapshot.graph().index(id).map(|index| self.jobs[index].as_ref())
@@ -255,7 +260,7 @@ impl State {
 
     /// A session.
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
-        self.sessions.get(id)
+        self.sessions.get(id).map(AsRef::as_ref)
     }
 
     /// The decisions so far.

@@ -35,7 +35,12 @@ fn replace(log: &mut [Bytes], place: usize, from: &str, to: &str) {
 #[test]
 fn what_does_not_follow_has_a_code_and_stops_only_its_own_run() {
     type Damage = (&'static str, fn(&mut Vec<Bytes>), &'static str);
-    let damages: [Damage; 8] = [
+    fn rebuilt(log: &mut [Bytes]) {
+        replace(log, 4, "\"v\":1", "\"v\":2");
+        replace(log, 4, "\"command\":", "\"cause\":");
+    }
+    let damages: [Damage; 9] = [
+        ("a body that is built otherwise", |log| rebuilt(log), "store_schema"),
         ("an unknown kind", |log| replace(log, 4, "session.registered", "session.dreamt"), "store_schema"),
         ("an unknown version", |log| replace(log, 4, "\"v\":1", "\"v\":2"), "store_schema"),
         ("two in the wrong order", |log| log.swap(2, 3), "history_unsound"),

@@ -70,15 +70,16 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
     }
 }
 
-/// A grant whose owner is dead. Its processes are ended first. If its agent had ended by itself, its work is handed in as if
-/// nothing had happened; else what it left is set aside and the job is handed out again.
+/// A grant whose owner is dead. Its processes are ended first. If its agent had ended well by itself, its work is handed in as if
+/// nothing had happened; else what it left is set aside and the job is handed out again. An agent that ended badly may have done
+/// so because nobody listened any more (a broken pipe), which is not a failure of the attempt.
 async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let shared = work.shared;
     let _held = work.hold(&shared.stopping.child_token());
     let reaped = shared.sandbox.reap(&shared.session_folder(&work.grant)).await?;
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
-    if let (Some(exit), Some(tree)) = (reaped.outcome, &tree)
+    if let (Some(exit), Some(tree)) = (reaped.outcome.filter(|exit| exit.is_success()), &tree)
         && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
     {
         let finished = Finished::new(End::Ended, Some(exit), Usage::default());
@@ -111,8 +112,15 @@ async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(),
         _ => {}
     }
     match shared.act(grant.fence.run, id, Intent::TreeClosed { fence: grant.fence.clone(), kept }).await {
-        // Somebody else closed it.
-        Err(error) if matches!(error.rejection(), Some(Rejection::NothingOwed)) => Ok(()),
+        // Somebody else closed it, or we did before the answer was lost, when the branch was elsewhere.
+        Err(error)
+            if matches!(
+                error.rejection(),
+                Some(Rejection::NothingOwed | Rejection::CommandReused { .. })
+            ) =>
+        {
+            Ok(())
+        }
         other => other.map(drop),
     }
 }

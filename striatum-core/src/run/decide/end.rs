@@ -9,8 +9,7 @@ use crate::{
     digest::BlobRef,
     run::{
         JobStatus, RunStatus,
-        command::Actor,
-        decide::{Draft, JOBS_PER_EVENT, expect_principal},
+        decide::{Draft, JOBS_PER_EVENT},
         event::{
             CanceledJob, Checkpoint, EndCause, EscalationRaised, EscalationTopic, Freshness, JobReadied,
             JobSkipped, JobWaits, JobsCanceled, LeaseCause, LeaseEnd, RunEnded, SkipCause,
@@ -22,8 +21,7 @@ use crate::{
     workflow::JobType,
 };
 
-pub(super) fn cancel(draft: &mut Draft, actor: &Actor, reason: Option<BlobRef>) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn cancel(draft: &mut Draft, reason: Option<BlobRef>) -> Result<(), Rejection> {
     match draft.run_status()? {
         RunStatus::NeedsBranchConfirmation | RunStatus::Ready | RunStatus::Running => {
             end_run(draft, EndCause::Canceled, reason)

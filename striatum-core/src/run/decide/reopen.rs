@@ -4,8 +4,7 @@ use crate::{
     id::JobId,
     run::{
         JobStatus, RunStatus,
-        command::Actor,
-        decide::{Draft, JOBS_PER_EVENT, expect_principal},
+        decide::{Draft, JOBS_PER_EVENT},
         event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
         rejection::Rejection,
     },
@@ -57,8 +56,7 @@ pub(super) fn reopen(
     Ok(())
 }
 
-pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn retry(draft: &mut Draft, job: &JobId) -> Result<(), Rejection> {
     let index = draft.index(job)?;
     let status = draft.job(index).status;
     if !draft.state.is_lost(index) {
