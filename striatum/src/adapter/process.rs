@@ -125,3 +125,29 @@ async fn soon<T, E: Error + Send + Sync + 'static>(
         Err(late) => Err(AdapterError::new(doing).because(late)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use striatum_core::workflow::{JobBuilder, JobType, LaneBuilder, Rules, Workflow};
+
+    use super::*;
+
+    #[test]
+    fn the_sandbox_must_give_what_a_plain_process_does_not() {
+        let lane = LaneBuilder::process(["x"])
+            .require(Constraint::Network, "forbidden", Level::Enforced)
+            .require(Constraint::RepoScope, "local_only", Level::AdvisoryStrict)
+            .require(Constraint::Transcripts, "off", Level::Enforced);
+        let walls = Isolation::uniform(Level::Enforced);
+        let workflow = Workflow::builder("w")
+            .lane("l", lane)
+            .role("r", "Works.")
+            .job(JobBuilder::new("only", JobType::Build).by("r", "l").objective("Build."))
+            .build_by(&Rules::default().with_offers(Offers::process().within(&walls)))
+            .expect("it is sound")
+            .workflow;
+        let lane = workflow.lanes.values().next().expect("a lane");
+        let expected = Isolation { network: Level::Enforced, ..Isolation::uniform(Level::Unsupported) };
+        assert_eq!(demands(lane), expected);
+    }
+}

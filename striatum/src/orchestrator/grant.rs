@@ -111,7 +111,7 @@ impl<'a> Work<'a> {
 
     /// Runs the agent and hands in what came of it. What cannot be reached for a while is waited for: an outage of ours is no
     /// failure of the agent's.
-    #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence(), lane = %self.lane.adapter))]
+    #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence(), adapter = self.lane.adapter))]
     pub(super) async fn drive(&self) -> Result<(), Error> {
         let stop = self.shared.stopping.child_token();
         let _held = self.hold(&stop);

@@ -1,6 +1,7 @@
 //! From a document to a run that can be started.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Component, Path, PathBuf},
 };
@@ -10,7 +11,8 @@ use striatum_core::{
     digest::BlobRef,
     engine::EngineError,
     id::{CommitId, RunId},
-    run::{Actor, Intent},
+    run::{Actor, Intent, RunStatus},
+    store::{RunQuery, RunSummary},
     workflow::{BranchMode, Finding, FrozenFile, Lane, Rules, Shortfall, Snapshot, Validated, Workflow},
 };
 use striatum_workspace::BranchName;
@@ -22,6 +24,9 @@ use crate::{
 
 /// The largest document that is read, in bytes; the validator refuses more as well.
 const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// How many runs are listed together.
+const PAGE: usize = 64;
 
 /// A workflow document, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,19 +121,43 @@ impl Orchestrator {
         self.command(run, actor, Intent::ConfirmBranch { branch: branch.to_owned(), at }).await.map(drop)
     }
 
-    /// The suggested name, or the first of `name-2`, `name-3`, … that is no branch yet.
+    /// The suggested name, or the first of `name-2`, `name-3`, … that is no branch yet and that no other run is to make.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn free_branch(&self, suggested: &str) -> Result<String, Error> {
+        let promised = self.promised_branches().await?;
         let mut name = suggested.to_owned();
         for number in 2_u32.. {
-            if self.shared.repository.branch(&BranchName::new(&name)?).await?.is_none() {
+            let exists = self.shared.repository.branch(&BranchName::new(&name)?).await?.is_some();
+            if !exists && !promised.contains(&name) {
                 break;
             }
             name = format!("{suggested}-{number}");
         }
         Ok(name)
+    }
+
+    /// The branches of the runs that have not delivered yet.
+    async fn promised_branches(&self) -> Result<BTreeSet<String>, Error> {
+        let chain = Some(self.shared.repository.chain().clone());
+        let ready =
+            RunQuery { chain: chain.clone(), statuses: vec![RunStatus::Ready], ..RunQuery::default() };
+        let active = RunQuery { chain, active: true, ..RunQuery::default() };
+        let mut branches = BTreeSet::new();
+        for query in [ready, active] {
+            for summary in self.shared.runs(query).await? {
+                match self.shared.engine.load(summary.run).await.map_err(Error::from) {
+                    Ok(view) if view.state.delivered().is_none() => {
+                        branches.extend(view.state.branch().map(|branch| branch.branch.clone()));
+                    }
+                    Err(error) if error.is_retryable() => return Err(error),
+                    // A run that cannot be read delivers nothing.
+                    Ok(_) | Err(_) => {}
+                }
+            }
+        }
+        Ok(branches)
     }
 
     /// Judges a document by the rules of this orchestrator: its adapters, its sandbox, its environment.
@@ -196,6 +225,20 @@ impl Orchestrator {
 }
 
 impl Shared {
+    /// Every run that a query finds.
+    pub(super) async fn runs(&self, query: RunQuery) -> Result<Vec<RunSummary>, Error> {
+        let mut query = RunQuery { limit: PAGE, ..query };
+        let mut runs = Vec::new();
+        loop {
+            let page = self.engine.store().runs(&query).await?;
+            runs.extend(page.items);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(runs),
+            }
+        }
+    }
+
     /// What documents are judged by where this orchestrator runs them.
     fn rules(&self) -> Rules {
         let isolation = self.sandbox.offers();

@@ -10,7 +10,7 @@ use striatum_core::{
     engine::View,
     id::{CommandId, Fence, JobId, RunId},
     run::{JobStatus, Pending, RunStatus, State},
-    store::{Due, ReadyJob, RunHead, RunQuery, RunSummary},
+    store::{Due, ReadyJob, RunHead, RunQuery},
     workflow::Lane,
 };
 use tokio::{
@@ -25,8 +25,6 @@ use crate::{
 
 /// For how long a job that was shown to us is withheld from others.
 pub(super) const HOLD: Duration = Duration::from_secs(1);
-/// How many runs are listed together.
-const PAGE: usize = 64;
 /// How often something that is owed is tried before nobody waits for it any longer.
 const TRIES: u32 = 4;
 /// How often more where it may succeed by itself: some fifteen seconds in all.
@@ -166,7 +164,8 @@ impl Work {
 
     /// Reads the runs in which there is something to do or to wait for and that have moved; forgets what is about others.
     pub(super) async fn look(&mut self, shared: &Shared) -> Result<(), Error> {
-        let active = active_runs(shared).await?;
+        let chain = Some(shared.repository.chain().clone());
+        let active = shared.runs(RunQuery { chain, active: true, ..RunQuery::default() }).await?;
         for summary in &active {
             if self.runs.get(&summary.run).is_some_and(|known| known.head() == summary.head) {
                 continue;
@@ -351,23 +350,5 @@ impl Work {
             false => (REST * 2_u32.pow(tries.min(8))).min(LONGEST_REST),
         };
         self.failed.insert(key, Failed { tries, again: Instant::now() + rest, given_up });
-    }
-}
-
-async fn active_runs(shared: &Shared) -> Result<Vec<RunSummary>, Error> {
-    let mut query = RunQuery {
-        chain: Some(shared.repository.chain().clone()),
-        active: true,
-        limit: PAGE,
-        ..RunQuery::default()
-    };
-    let mut runs = Vec::new();
-    loop {
-        let page = shared.engine.store().runs(&query).await?;
-        runs.extend(page.items);
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(runs),
-        }
     }
 }

@@ -1,0 +1,28 @@
+//! The facade, seen from outside.
+#![allow(clippy::disallowed_methods, reason = "tests read and write their own files")]
+
+// The attribute lets clippy see that helpers are test code too.
+#[cfg(test)]
+mod command;
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod idle;
+#[cfg(test)]
+mod joining;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod secrets;
