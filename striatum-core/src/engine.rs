@@ -9,17 +9,19 @@ use bytes::Bytes;
 
 use crate::{
     id::{ChainId, CommandId, RunId},
-    run::{self, Actor, Command, CommandRef, Event, Intent, Plan, Record, State},
+    run::{self, Actor, Command, CommandRef, Event, Intent, Plan, Record, Rejection, State},
     store::{AppendError, Batch, Blobs, RunHead, Store, StoreError, StoreErrorKind},
     time::Clock,
     workflow::Snapshot,
 };
 
+mod audit;
 mod cache;
 mod error;
 mod fold;
 mod index;
 
+pub use audit::{AuditDepth, AuditFault, AuditFinding, Auditor, RunAudit};
 pub use error::EngineError;
 
 use cache::Cache;
@@ -89,7 +91,8 @@ impl Engine {
     /// Prepares a run: keeps its snapshot and begins its history in a chain, which must be open.
     ///
     /// # Errors
-    /// [`EngineError`]; the rejection `run_already_prepared` if the run exists and this is another command.
+    /// [`EngineError`]; the rejection `run_already_prepared` if the run exists and this is another command, `command_reused`
+    /// if it is the same with another chain or snapshot.
     pub async fn prepare(
         &self,
         chain: &ChainId,
@@ -99,20 +102,31 @@ impl Engine {
         actor: Actor,
     ) -> Result<Applied, EngineError> {
         self.blobs.put(snapshot.bytes().clone()).await?;
+        let snapshot = Arc::new(snapshot);
+        let command = Command { id, actor, intent: Intent::Prepare };
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
-        let known = match cached.take() {
-            Some(fold) => fold,
-            None => match Fold::load(self, run).await {
-                Err(EngineError::NoSuchRun(_)) => {
-                    Fold::new(State::new(chain.clone(), run, Arc::new(snapshot)))
-                }
-                loaded => loaded?,
-            },
-        };
-        let command = Command { id, actor, intent: Intent::Prepare };
-        let applied = self.apply(known, &mut cached, std::slice::from_ref(&command)).await?;
-        only(applied)
+        for _ in 0..ATTEMPTS {
+            let known = match cached.take() {
+                Some(fold) => fold,
+                None => match Fold::load(self, run).await {
+                    Err(EngineError::NoSuchRun(_)) => {
+                        Fold::new(State::new(chain.clone(), run, snapshot.clone()))
+                    }
+                    loaded => loaded?,
+                },
+            };
+            if let Err(rejection) = known.expect_same(chain, &snapshot, &command) {
+                *cached = Some(known);
+                return Err(rejection.into());
+            }
+            match self.apply(known, &mut cached, std::slice::from_ref(&command)).await {
+                // Somebody else began the run, perhaps with another snapshot: it has to be loaded.
+                Err(EngineError::Contended) => {}
+                applied => return only(applied?),
+            }
+        }
+        Err(EngineError::Contended)
     }
 
     /// Executes a command.
@@ -184,24 +198,27 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let draft = match self.draft(&fold, commands, &references) {
                 Ok(draft) if draft.bodies.is_empty() => Ok(draft),
-                Ok(draft) => match self.append(&fold, &draft).await {
-                    Ok(head) => {
-                        let applied = self.answers(&fold, &draft).await;
-                        fold.advance(draft, head);
-                        *cached = Some(fold);
-                        return applied;
+                Ok(draft) => {
+                    // Before the append: behind it nothing may fail any more.
+                    let applied = self.answers(&fold, &draft).await?;
+                    match self.append(&fold, &draft).await {
+                        Ok(head) => {
+                            fold.advance(draft, head);
+                            *cached = Some(fold);
+                            return Ok(applied);
+                        }
+                        Err(EngineError::Contended) if fold.head != RunHead::START => {
+                            fold.refresh(self).await?;
+                            continue;
+                        }
+                        Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
+                            *cached = Some(fold);
+                            return Err(error);
+                        }
+                        // What the log holds now is not known; the next call reads it anew.
+                        Err(error) => return Err(error),
                     }
-                    Err(EngineError::Contended) => {
-                        fold.refresh(self).await?;
-                        continue;
-                    }
-                    Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
-                        *cached = Some(fold);
-                        return Err(error);
-                    }
-                    // What the log holds now is not known; the next call reads it anew.
-                    Err(error) => return Err(error),
-                },
+                }
                 Err(error) => Err(error),
             };
             if fold.head != RunHead::START && fold.refresh(self).await? {
@@ -232,6 +249,10 @@ impl Engine {
                 draft.answers.push(Answer::Repeated(place));
                 continue;
             }
+            if let Some(events) = draft.earlier(reference)? {
+                draft.answers.push(Answer::Again(events));
+                continue;
+            }
             let Plan { events, state, touched } = run::plan(&draft.state, command, now)?;
             if !events.is_empty() {
                 let guard = index::guard(&draft.state, &command.intent);
@@ -254,7 +275,7 @@ impl Engine {
             }
             let place = Place { digest: reference.digest, first, last: first + events.len() as u64 - 1 };
             if !events.is_empty() {
-                draft.places.push((reference.id, place));
+                draft.places.push((reference.id, place, events.clone()));
             }
             draft.state = state;
             draft.answers.push(Answer::Fresh(events));
@@ -285,6 +306,7 @@ impl Engine {
         for answer in &draft.answers {
             let (events, repeated) = match answer {
                 Answer::Fresh(events) => (events.clone(), false),
+                Answer::Again(events) => (events.clone(), true),
                 Answer::Repeated(place) => (fold.events(self, *place).await?, true),
             };
             applied.push(Applied { events, state: draft.state.clone(), repeated });
@@ -299,12 +321,15 @@ struct Draft {
     touched: run::Touched,
     bodies: Vec<Bytes>,
     guard: Option<crate::store::Guard>,
-    places: Vec<(CommandId, Place)>,
+    /// The commands that caused events: where these will stand, and what they are.
+    places: Vec<(CommandId, Place, Vec<Event>)>,
     answers: Vec<Answer>,
 }
 
 enum Answer {
     Fresh(Vec<Event>),
+    /// The same command stands earlier in this call.
+    Again(Vec<Event>),
     Repeated(Place),
 }
 
@@ -317,6 +342,16 @@ impl Draft {
             guard: None,
             places: Vec::new(),
             answers: Vec::new(),
+        }
+    }
+
+    /// The events of this command, if it stands earlier in this call.
+    fn earlier(&self, command: &CommandRef) -> Result<Option<Vec<Event>>, Rejection> {
+        match self.places.iter().find(|(id, ..)| *id == command.id) {
+            Some((_, place, _)) if place.digest != command.digest => {
+                Err(Rejection::CommandReused { command: command.id })
+            }
+            earlier => Ok(earlier.map(|(.., events)| events.clone())),
         }
     }
 }

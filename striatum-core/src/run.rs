@@ -40,12 +40,14 @@
 //! | waiting_human (otherwise) | ready, next attempt | continue |
 //! | blocked, parked | ready | resume; continue, at the next attempt |
 //! | waiting_human, blocked, parked | canceled | cancel |
+//! | any behind a reopened job | pending | that job is reopened; at the next attempt if it was granted at this one, or has ended |
 //! | any but completed that has ended | pending | retry by a principal, with everything behind it |
 //!
 //! # Leases
 //!
 //! A lease lives until an event ends it. Its deadline, which is the store's and no part of the state, only permits somebody to
 //! propose expiry. A [`Fence`](crate::id::Fence) counts while its grant is the live one and its session holds it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod codec;
 mod command;
@@ -69,10 +71,11 @@ pub(crate) use decide::{Plan, plan};
 pub use event::*;
 pub use evolve::{IllegalEvent, Touched, evolve};
 pub use packet::{
-    Packet, PacketArtifact, PacketFinding, PacketInput, PacketOutput, PacketReview, PacketRole, PacketText,
+    Packet, PacketArtifact, PacketFailure, PacketFinding, PacketInput, PacketOutput, PacketReview,
+    PacketRole, PacketText,
 };
 pub use pending::Pending;
 pub use record::{ArtifactRecord, CompletionRecord, JobRecord};
 pub use rejection::{Names, Rejection};
-pub use state::{Escalation, Iterations, JobState, Lease, Session, State, Tree, Wait};
+pub use state::{Escalation, FailedGrant, Iterations, JobState, Lease, Session, State, Tree, Wait};
 pub use status::{JobStatus, RunStatus, UnknownStatus};

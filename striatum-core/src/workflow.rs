@@ -23,4 +23,4 @@ pub use finding::{Finding, FindingCode, Findings, Severity};
 pub use graph::{Graph, UnsoundGraph};
 pub use scope::WriteScope;
 pub use snapshot::{FrozenFile, InvalidSnapshot, ReferencedFile, Snapshot};
-pub use validate::{Offers, Rules, Strictness, Validated};
+pub use validate::{Offers, Rules, Shortfall, Strictness, Validated};

@@ -115,6 +115,12 @@ pub(crate) fn revised() -> Document {
     judged().cycle("r", "a", 2)
 }
 
+/// `a`, which may fail twice, before `r`, which may send it back.
+pub(crate) fn tried_again() -> Document {
+    let jobs = Document::new().job("a", "draft").with("max_attempts", 3).job("r", "review");
+    jobs.edge("a", "r").cycle("r", "a", 2)
+}
+
 /// `a` before the checkpoint `h` before `z`.
 pub(crate) fn checkpoint() -> Document {
     let jobs = Document::new().job("a", "draft").job("h", "human_checkpoint").job("z", "build");

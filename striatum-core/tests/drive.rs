@@ -134,6 +134,12 @@ impl Drive {
         events.iter().map(Event::kind).collect()
     }
 
+    /// The run after a command of a person.
+    pub(crate) fn also(mut self, intent: Intent) -> Self {
+        self.must(intent);
+        self
+    }
+
     /// The code of a refusal. Nothing has happened.
     #[track_caller]
     pub(crate) fn refused(&mut self, actor: Actor, intent: Intent) -> &'static str {

@@ -3,6 +3,8 @@
 mod checkpoint;
 mod fences;
 mod laws;
+mod long;
+mod outcomes;
 mod owed;
 mod publishing;
 mod reopen;

@@ -6,7 +6,11 @@ mod document;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]

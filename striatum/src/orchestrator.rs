@@ -16,7 +16,7 @@ use striatum_core::{
     sandbox::Sandbox,
 };
 use striatum_workspace::Repository;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::{adapter::Patience, fault, instance::Instance, mint, progress::Progress};
@@ -27,13 +27,17 @@ mod collect;
 mod error;
 mod grant;
 mod leases;
+mod limits;
 mod looping;
 mod owed;
 mod prepare;
 mod registry;
+mod words;
+mod work;
 
 pub use builder::Builder;
 pub use error::{Error, ErrorKind};
+pub use limits::Limits;
 pub use prepare::{Document, Prepared};
 
 use leases::Leases;
@@ -57,58 +61,10 @@ struct Shared {
     instance: Instance,
     leases: Leases,
     data: PathBuf,
+    working: Mutex<()>,
     progress: broadcast::Sender<Progress>,
     draining: CancellationToken,
     stopping: CancellationToken,
-}
-
-/// What the orchestrator allows itself and its agents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// How many agents run at once.
-    pub agents: usize,
-    /// How long an agent may work on one grant, if its lane does not say.
-    pub wall: Duration,
-    /// How long an agent may give no sign of life.
-    pub silence: Duration,
-    /// How long to sleep at most before looking again, whatever was announced.
-    pub poll: Duration,
-}
-
-impl Default for Limits {
-    /// Four agents; an hour each; half an hour of silence; a look every thirty seconds.
-    fn default() -> Self {
-        Self {
-            agents: 4,
-            wall: Duration::from_secs(3600),
-            silence: Duration::from_secs(1800),
-            poll: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Limits {
-    /// At most this many agents at once.
-    #[must_use]
-    pub const fn agents(mut self, agents: usize) -> Self {
-        self.agents = agents;
-        self
-    }
-
-    /// At most this long for each grant whose lane does not say.
-    #[must_use]
-    pub const fn wall(mut self, wall: Duration) -> Self {
-        self.wall = wall;
-        self
-    }
-
-    /// At most this long without a sign of life.
-    #[must_use]
-    pub const fn silence(mut self, silence: Duration) -> Self {
-        self.silence = silence;
-        self
-    }
 }
 
 impl Orchestrator {
@@ -173,7 +129,8 @@ impl Orchestrator {
         Ok(self.shared.engine.load(run).await?)
     }
 
-    /// Works until [`drain`](Self::drain) or [`stop`](Self::stop) is called.
+    /// Works until [`drain`](Self::drain) or [`stop`](Self::stop) is called. If this orchestrator is working already, it waits
+    /// until that call has returned.
     ///
     /// # Errors
     /// [`Error`] if the store cannot be used at all. What goes wrong with one run is a [`Progress::Notice`].
@@ -181,10 +138,12 @@ impl Orchestrator {
         looping::work(&self.shared, looping::Until::Drained).await
     }
 
-    /// Works until nothing is left that can go on by itself: every run has ended, waits for a person, or is paused.
+    /// Works until nothing is left that can go on by itself: every run has ended, waits for a person, or is paused. What cannot
+    /// be done until somebody has done something about it (a delivery to a branch that is checked out, say) is told as a
+    /// [`Progress::Notice`] and tried again at the next start.
     ///
     /// # Errors
-    /// As [`run`](Self::run), which waits for a store that is unavailable; this gives up after a few seconds.
+    /// As [`run`](Self::run).
     pub async fn run_until_idle(&self) -> Result<(), Error> {
         looping::work(&self.shared, looping::Until::Idle).await
     }

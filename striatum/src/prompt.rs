@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use striatum_core::{
     digest::{BlobRef, Digest},
     engine::EngineError,
-    run::{Packet, PacketFinding, PacketInput, PacketText},
+    run::{Packet, PacketFailure, PacketFinding, PacketInput, PacketText},
     store::{BlobError, Blobs},
     workflow::WriteMode,
 };
@@ -51,7 +51,11 @@ fn named(packet: &Packet) -> Vec<BlobRef> {
         PacketInput::Job { verdict, .. } => verdict.as_ref(),
         _ => None,
     });
-    files.chain(packet.revision.iter().chain(verdicts).filter_map(|finding| finding.findings)).collect()
+    let failure = packet.failure.as_ref().and_then(|failure| failure.reason);
+    files
+        .chain(failure)
+        .chain(packet.revision.iter().chain(verdicts).filter_map(|finding| finding.findings))
+        .collect()
 }
 
 /// Writes the packet as a task for an agent.
@@ -89,6 +93,10 @@ fn revision(out: &mut Markdown, packet: &Packet, texts: &Texts) {
             said(out, finding, texts);
         }
     }
+    if let Some(PacketFailure { attempt, reason, .. }) = &packet.failure {
+        out.heading(2, &format!("Attempt {attempt} at this task failed"));
+        out.quote(reason.as_ref().map_or("(no reason was written down)", |blob| texts.get(blob)));
+    }
     if let Some(commit) = &packet.set_aside {
         out.paragraph(&format!(
             "An earlier session was interrupted at this task. What it left is in commit {commit}; nothing of it is in your tree."
@@ -123,10 +131,7 @@ fn said(out: &mut Markdown, finding: &PacketFinding, texts: &Texts) {
     let _ = writeln!(out.0, "\n{} (attempt {}) says {}:", finding.review, finding.attempt, finding.verdict);
     let findings =
         finding.findings.as_ref().map_or("(no findings were written down)", |blob| texts.get(blob));
-    for line in findings.lines() {
-        let _ = writeln!(out.0, "> {line}");
-    }
-    out.blank();
+    out.quote(findings);
 }
 
 fn scope(out: &mut Markdown, packet: &Packet) {
@@ -171,6 +176,13 @@ impl Markdown {
         if !text.is_empty() {
             let _ = writeln!(self.0, "{text}\n");
         }
+    }
+
+    fn quote(&mut self, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.0, "> {line}");
+        }
+        self.blank();
     }
 
     fn item(&mut self, text: &str) {

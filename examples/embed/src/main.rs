@@ -2,6 +2,7 @@
 //!
 //! What any orchestrator does stands in [`main`]: ask the store what is ready, claim it, hand the packet to the agent, submit
 //! what it made, until the run has ended. Everything else is decided by the engine and written into the chain.
+#![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod agent;
 mod host;
@@ -13,7 +14,7 @@ use striatum_core::{
     id::{ChainId, CommandId, CommitId, InstanceId, RunId, SessionId},
     run::{Actor, Claim, Command, DeliveryMode, Intent, Outcome, Owner, Packet, Publication, Submit},
     sandbox::{Isolation, Level},
-    store::{ChainMeta, MemoryBlobs, ReadyQuery, StoreExt},
+    store::{ChainMeta, MemoryBlobs, ReadyQuery, Store, StoreExt},
     workflow::Snapshot,
 };
 use striatum_sqlite::SqliteStore;
@@ -23,10 +24,10 @@ use host::{mint, now};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let store = SqliteStore::open(folder.path().join("striatum.db")).await?;
-    let engine = Engine::new(Arc::new(store), Arc::new(MemoryBlobs::default()), Arc::new(now));
+    let store = Arc::new(SqliteStore::open(folder.path().join("striatum.db")).await?);
+    let engine = Engine::new(store.clone(), Arc::new(MemoryBlobs::default()), Arc::new(now));
     let chain = ChainId::new("embed")?;
-    engine.store().open_chain(&chain, &ChainMeta { label: "an example".to_owned() }).await?;
+    store.open_chain(&chain, &ChainMeta { label: "an example".to_owned() }).await?;
 
     // A run executes a frozen workflow from a base commit. Nothing here has a repository, so any commit id serves.
     let (run, person) = (mint(RunId::from_bytes)?, Actor::Human("ada".to_owned()));
@@ -37,14 +38,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         engine.execute(run, Command { id, actor: person.clone(), intent }).await?;
     }
 
-    let instance = mint(InstanceId::from_bytes)?;
-    let service = Actor::Service("embed".to_owned());
+    let (instance, service) = (mint(InstanceId::from_bytes)?, Actor::Service("embed".to_owned()));
     let status = loop {
         let status = engine.load(run).await?.state.status();
         if let Some(status) = status.filter(|status| status.has_ended()) {
             break status;
         }
-        for ready in engine.store().ready(&ReadyQuery::all(instance, 8)).await? {
+        for ready in store.ready(&ReadyQuery::all(instance, 8)).await? {
             let intent = Intent::Claim(Claim {
                 job: ready.job.clone(),
                 session: mint(SessionId::from_bytes)?,
@@ -59,7 +59,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
             let work = agent::work(&packet);
             println!("{} attempt {}: {}", ready.job, packet.attempt, work.remark);
-
             // Bytes first: an event may name a blob only once it is kept.
             let mut submit = Submit::new(fence.clone(), Outcome::Done);
             for (artifact, text) in packet.expected_artifacts.iter().zip(work.texts) {
@@ -74,7 +73,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             engine.execute(run, Command { id, actor, intent: Intent::Submit(submit) }).await?;
         }
     };
-    let head = engine.store().verify(&chain, None, |_| {}).await?;
+    let head = store.verify(&chain, None, |_| {}).await?;
+    store.close().await?;
     println!("run {} {status}; the chain verifies up to {head}", run.short());
     Ok(())
 }

@@ -19,7 +19,6 @@ impl Failure {
     }
 
     /// Tells the person, and gives the exit code.
-    #[expect(clippy::print_stderr, reason = "this is where a person is told")]
     pub(crate) fn explain(self) -> ExitCode {
         eprintln!("error[{}]: {}\n  what to do: {}", self.code, self.sentence, self.remedy);
         ExitCode::FAILURE

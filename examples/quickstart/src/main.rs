@@ -4,7 +4,6 @@
 //! cargo run -p quickstart                 in a demonstration repository, with scripted agents
 //! cargo run -p quickstart -- --help       in yours, with yours
 //! ```
-
 mod agent;
 mod args;
 mod demo;

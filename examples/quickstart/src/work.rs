@@ -15,10 +15,7 @@ use crate::{args::Args, demo, failure::Failure, live::Live, report, scene::Scene
 
 /// Says something to the person, beside the report.
 macro_rules! say {
-    ($($text:tt)*) => {{
-        #[expect(clippy::print_stdout, reason = "the program talks to a person")]
-        { println!($($text)*) }
-    }};
+    ($($text:tt)*) => { println!($($text)*) };
 }
 pub(crate) use say;
 

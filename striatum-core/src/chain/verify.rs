@@ -30,8 +30,20 @@ pub enum ChainFault {
 }
 
 impl ChainFault {
+    /// Every class.
+    pub const ALL: [Self; 8] = [
+        Self::Genesis,
+        Self::Altered,
+        Self::Moved,
+        Self::Missing,
+        Self::Unlinked,
+        Self::Time,
+        Self::Head,
+        Self::Expectation,
+    ];
+
     /// The stable code of this class.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Genesis => "chain_genesis",
             Self::Altered => "chain_altered",
@@ -41,6 +53,50 @@ impl ChainFault {
             Self::Time => "chain_time",
             Self::Head => "chain_head",
             Self::Expectation => "chain_expectation",
+        }
+    }
+
+    /// What this class says, for whoever meets it for the first time.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Genesis => {
+                "a chain begins with a digest of its own name; the stored one is another, so the beginning was changed or the chain renamed"
+            }
+            Self::Altered => {
+                "something in this row was changed after it was written: its text, its time, its digest or its link to the event before it"
+            }
+            Self::Moved => {
+                "this event was written for another place: events were swapped, or one was inserted or removed and the rest renumbered"
+            }
+            Self::Missing => "one or more events were removed, and their numbers with them",
+            Self::Unlinked => {
+                "this event is whole, but it was written behind another event than the one that stands before it: one of the two was replaced, or one was inserted"
+            }
+            Self::Time => "this event says that it is older than the one before it, which no store writes",
+            Self::Head => {
+                "the store's own note of its last event does not agree with the events: events were removed from the end, added behind it, or the note was changed"
+            }
+            Self::Expectation => {
+                "the history no longer contains the event that was noted down earlier: its end was dropped or written anew, or the note is of another store"
+            }
+        }
+    }
+
+    /// What to do next.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Expectation => {
+                "check that the note belongs to this store and chain; if it does, keep this file for whoever investigates, and find a copy that contains the noted event"
+            }
+            Self::Genesis
+            | Self::Altered
+            | Self::Moved
+            | Self::Missing
+            | Self::Unlinked
+            | Self::Time
+            | Self::Head => {
+                "stop every program that writes to this store, keep the file for whoever investigates, and restore a copy that verifies; trust nothing from the named event on"
+            }
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::{
     chain::Sealed,
     digest::Digest,
     engine::{Draft, Engine, EngineError},
-    id::{CommandId, RunId},
-    run::{CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
-    store::{RunHead, StoreError, StoreErrorKind},
+    id::{ChainId, CommandId, RunId},
+    run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
+    store::{Blobs, RunHead, StoreError, StoreErrorKind},
     workflow::Snapshot,
 };
 
@@ -41,15 +41,22 @@ impl Fold {
     pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {
         let page = engine.store.read_run(&run, RunHead::START, PAGE).await?;
         let first = page.first().ok_or(EngineError::NoSuchRun(run))?;
-        let record = Record::decode(&first.body)?;
-        let Event::RunPrepared(prepared) = record.event else {
-            let detail = "a run begins with its preparation".to_owned();
-            return Err(IllegalEvent { version: 1, kind: record.event.kind(), detail }.into());
-        };
-        let snapshot = Snapshot::from_bytes(engine.blobs.get(&prepared.snapshot.digest).await?)?;
-        let mut fold = Self::new(State::new(prepared.chain, run, Arc::new(snapshot)));
+        let mut fold = Self::begin(run, first, &*engine.blobs).await?;
         fold.fold_pages(engine, page).await?;
         Ok(fold)
+    }
+
+    /// A run without events, as its first event says that it begins.
+    pub(super) async fn begin(run: RunId, first: &Sealed, blobs: &dyn Blobs) -> Result<Self, EngineError> {
+        let prepared = match Record::decode(&first.body)?.event {
+            Event::RunPrepared(prepared) => prepared,
+            other => {
+                let detail = "a run begins with its preparation".to_owned();
+                return Err(IllegalEvent { version: 1, kind: other.kind(), detail }.into());
+            }
+        };
+        let snapshot = Snapshot::from_bytes(blobs.get(&prepared.snapshot.digest).await?)?;
+        Ok(Self::new(State::new(prepared.chain, run, Arc::new(snapshot))))
     }
 
     /// Folds what was appended since; tells whether anything was. On an error the fold must be thrown away.
@@ -73,14 +80,16 @@ impl Fold {
     }
 
     fn fold(&mut self, sealed: &Sealed) -> Result<(), EngineError> {
-        let record = Record::decode(&sealed.body)?;
         let version = self.head.version + 1;
-        if record.run != self.state.run() || record.n != version {
-            let detail = format!("it says that it is event {} of run {}", record.n, record.run);
-            return Err(IllegalEvent { version, kind: record.event.kind(), detail }.into());
-        }
+        let record = decode(sealed, self.state.run(), version)?;
+        self.apply(&record, sealed.digest)
+    }
+
+    /// Folds an event that is known to be the next of the run.
+    pub(super) fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), EngineError> {
         evolve(&mut self.state, &record.event)?;
-        self.head = RunHead { version, digest: sealed.digest };
+        let version = record.n;
+        self.head = RunHead { version, digest };
         let place = Place { digest: record.command.digest, first: version, last: version };
         self.commands.entry(record.command.id).or_insert(place).last = version;
         Ok(())
@@ -90,7 +99,23 @@ impl Fold {
     pub(super) fn advance(&mut self, draft: Draft, head: RunHead) {
         self.state = draft.state;
         self.head = head;
-        self.commands.extend(draft.places);
+        self.commands.extend(draft.places.into_iter().map(|(id, place, _)| (id, place)));
+    }
+
+    /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.
+    pub(super) fn expect_same(
+        &self,
+        chain: &ChainId,
+        snapshot: &Snapshot,
+        command: &Command,
+    ) -> Result<(), Rejection> {
+        if self.state.chain() == chain && self.state.snapshot().blob() == snapshot.blob() {
+            Ok(())
+        } else if self.commands.contains_key(&command.id) {
+            Err(Rejection::CommandReused { command: command.id })
+        } else {
+            Err(Rejection::AlreadyPrepared)
+        }
     }
 
     /// Where this command's events stand, if it was applied before.
@@ -125,4 +150,14 @@ impl Fold {
         }
         Ok(events)
     }
+}
+
+/// Reads an event that must be this one of this run.
+pub(super) fn decode(sealed: &Sealed, run: RunId, version: u64) -> Result<Record, EngineError> {
+    let record = Record::decode(&sealed.body)?;
+    if record.run == run && record.n == version {
+        return Ok(record);
+    }
+    let detail = format!("it says that it is event {} of run {}", record.n, record.run);
+    Err(IllegalEvent { version, kind: record.event.kind(), detail }.into())
 }

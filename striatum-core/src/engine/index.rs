@@ -11,12 +11,10 @@ use crate::{
 pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
     let mut delta = IndexDelta::new(row(state));
     let jobs: BTreeSet<usize> = touched.jobs.iter().copied().collect();
-    for (index, (spec, _)) in
-        jobs.into_iter().filter_map(|job| state.jobs().nth(job).map(|entry| (job, entry)))
-    {
-        match ready(state, index) {
+    for job in jobs {
+        match ready(state, job) {
             Some(row) => delta.ready.push(row),
-            None => delta.unready.push(spec.id.clone()),
+            None => delta.unready.push(state.at(job).0.id.clone()),
         }
     }
     delta.ended.clone_from(&touched.ended);
@@ -60,7 +58,8 @@ pub(super) fn guard(state: &State, intent: &Intent) -> Option<Guard> {
     }
 }
 
-fn row(state: &State) -> RunRow {
+/// What the index knows of a run.
+pub(super) fn row(state: &State) -> RunRow {
     let running = state.status() == Some(RunStatus::Running);
     RunRow {
         status: state.status().unwrap_or(RunStatus::NeedsBranchConfirmation),
@@ -72,7 +71,7 @@ fn row(state: &State) -> RunRow {
 }
 
 fn ready(state: &State, index: usize) -> Option<ReadyRow> {
-    let (spec, job) = state.jobs().nth(index)?;
+    let (spec, job) = state.at(index);
     let timer = job.wait.map(|wait| TimerId { run: state.run(), job: spec.id.clone(), epoch: wait.epoch });
     (job.status == JobStatus::Ready).then(|| ReadyRow {
         job: spec.id.clone(),

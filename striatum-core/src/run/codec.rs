@@ -92,6 +92,13 @@ struct Envelope<'a> {
     actor: &'a RawValue,
 }
 
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+    #[serde(default)]
+    kind: String,
+}
+
 struct Data<'a>(&'a Event);
 
 impl Serialize for Data<'_> {
@@ -129,12 +136,21 @@ impl Record {
         serde_json::to_vec(&body).map(Bytes::from).map_err(CodecError::Encoding)
     }
 
+    /// A body of another version may be built otherwise: what it says of its version counts more than why it cannot be read.
+    fn newer(body: &[u8], error: serde_json::Error) -> CodecError {
+        match serde_json::from_slice(body) {
+            Ok(Version { v, kind }) if v != VERSION => CodecError::Newer { version: v, kind },
+            Ok(_) | Err(_) => CodecError::Encoding(error),
+        }
+    }
+
     /// Reads a body.
     ///
     /// # Errors
     /// [`CodecError`].
     pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
-        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(CodecError::Encoding)?;
+        let envelope: Envelope<'_> =
+            serde_json::from_slice(body).map_err(|error| Self::newer(body, error))?;
         let newer = || CodecError::Newer { version: envelope.v, kind: envelope.kind.to_owned() };
         if envelope.v != VERSION {
             return Err(newer());

@@ -7,7 +7,7 @@ use crate::{
     id::{Fence, JobId},
     run::{
         JobStatus, RunStatus,
-        command::{Actor, Command, Intent},
+        command::{Command, Intent},
         event::Event,
         evolve::{Touched, evolve},
         rejection::Rejection,
@@ -16,6 +16,7 @@ use crate::{
     time::Timestamp,
 };
 
+mod authority;
 mod checkpoint;
 mod claim;
 mod confirm;
@@ -25,6 +26,9 @@ mod lease;
 mod publish;
 mod reopen;
 mod start;
+
+/// How many jobs one event lists at most, so that its body keeps within the bounds of a store.
+const JOBS_PER_EVENT: usize = 100;
 
 /// Turns a command into the events that it causes. An empty answer means that what is wanted is so already.
 ///
@@ -46,16 +50,17 @@ pub(crate) struct Plan {
 
 /// Decides, and keeps the state that the events add up to.
 pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
+    authority::expect(command)?;
     let mut draft = Draft { state: state.clone(), events: Vec::new(), touched: Touched::default(), now };
     match &command.intent {
         Intent::Prepare => start::prepare(&mut draft)?,
         Intent::ConfirmBranch { branch, at } => {
-            start::confirm_branch(&mut draft, &command.actor, branch, at.as_ref())?;
+            start::confirm_branch(&mut draft, branch, at.as_ref())?;
         }
-        Intent::Start => start::start(&mut draft, &command.actor)?,
-        Intent::Pause => start::pause(&mut draft, &command.actor)?,
-        Intent::Resume => start::resume(&mut draft, &command.actor)?,
-        Intent::Cancel { reason } => end::cancel(&mut draft, &command.actor, *reason)?,
+        Intent::Start => start::start(&mut draft)?,
+        Intent::Pause => start::pause(&mut draft)?,
+        Intent::Resume => start::resume(&mut draft)?,
+        Intent::Cancel { reason } => end::cancel(&mut draft, *reason)?,
         Intent::Claim(claim) => claim::claim(&mut draft, claim)?,
         Intent::Acknowledge { fence, agent } => claim::acknowledge(&mut draft, fence, agent)?,
         Intent::Identify { fence, agent } => claim::identify(&mut draft, fence, agent)?,
@@ -72,7 +77,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         Intent::Resolve { job, resolution } => {
             checkpoint::resolve(&mut draft, &command.actor, job, resolution)?
         }
-        Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
+        Intent::Retry { job } => reopen::retry(&mut draft, job)?,
         Intent::TreeClosed { fence, kept } => confirm::tree_closed(&mut draft, fence, kept.as_ref())?,
         Intent::Delivered { commit, deviations } => confirm::delivered(&mut draft, commit, deviations)?,
         Intent::Notified { escalation } => confirm::notified(&mut draft, *escalation)?,
@@ -141,18 +146,6 @@ impl Draft {
         let status = self.run_status()?;
         if allowed.contains(&status) { Ok(()) } else { Err(Rejection::RunStatus { status }) }
     }
-}
-
-/// Checkpoints, decisions and overrides are for people.
-fn expect_person(actor: &Actor) -> Result<(), Rejection> {
-    match actor {
-        Actor::Human(_) => Ok(()),
-        Actor::AiOperator(_) | Actor::Service(_) | Actor::Session(_) => Err(Rejection::PrincipalRequired),
-    }
-}
-
-fn expect_principal(actor: &Actor) -> Result<(), Rejection> {
-    if actor.is_principal() { Ok(()) } else { Err(Rejection::PrincipalRequired) }
 }
 
 /// Takes down what an agent says of itself in its report, if it says anything.

@@ -8,8 +8,8 @@ use crate::{
         JobStatus, RunStatus,
         command::DeliveryMode,
         event::{
-            Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause, Reopened,
-            RunEnded, Submission,
+            CanceledJob, Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause,
+            Reopened, RunEnded, Submission,
         },
         state::{Escalation, JobState, Lease, Session, State, Tree, Wait},
     },
@@ -129,12 +129,13 @@ impl Fold<'_> {
                     owner: e.owner.clone(),
                     agent: None,
                 };
-                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, session);
+                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, Arc::new(session));
                 ensure(earlier.is_none(), || "the session is registered already".to_owned())?;
             }
             Event::SessionIdentified(e) => {
                 let session = Arc::make_mut(&mut self.state.sessions).get_mut(&e.session);
-                session.ok_or("there is no such session")?.agent = Some(e.agent.clone());
+                let session = session.ok_or("there is no such session")?;
+                Arc::make_mut(session).agent = Some(e.agent.clone());
             }
             Event::JobReadied(e) => self.ready(e)?,
             Event::JobClaimed(e) => self.claim(e)?,
@@ -195,6 +196,7 @@ impl Fold<'_> {
                 ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
                 self.set(index, JobStatus::Canceled);
             }
+            Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_job(index, &[JobStatus::Pending, JobStatus::Running])?;
@@ -323,8 +325,9 @@ impl Fold<'_> {
             }
             ReopenCause::Granted { iteration, .. } => {
                 let iterations = self.state.iterations.entry(target).or_default();
+                // A further event of the same reopening grants nothing more.
+                iterations.granted += u32::from(iterations.taken < *iteration);
                 iterations.taken = *iteration;
-                iterations.granted += 1;
             }
             ReopenCause::Retry => {}
         }
@@ -338,16 +341,21 @@ impl Fold<'_> {
     fn end_run(&mut self, e: &RunEnded) -> Step {
         let ended = self.state.status.is_some_and(RunStatus::has_ended);
         ensure(!ended && e.status.has_ended(), || "the run has ended, or does not end".to_owned())?;
-        for canceled in &e.canceled {
-            let index = self.index(&canceled.job)?;
-            self.expect_open(index)?;
-            self.end_lease(index, canceled.ended.as_ref())?;
-            self.set(index, JobStatus::Canceled);
-            self.job(index).ended_with_run = true;
-        }
+        self.cancel(&e.canceled)?;
         ensure(self.state.open_jobs == 0, || "it leaves jobs open".to_owned())?;
         self.state.status = Some(e.status);
         self.state.record = Some(e.record);
+        Ok(())
+    }
+
+    fn cancel(&mut self, jobs: &[CanceledJob]) -> Step {
+        for CanceledJob { job, ended } in jobs {
+            let index = self.index(job)?;
+            self.expect_open(index)?;
+            self.end_lease(index, ended.as_ref())?;
+            self.set(index, JobStatus::Canceled);
+            self.job(index).ended_with_run = true;
+        }
         Ok(())
     }
 
@@ -375,6 +383,7 @@ impl Fold<'_> {
                 if end.set_aside.is_some() {
                     job.set_aside = end.set_aside.clone();
                 }
+                job.end_grant(end);
                 self.touched.ended.push(fence);
                 Ok(())
             }
@@ -416,7 +425,7 @@ impl Fold<'_> {
 
     fn job(&mut self, index: usize) -> &mut JobState {
         self.touched.jobs.push(index);
-        Arc::make_mut(&mut self.state.jobs[index])
+        Arc::make_mut(&mut Arc::make_mut(&mut self.state.jobs)[index])
     }
 
     fn index(&self, job: &JobId) -> Result<usize, String> {

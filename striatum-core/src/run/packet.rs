@@ -10,7 +10,7 @@ use crate::{
         JobStatus,
         command::DeliveryMode,
         event::Verdict,
-        state::{JobState, State},
+        state::{FailedGrant, JobState, State},
     },
     workflow::{self, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope},
 };
@@ -53,6 +53,9 @@ pub struct Packet {
     pub review: Option<PacketReview>,
     /// Why the work is done again, if it is.
     pub revision: Vec<PacketFinding>,
+    /// Why the last attempt failed, if it did and nothing was handed in since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<PacketFailure>,
     /// What an earlier grant of this attempt left unfinished.
     pub set_aside: Option<CommitId>,
     /// How long the lease lasts without renewal.
@@ -169,6 +172,18 @@ pub struct PacketFinding {
     pub findings: Option<BlobRef>,
 }
 
+/// Why an attempt at this very job failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketFailure {
+    /// Which attempt.
+    pub attempt: u32,
+    /// Who made it.
+    pub session: SessionId,
+    /// Why it failed, in words, with what to do about it.
+    pub reason: Option<BlobRef>,
+}
+
 impl Packet {
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
@@ -216,6 +231,11 @@ impl Packet {
                 verdicts: Verdict::ALL,
             }),
             revision: revision(state, index),
+            failure: job.failed.map(|FailedGrant { attempt, session, reason }| PacketFailure {
+                attempt,
+                session,
+                reason,
+            }),
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
         })

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    digest::Digest,
+    digest::{BlobRef, Digest},
     id::{ArtifactName, ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
     run::{
         JobStatus, RunStatus,
         command::{DeliveryMode, Owner},
         event::{
             ArtifactPublished, BranchConfirmed, Checkpoint, DecisionRecorded, EscalationRaised, Ground,
-            SkipCause, Submission, VerdictRecorded,
+            LeaseCause, LeaseEnd, SkipCause, Submission, VerdictRecorded,
         },
     },
     time::Timestamp,
@@ -33,10 +33,10 @@ pub struct State {
     pub(super) status: Option<RunStatus>,
     pub(super) paused: bool,
     pub(super) branch: Option<Arc<BranchConfirmed>>,
-    pub(super) jobs: Vec<Arc<JobState>>,
+    pub(super) jobs: Arc<Vec<Arc<JobState>>>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
-    pub(super) sessions: Arc<BTreeMap<SessionId, Session>>,
+    pub(super) sessions: Arc<BTreeMap<SessionId, Arc<Session>>>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
@@ -80,8 +80,21 @@ pub struct JobState {
     pub ended_with_run: bool,
     /// What an earlier grant of this attempt, which ended without an outcome, left behind.
     pub set_aside: Option<CommitId>,
+    /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
+    pub failed: Option<FailedGrant>,
     /// Every session that ever held it.
     pub holders: BTreeSet<SessionId>,
+}
+
+/// A grant that ended in a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedGrant {
+    /// At which attempt.
+    pub attempt: u32,
+    /// Who held it.
+    pub session: SessionId,
+    /// Why, in words.
+    pub reason: Option<BlobRef>,
 }
 
 /// A live lease.
@@ -168,7 +181,7 @@ impl State {
             status: None,
             paused: false,
             branch: None,
-            jobs,
+            jobs: Arc::new(jobs),
             sessions: Arc::default(),
             iterations: BTreeMap::new(),
             decisions: Vec::new(),
@@ -235,6 +248,11 @@ impl State {
         self.workflow().jobs.iter().zip(self.jobs.iter().map(AsRef::as_ref))
     }
 
+    /// A job by its number in document order, with its declaration.
+    pub(crate) fn at(&self, job: usize) -> (&workflow::Job, &JobState) {
+        (self.spec(job), &self.jobs[job])
+    }
+
     /// A job by its name.
     pub fn job(&self, id: &JobId) -> Option<&JobState> {
         self.snapshot.graph().index(id).map(|index| self.jobs[index].as_ref())
@@ -242,7 +260,7 @@ impl State {
 
     /// A session.
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
-        self.sessions.get(id)
+        self.sessions.get(id).map(AsRef::as_ref)
     }
 
     /// The decisions so far.
@@ -333,6 +351,7 @@ impl JobState {
             skipped: None,
             ended_with_run: false,
             set_aside: None,
+            failed: None,
             holders: BTreeSet::new(),
         }
     }
@@ -350,6 +369,23 @@ impl JobState {
     /// The verdict at the present attempt.
     pub fn live_verdict(&self) -> Option<&VerdictRecorded> {
         self.verdicts.last().map(AsRef::as_ref).filter(|verdict| verdict.attempt == self.attempt)
+    }
+
+    /// Keeps in mind why the work failed, until some is handed in.
+    pub(super) fn end_grant(&mut self, end: &LeaseEnd) {
+        match end.cause {
+            LeaseCause::Failed => {
+                let (attempt, session, reason) = (self.attempt, end.session, end.reason);
+                self.failed = Some(FailedGrant { attempt, session, reason });
+            }
+            LeaseCause::Submitted => self.failed = None,
+            LeaseCause::Released
+            | LeaseCause::Expired
+            | LeaseCause::Crashed
+            | LeaseCause::Blocked
+            | LeaseCause::Reopened
+            | LeaseCause::RunEnded => {}
+        }
     }
 
     /// Whether the job was granted, or has ended, at its present attempt: whether reopening must give it a new one.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::{BlobRef, Digest},
-    id::CommitId,
-    workflow::{Graph, TaskPrompt, UnsoundGraph, Workflow},
+    id::{CommitId, JobId},
+    workflow::{Cycle, Graph, TaskPrompt, UnsoundGraph, Workflow},
 };
 
 /// What a run executes: a workflow, the commit that it starts from, and the files that the workflow refers to, by digest.
@@ -53,6 +53,14 @@ pub enum InvalidSnapshot {
     /// A file that the workflow needs was not given.
     #[error("the workflow refers to {0}, which was not found")]
     MissingFile(String),
+    /// A way back leads to a job that its review does not depend on.
+    #[error("the way back from {from} to {to} leads aside")]
+    CycleAside {
+        /// The review.
+        from: JobId,
+        /// The target.
+        to: JobId,
+    },
     /// The jobs are not a graph.
     #[error(transparent)]
     Graph(#[from] UnsoundGraph),
@@ -95,6 +103,12 @@ impl Snapshot {
 
     fn sealed(frozen: Frozen, bytes: Bytes) -> Result<Self, InvalidSnapshot> {
         let graph = Arc::new(Graph::new(&frozen.workflow)?);
+        for Cycle { from, to, .. } in &frozen.workflow.cycles {
+            let ends = graph.index(from).zip(graph.index(to));
+            if !ends.is_some_and(|(review, target)| graph.all_upstream(review).contains(&target)) {
+                return Err(InvalidSnapshot::CycleAside { from: from.clone(), to: to.clone() });
+            }
+        }
         Ok(Self { graph, digest: Digest::of(&bytes), bytes, frozen })
     }
 

@@ -19,7 +19,9 @@ mod scopes;
 mod text;
 mod ties;
 
-pub use offers::Offers;
+use std::collections::BTreeMap;
+
+pub use offers::{Offers, Shortfall};
 
 use self::report::Report;
 use crate::workflow::{Finding, Findings, Workflow};
@@ -30,8 +32,10 @@ use crate::workflow::{Finding, Findings, Workflow};
 pub struct Rules {
     /// What is done about keys that the format does not have.
     pub strictness: Strictness,
-    /// What enforcement there is where the workflow will run.
+    /// What enforcement lanes get where the workflow will run, unless their adapter gives another.
     pub offers: Offers,
+    /// What enforcement the lanes of an adapter get, by its name.
+    pub adapters: BTreeMap<String, Offers>,
 }
 
 impl Rules {
@@ -40,10 +44,22 @@ impl Rules {
         Self { strictness: Strictness::Strict, ..Self::default() }
     }
 
-    /// The same rules where this enforcement is given.
+    /// The same rules where this enforcement is given, whatever the adapter.
     #[must_use]
     pub fn with_offers(self, offers: Offers) -> Self {
-        Self { offers, ..self }
+        Self { offers, adapters: BTreeMap::new(), ..self }
+    }
+
+    /// The same rules where the lanes of this adapter are given this enforcement.
+    #[must_use]
+    pub fn with_offers_of(mut self, adapter: impl Into<String>, offers: Offers) -> Self {
+        self.adapters.insert(adapter.into(), offers);
+        self
+    }
+
+    /// What enforcement the lanes of an adapter get.
+    pub fn offers_of(&self, adapter: &str) -> &Offers {
+        self.adapters.get(adapter).unwrap_or(&self.offers)
     }
 }
 

@@ -5,7 +5,7 @@ use striatum_core::run::{
 };
 
 use crate::{
-    document::{Document, checkpoint, diamond, nested, pair, revised, single},
+    document::{Document, checkpoint, diamond, nested, pair, revised, single, tried_again},
     drive::{Drive, ada, bot, job},
 };
 
@@ -194,6 +194,28 @@ fn a_revision_is_told_why_and_what_was_left_unfinished_belongs_to_its_own_attemp
     let said: Vec<_> =
         packet.revision.iter().map(|it| (it.review.as_str(), it.attempt, it.verdict)).collect();
     assert_eq!(said, [("r", 1, Verdict::NeedsRevision)]);
+}
+
+#[test]
+fn the_next_attempt_is_told_why_the_last_one_failed_until_work_is_handed_in() {
+    let mut run = Drive::started(&tried_again());
+    let failing = run.claim("a");
+    let mut report = striatum_core::run::LeaseReport::new(failing.clone());
+    report.reason = Some(crate::drive::blob("artifacts_missing"));
+    run.must(Intent::Fail(report));
+    let fence = run.claim("a");
+    let failure = Packet::of(&run.state, &fence).unwrap().failure.unwrap();
+    assert_eq!((failure.attempt, failure.session), (1, failing.session));
+    assert_eq!(failure.reason, Some(crate::drive::blob("artifacts_missing")));
+
+    // A grant that came to nothing says nothing about the work.
+    run.must(Intent::Crash(striatum_core::run::LeaseReport::new(fence)));
+    let fence = run.claim("a");
+    assert_eq!(Packet::of(&run.state, &fence).unwrap().failure.unwrap().attempt, 1);
+    run.done(&fence);
+    run.review("r", Verdict::NeedsRevision);
+    let fence = run.claim("a");
+    assert_eq!(Packet::of(&run.state, &fence).unwrap().failure, None);
 }
 
 #[test]

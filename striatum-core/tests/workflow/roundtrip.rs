@@ -116,3 +116,28 @@ fn the_builder_is_judged_by_what_is_enforced() {
     let offers = Offers::process().raise(Constraint::Network, "forbidden", Level::Enforced);
     assert!(workflow.build_by(&Rules::default().with_offers(offers)).is_ok());
 }
+
+#[test]
+fn a_lane_is_judged_by_what_its_own_adapter_enforces() {
+    let demanding = |adapter: &str| {
+        LaneBuilder::adapter(adapter).command(["x"]).require(
+            Constraint::Network,
+            "forbidden",
+            Level::Enforced,
+        )
+    };
+    let workflow = |adapter: &str| {
+        Workflow::builder("walled")
+            .lane("l", demanding(adapter))
+            .role("r", "Works.")
+            .job(JobBuilder::new("only", JobType::Build).by("r", "l").objective("Build."))
+    };
+    let walled = Offers::process().raise(Constraint::Network, "forbidden", Level::Enforced);
+    let rules = Rules::default().with_offers_of("walled", walled.clone());
+    assert!(workflow("walled").build_by(&rules).is_ok());
+    let refused = workflow("open").build_by(&rules).unwrap_err();
+    assert_eq!(refused.iter().map(|finding| finding.code).next(), Some(FindingCode::EnforcementUnavailable));
+    let rules = Rules::default().with_offers(walled).with_offers_of("open", Offers::process());
+    assert!(workflow("open").build_by(&rules).is_err(), "an adapter that gives less is not given more");
+    assert!(workflow("other").build_by(&rules).is_ok());
+}

@@ -1,13 +1,16 @@
 //! Any terminal program as an agent.
 
-use std::time::Instant;
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use striatum_core::{
     run::Usage,
-    sandbox::{Exec, Isolation, Level, Limits, SandboxSpec},
-    transport::{AgentTransport, AgentUpdate, Prompt, SessionSpec},
-    workflow::Offers,
+    sandbox::{Exec, Exit, Isolation, Level, Limits, SandboxSession, SandboxSpec},
+    transport::{AgentSession, AgentTransport, AgentUpdate, Prompt, SessionSpec},
+    workflow::{Constraint, Lane, Offers, Shortfall},
 };
 use tokio::time::{sleep, timeout};
 
@@ -16,6 +19,9 @@ use crate::{
     command::CommandTransport,
     fault,
 };
+
+/// How long it may take to open a sandbox, to start a process, or to end one.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Runs the lane's command in the sandbox. The task goes to its standard input, which is then closed; the path of the packet is
 /// in `STRIATUM_PACKET`. It leaves its artifacts at their paths, a verdict in the front matter of its first required artifact or
@@ -36,45 +42,86 @@ impl LaneAdapter for ProcessAdapter {
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
             env: assignment.env.clone(),
-            demands: Isolation::uniform(Level::Unsupported),
+            demands: demands(&assignment.lane),
             limits: Limits::default(),
         };
-        let start = |error| AdapterError::new("start the agent").because(error);
-        let mut session = assignment.sandbox.open(&spec).await.map_err(start)?;
-        fault::point("spawn.before");
-        let argv = assignment.lane.command.iter().map(Into::into).collect();
-        let process = session.spawn(&Exec { argv, env: Vec::new() }).await.map_err(start)?;
-        fault::point("spawn.after");
-
-        let talk = |error| AdapterError::new("talk to the agent").because(error);
-        let speaks = SessionSpec { fence: assignment.fence.clone(), tree: assignment.tree.clone() };
-        let mut agent = CommandTransport::new().connect(process, &speaks).await.map_err(talk)?;
-        agent.prompt(&Prompt { text: assignment.prompt.clone() }).await.map_err(talk)?;
-
-        let mut exit = None;
-        let wall = sleep(assignment.patience.wall);
-        tokio::pin!(wall);
-        let end = loop {
-            tokio::select! {
-                () = assignment.stop.cancelled() => break End::Stopped,
-                () = &mut wall => break End::TimedOut,
-                update = timeout(assignment.patience.silence, agent.next()) => match update {
-                    Err(_) => break End::Silent,
-                    Ok(update) => match update.map_err(talk)? {
-                        None => break End::Ended,
-                        Some(update) => {
-                            if let AgentUpdate::Ended(status) = update {
-                                exit = Some(status);
-                            }
-                            assignment.updates.tell(&update);
-                        }
-                    },
-                },
-            }
-        };
-        agent.close().await.map_err(talk)?;
-        session.close().await.map_err(|error| AdapterError::new("end the agent").because(error))?;
+        let mut session = soon("open the sandbox", assignment.sandbox.open(&spec)).await?;
+        let talked = talk(session.as_mut(), &assignment).await;
+        // Whatever happened, nothing is left running.
+        let closed = soon("end the agent", session.close()).await;
+        let (end, exit) = talked?;
+        closed?;
         let wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Finished::new(end, exit, Usage { wall_ms, ..Usage::default() }))
+    }
+}
+
+/// What the sandbox must hold an agent to: what the lane demands beyond what a plain process gives by itself.
+fn demands(lane: &Lane) -> Isolation {
+    let mut demands = Isolation::uniform(Level::Unsupported);
+    for Shortfall { constraint, required, .. } in Offers::process().shortfalls(lane) {
+        match constraint {
+            Constraint::Network => demands.network = required,
+            Constraint::RepoScope => demands.file_system = required,
+            // No sandbox can do anything about transcripts: the orchestrator keeps none.
+            Constraint::Transcripts => {}
+        }
+    }
+    demands
+}
+
+/// Starts the agent, gives it its task, and listens until it has ended or must.
+async fn talk(
+    session: &mut dyn SandboxSession,
+    assignment: &Assignment,
+) -> Result<(End, Option<Exit>), AdapterError> {
+    fault::point("spawn.before");
+    let argv = assignment.lane.command.iter().map(Into::into).collect();
+    let exec = Exec { argv, env: Vec::new() };
+    let process = soon("start the agent", session.spawn(&exec)).await?;
+    fault::point("spawn.after");
+
+    let speaks = SessionSpec { fence: assignment.fence.clone(), tree: assignment.tree.clone() };
+    let mut agent = soon("talk to the agent", CommandTransport::new().connect(process, &speaks)).await?;
+    let prompt = Prompt { text: assignment.prompt.clone() };
+    soon("give the agent its task", agent.prompt(&prompt)).await?;
+    let listened = listen(agent.as_mut(), assignment).await;
+    soon("end the agent", agent.close()).await?;
+    listened
+}
+
+async fn listen(
+    agent: &mut dyn AgentSession,
+    assignment: &Assignment,
+) -> Result<(End, Option<Exit>), AdapterError> {
+    let mut exit = None;
+    let wall = sleep(assignment.patience.wall);
+    tokio::pin!(wall);
+    loop {
+        let update = tokio::select! {
+            () = assignment.stop.cancelled() => return Ok((End::Stopped, exit)),
+            () = &mut wall => return Ok((End::TimedOut, exit)),
+            update = timeout(assignment.patience.silence, agent.next()) => match update {
+                Ok(update) => update,
+                Err(_) => return Ok((End::Silent, exit)),
+            },
+        };
+        let broken = |error| AdapterError::new("listen to the agent").because(error);
+        let Some(update) = update.map_err(broken)? else { return Ok((End::Ended, exit)) };
+        if let AgentUpdate::Ended(status) = update {
+            exit = Some(status);
+        }
+        assignment.updates.tell(&update);
+    }
+}
+
+/// Does what takes no time to speak of.
+async fn soon<T, E: Error + Send + Sync + 'static>(
+    doing: &'static str,
+    act: impl Future<Output = Result<T, E>>,
+) -> Result<T, AdapterError> {
+    match timeout(SOON, act).await {
+        Ok(done) => done.map_err(|error| AdapterError::new(doing).because(error)),
+        Err(late) => Err(AdapterError::new(doing).because(late)),
     }
 }

@@ -19,10 +19,13 @@
 //!
 //! Other keys are let pass. Nothing here reads a file: the caller does, and at most [`MAX_BYTES`] of it.
 
-use std::{borrow::Cow, error::Error, fmt, str::FromStr};
+use std::{borrow::Cow, error::Error};
 
 use serde::Deserialize;
-use striatum_core::transport::AgentIdentity;
+use striatum_core::{
+    run::{UnknownVerdict, Verdict},
+    transport::AgentIdentity,
+};
 
 use self::findings::Findings;
 
@@ -36,7 +39,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 #[non_exhaustive]
 pub struct Report {
     /// Its judgement, if it gave one.
-    pub verdict: Option<ReportedVerdict>,
+    pub verdict: Option<Verdict>,
     /// What it found, one text for each finding.
     pub findings: Vec<String>,
     /// What it says it is.
@@ -49,10 +52,10 @@ impl Report {
     /// Reads a report that is a JSON object.
     ///
     /// ```
-    /// use striatum::command::report::{Report, ReportedVerdict};
+    /// use striatum::{command::report::Report, core::run::Verdict};
     ///
     /// let report = Report::from_json(br#"{"verdict": "accept", "model": "gpt-5", "mood": "fine"}"#)?;
-    /// assert_eq!(report.verdict, Some(ReportedVerdict::Accept));
+    /// assert_eq!(report.verdict, Some(Verdict::Accept));
     /// assert_eq!(report.agent.model.as_deref(), Some("gpt-5"));
     /// # Ok::<(), striatum::command::report::ReportError>(())
     /// ```
@@ -86,11 +89,11 @@ impl Report {
 /// The answer is `None` if there is no front matter, or none with a verdict.
 ///
 /// ```
-/// use striatum::command::report::{ReportedVerdict, verdict_from_front_matter};
+/// use striatum::{command::report::verdict_from_front_matter, core::run::Verdict};
 ///
 /// let text = "---\nverdict: accept_with_findings\nfindings: One typo.\n---\n# Review\n";
 /// let report = verdict_from_front_matter(text)?.expect("a verdict");
-/// assert_eq!(report.verdict, Some(ReportedVerdict::AcceptWithFindings));
+/// assert_eq!(report.verdict, Some(Verdict::AcceptWithFindings));
 /// assert_eq!(report.findings, ["One typo."]);
 /// assert_eq!(verdict_from_front_matter("# Review\n")?, None);
 /// # Ok::<(), striatum::command::report::ReportError>(())
@@ -126,61 +129,13 @@ pub fn verdict_from_front_matter(text: &str) -> Result<Option<Report>, ReportErr
     Ok(Some(Report { verdict: Some(word.parse()?), findings, ..Report::default() }))
 }
 
-/// A verdict, in the words of an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReportedVerdict {
-    /// The work is good.
-    Accept,
-    /// The work is good; there are remarks.
-    AcceptWithFindings,
-    /// The work is to be done again, with regard to the findings.
-    NeedsRevision,
-    /// The work is not to be used.
-    Reject,
-}
-
-impl ReportedVerdict {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Accept, Self::AcceptWithFindings, Self::NeedsRevision, Self::Reject];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::AcceptWithFindings => "accept_with_findings",
-            Self::NeedsRevision => "needs_revision",
-            Self::Reject => "reject",
-        }
-    }
-}
-
-impl fmt::Display for ReportedVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for ReportedVerdict {
-    type Err = ReportError;
-
-    fn from_str(word: &str) -> Result<Self, ReportError> {
-        Self::ALL
-            .into_iter()
-            .find(|verdict| verdict.as_str() == word)
-            .ok_or_else(|| ReportError::Verdict { found: word.chars().take(64).collect() })
-    }
-}
-
 /// Why a report cannot be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
     /// The verdict is none of the words for one.
-    #[error("{found:?} is not a verdict (accept, accept_with_findings, needs_revision or reject)")]
-    Verdict {
-        /// The beginning of what stands there.
-        found: String,
-    },
+    #[error(transparent)]
+    Verdict(#[from] UnknownVerdict),
     /// The line that ends the front matter is missing.
     #[error("the front matter is not closed by a line \"---\" within {MAX_BYTES} bytes")]
     Unclosed,

@@ -4,11 +4,11 @@ use std::pin::Pin;
 
 use striatum_core::{
     id::{CommitId, JobId},
-    run::State,
+    run::{JobStatus, State},
 };
 use striatum_workspace::{BranchName, Merged, NewFile, Stamp};
 
-use crate::orchestrator::{Error, ErrorKind, Shared};
+use crate::orchestrator::{Error, Shared};
 
 /// The commits that a job starts from and is measured against.
 #[derive(Debug, Clone)]
@@ -20,38 +20,64 @@ pub(super) struct Bases {
 }
 
 /// The future of a function that calls itself.
-type Recursive<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+type Recursive<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
 
 pub(super) enum Base {
     Commit(Bases),
     Conflict(Vec<String>),
 }
 
+/// Why there is no base.
+enum Trouble {
+    Conflict(Vec<String>),
+    Error(Error),
+}
+
+impl<E: Into<Error>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
 impl Shared {
     /// What a job builds on. The same state always gives the same commits.
     pub(super) async fn base(&self, state: &State, job: &JobId) -> Result<Base, Error> {
+        match self.bases(state, job).await {
+            Ok(bases) => Ok(Base::Commit(bases)),
+            Err(Trouble::Conflict(paths)) => Ok(Base::Conflict(paths)),
+            Err(Trouble::Error(error)) => Err(error),
+        }
+    }
+
+    /// What the run has come to: the merge of its completed exits. What was rejected and skipped is no part of it.
+    pub(super) async fn result(&self, state: &State) -> Result<Merged, Error> {
+        let graph = state.snapshot().graph();
+        let is_completed =
+            |exit: &usize| state.jobs().nth(*exit).is_some_and(|(_, job)| job.status == JobStatus::Completed);
+        let exits: Vec<usize> = graph.exits().filter(is_completed).collect();
+        let merged = match self.contributions(state, &exits).await {
+            Ok(commits) => self.merge(state, commits).await,
+            Err(trouble) => Err(trouble),
+        };
+        match merged {
+            Ok(commit) => Ok(Merged::Commit(commit)),
+            Err(Trouble::Conflict(paths)) => Ok(Merged::Conflict { paths }),
+            Err(Trouble::Error(error)) => Err(error),
+        }
+    }
+
+    async fn bases(&self, state: &State, job: &JobId) -> Result<Bases, Trouble> {
         let graph = state.snapshot().graph();
         let (Some(index), Some(job)) = (graph.index(job), state.job(job)) else {
             let base = state.snapshot().base().clone();
-            return Ok(Base::Commit(Bases { start: base.clone(), upstream: base }));
+            return Ok(Bases { start: base.clone(), upstream: base });
         };
-        let upstream =
-            match self.merge(state, self.contributions(state, graph.upstream(index)).await?).await? {
-                Merged::Commit(commit) => commit,
-                Merged::Conflict { paths } => return Ok(Base::Conflict(paths)),
-            };
-        let own = job.submission.as_ref().filter(|_| job.attempt > 1);
-        let Some(own) = own else { return Ok(Base::Commit(Bases { start: upstream.clone(), upstream })) };
-        Ok(match self.merge(state, vec![own.commit.clone(), upstream.clone()]).await? {
-            Merged::Commit(start) => Base::Commit(Bases { start, upstream }),
-            Merged::Conflict { paths } => Base::Conflict(paths),
-        })
-    }
-
-    /// What the run has come to: the merge of its exits.
-    pub(super) async fn result(&self, state: &State) -> Result<Merged, Error> {
-        let exits: Vec<usize> = state.snapshot().graph().exits().collect();
-        self.merge(state, self.contributions(state, &exits).await?).await
+        let upstream = self.merge(state, self.contributions(state, graph.upstream(index)).await?).await?;
+        let start = match job.submission.as_ref().filter(|_| job.attempt > 1) {
+            Some(own) => self.merge(state, vec![own.commit.clone(), upstream.clone()]).await?,
+            None => upstream.clone(),
+        };
+        Ok(Bases { start, upstream })
     }
 
     /// The commits that these jobs contribute, in document order. A job that left none stands for what is before it.
@@ -82,16 +108,8 @@ impl Shared {
         job: &JobId,
         before: Vec<CommitId>,
         artifacts: &[striatum_core::run::ArtifactPublished],
-    ) -> Result<CommitId, Error> {
-        let base = match self.merge(state, before).await? {
-            Merged::Commit(commit) => commit,
-            Merged::Conflict { paths } => {
-                return Err(Error::new(
-                    ErrorKind::Undeliverable,
-                    format!("join what checkpoint {job} builds on: {}", paths.join(", ")),
-                ));
-            }
-        };
+    ) -> Result<CommitId, Trouble> {
+        let base = self.merge(state, before).await?;
         let mut files = Vec::with_capacity(artifacts.len());
         for artifact in artifacts {
             let bytes = self.engine.blobs().get(&artifact.content.digest).await?.to_vec();
@@ -104,12 +122,15 @@ impl Shared {
         Ok(self.repository.put_files(&base, &files, &branch, &stamp(state, message)).await?)
     }
 
-    async fn merge(&self, state: &State, commits: Vec<CommitId>) -> Result<Merged, Error> {
+    async fn merge(&self, state: &State, commits: Vec<CommitId>) -> Result<CommitId, Trouble> {
         if commits.is_empty() {
-            return Ok(Merged::Commit(state.snapshot().base().clone()));
+            return Ok(state.snapshot().base().clone());
         }
         let message = format!("Join what goes on together\n\nStriatum-Run: {}", state.run());
-        Ok(self.repository.merge(&commits, &stamp(state, message)).await?)
+        match self.repository.merge(&commits, &stamp(state, message)).await? {
+            Merged::Commit(commit) => Ok(commit),
+            Merged::Conflict { paths } => Err(Trouble::Conflict(paths)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use striatum_core::{
     time::Clock,
 };
 use striatum_workspace::Repository;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -112,12 +112,14 @@ impl Builder {
         let repository = self.repository.ok_or_else(|| lacks("a repository"))?;
         let sandbox = self.sandbox.ok_or_else(|| lacks("a sandbox"))?;
         let data = self.data.ok_or_else(|| lacks("a data folder"))?;
-        let data = std::path::absolute(&data).unwrap_or(data);
+        let unusable = |error| {
+            Error::new(ErrorKind::DataFolder, format!("use the data folder {}", data.display()))
+                .because(error)
+        };
+        let data = std::path::absolute(&data).map_err(unusable)?;
         let meta = ChainMeta { label: repository.root().display().to_string() };
         store.open_chain(repository.chain(), &meta).await?;
-        let instance = Instance::new(mint::instance_id()?, &data).map_err(|error| {
-            Error::new(ErrorKind::DataFolder, format!("use {}", data.display())).because(error)
-        })?;
+        let instance = Instance::new(mint::instance_id()?, &data).map_err(unusable)?;
         Ok(Orchestrator {
             shared: Arc::new(Shared {
                 engine: Engine::new(store, blobs, self.clock),
@@ -128,6 +130,7 @@ impl Builder {
                 instance,
                 leases: Leases::default(),
                 data,
+                working: Mutex::new(()),
                 progress: broadcast::Sender::new(PROGRESS),
                 draining: CancellationToken::new(),
                 stopping: CancellationToken::new(),

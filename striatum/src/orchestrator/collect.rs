@@ -1,7 +1,7 @@
 //! What an agent leaves becomes a submission.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
 };
 
@@ -9,18 +9,18 @@ use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
     id::CommitId,
-    run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit, Verdict},
+    run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit},
 };
 use striatum_workspace::Tree;
 
 use crate::{
     adapter::Finished,
-    command::report::{self, Report, ReportedVerdict},
+    command::report::{self, Report},
     fault,
     orchestrator::{
         Error, ErrorKind,
         base::Bases,
-        grant::{Work, report_path},
+        grant::{Work, is_stale, report_path},
         owed,
     },
 };
@@ -34,7 +34,7 @@ pub(super) async fn submit(
 ) -> Result<(), Error> {
     match gather(work, tree, base, finished).await {
         Ok(submit) => match work.submit(Intent::Submit(submit)).await {
-            Err(error) if error.code() == "stale_fence" => Ok(()),
+            Err(error) if is_stale(&error) => Ok(()),
             Err(error) if error.rejection().is_some() => give_up(work, &error, finished).await,
             other => other,
         },
@@ -50,7 +50,7 @@ async fn give_up(work: &Work<'_>, error: &Error, finished: &Finished) -> Result<
 
 /// Whether the agent left something that cannot be taken; anything else is ours, and is tried again.
 fn is_agents_fault(error: &Error) -> bool {
-    error.code() == ErrorKind::ReportInvalid.code()
+    matches!(error.kind(), Some(ErrorKind::ReportInvalid | ErrorKind::AgentFailed))
         || error.workspace().is_some_and(striatum_workspace::WorkspaceError::is_content)
 }
 
@@ -121,10 +121,9 @@ async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> 
         }
     }
     match report.failure.take() {
-        Some(failure) => Err(Error::new(
-            ErrorKind::ReportInvalid,
-            format!("take the work: the agent says that it failed: {failure}"),
-        )),
+        Some(failure) => {
+            Err(Error::new(ErrorKind::AgentFailed, format!("take the work: the agent says: {failure}")))
+        }
         None => Ok(report),
     }
 }
@@ -132,15 +131,18 @@ async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> 
 /// The file in which the agent may have left a report, and no more of it than is looked at.
 fn report_file(work: &Work<'_>) -> Result<Option<Vec<u8>>, Error> {
     let path = report_path(&work.shared.session_folder(&work.grant));
-    let mut bytes = Vec::new();
-    match File::open(&path) {
-        Ok(file) => match file.take(report::MAX_BYTES as u64 + 1).read_to_end(&mut bytes) {
-            Ok(_) => Ok(Some(bytes)),
-            Err(error) => Err(owed::folder_error(work.shared, error)),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(owed::folder_error(work.shared, error)),
+    let unusable = |error| owed::folder_error(work.shared, error);
+    match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() => {}
+        // Opening a pipe would wait for somebody to write, and a link may lead anywhere.
+        Ok(_) => return Err(Error::new(ErrorKind::ReportInvalid, "take a report that is not a plain file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error)),
     }
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(unusable)?;
+    file.take(report::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unusable)?;
+    Ok(Some(bytes))
 }
 
 async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {
@@ -155,16 +157,5 @@ async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {
         none if none.is_empty() => None,
         text => Some(work.shared.engine.blobs().put(Bytes::from(text)).await?),
     };
-    Ok(Outcome::Verdict { verdict: verdict.into(), findings })
-}
-
-impl From<ReportedVerdict> for Verdict {
-    fn from(reported: ReportedVerdict) -> Self {
-        match reported {
-            ReportedVerdict::Accept => Self::Accept,
-            ReportedVerdict::AcceptWithFindings => Self::AcceptWithFindings,
-            ReportedVerdict::NeedsRevision => Self::NeedsRevision,
-            ReportedVerdict::Reject => Self::Reject,
-        }
-    }
+    Ok(Outcome::Verdict { verdict, findings })
 }

@@ -6,7 +6,7 @@ use striatum_core::{
     engine::EngineError,
     run::Rejection,
     sandbox::SandboxError,
-    store::{BlobError, StoreError},
+    store::{BlobError, BlobErrorKind, StoreError},
 };
 use striatum_workspace::WorkspaceError;
 
@@ -51,12 +51,20 @@ kinds! {
     FileUnreadable = "file_unreadable", "check the path and its permissions";
     /// A folder or file of the orchestrator's own cannot be used.
     DataFolder = "data_folder", "check the data folder, its permissions and the free space";
+    /// A lane demands more enforcement than its adapter gives in this sandbox.
+    EnforcementUnavailable = "enforcement_unavailable", "run it with a sandbox that enforces this, or lower the demand";
     /// An agent could not be run.
     Agent = "agent_not_run", "check the lane's command and environment";
     /// What an agent left or reported cannot be taken.
-    ReportInvalid = "report_invalid", "see what the agent left in its tree and its report; the next attempt is told";
+    ReportInvalid = "report_invalid", "write the verdict and the report as the task says";
+    /// An agent said that it could not do its work.
+    AgentFailed = "agent_failed", "remove what it says was in the way";
     /// The results of a run cannot be joined.
     Undeliverable = "undeliverable", "merge the branches of its exits by hand";
+    /// Something did not come to an end in time.
+    TimedOut = "timed_out", "nothing is lost: it is begun again; see what keeps the store, the blobs or git busy";
+    /// A defect of striatum.
+    Defect = "orchestrator_defect", "report this as a defect of striatum; what was left undone is found again";
     /// The operating system gave no random bytes.
     Entropy = "no_entropy", "check the host";
 }
@@ -106,11 +114,42 @@ impl Error {
         }
     }
 
+    /// What the orchestrator itself met, if it is that.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match &self.0 {
+            Inner::Own { kind, .. } => Some(*kind),
+            Inner::Engine(_) | Inner::Workspace(_) | Inner::Sandbox(_) => None,
+        }
+    }
+
     /// The refusal of a command, if it is one.
     pub fn rejection(&self) -> Option<&Rejection> {
         match &self.0 {
             Inner::Engine(EngineError::Rejected(rejection)) => Some(rejection),
             _ => None,
+        }
+    }
+
+    /// Whether the same may succeed later without anybody doing anything about it: something could not be reached.
+    pub fn is_retryable(&self) -> bool {
+        match &self.0 {
+            Inner::Own { kind, .. } => *kind == ErrorKind::TimedOut,
+            Inner::Engine(EngineError::Store(error)) => error.is_retryable(),
+            Inner::Engine(EngineError::Blob(error)) => error.kind == BlobErrorKind::Unavailable,
+            Inner::Engine(_) | Inner::Sandbox(_) => false,
+            Inner::Workspace(error) => error.is_retryable(),
+        }
+    }
+
+    /// Whether the same fails again until a person has done something about it.
+    pub(crate) fn is_lasting(&self) -> bool {
+        use WorkspaceError::{BranchCheckedOut, BranchMoved, NotADescendant};
+        match &self.0 {
+            Inner::Own { kind, .. } => *kind == ErrorKind::Undeliverable,
+            Inner::Workspace(error) => {
+                matches!(error, BranchCheckedOut { .. } | BranchMoved { .. } | NotADescendant { .. })
+            }
+            Inner::Engine(_) | Inner::Sandbox(_) => false,
         }
     }
 

@@ -11,19 +11,28 @@ use std::{
 
 use bytes::Bytes;
 use striatum_core::{
-    id::{CommandId, Fence},
-    run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Severity, State, Usage},
+    engine::EngineError,
+    id::{CommandId, Fence, RunId},
+    run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Pending, Rejection, Severity, State, Usage},
     sandbox::{EnvVar, Exit},
     store::ReadyJob,
     transport::{AgentUpdate, Stream},
     workflow::{Constraint, Lane},
 };
 use striatum_workspace::{Grant, Tree};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapter::{Assignment, End, Finished, Updates},
     fault, mint,
-    orchestrator::{Error, ErrorKind, Shared, base::Base, collect, owed},
+    orchestrator::{
+        Error, ErrorKind, Shared,
+        base::{Base, Bases},
+        collect,
+        leases::Held,
+        owed, words,
+    },
     progress::Progress,
     prompt::{self, Texts},
 };
@@ -44,9 +53,7 @@ pub(super) async fn claim(
         isolation: shared.sandbox.offers(),
     };
     let applied = match shared.act(ready.run, mint::command_id()?, Intent::Claim(claim)).await {
-        Err(error) if matches!(error.code(), "job_status" | "no_room" | "run_status" | "guard_failed") => {
-            return Ok(None);
-        }
+        Err(error) if is_overtaken(&error) => return Ok(None),
         other => other?,
     };
     let Some(fence) = applied.state.fence(&ready.job) else { return Ok(None) };
@@ -54,9 +61,16 @@ pub(super) async fn claim(
     let drive = async move {
         let Some(work) = Work::new(&shared, &state, &held) else { return Ok(()) };
         work.drive().await?;
-        owed::close_tree(&shared, &work.grant, work.command_close()).await
+        owed::settle(&shared, &state, &work.closing).await
     };
     Ok(Some((fence, drive)))
+}
+
+/// A tree that is open, and the task for it.
+struct Opened {
+    base: Bases,
+    tree: Tree,
+    assignment: Result<Assignment, Error>,
 }
 
 /// A live grant with all that is known of it.
@@ -66,14 +80,14 @@ pub(super) struct Work<'a> {
     pub(super) grant: Grant,
     pub(super) lane: &'a Lane,
     pub(super) packet: Packet,
+    /// What is owed when the grant is over.
+    pub(super) closing: Pending,
     command: CommandId,
-    close: CommandId,
 }
 
 impl<'a> Work<'a> {
     /// `None` if the fence is not live in this state.
     pub(super) fn new(shared: &'a Arc<Shared>, state: &'a State, fence: &Fence) -> Option<Self> {
-        use striatum_core::run::Pending;
         let packet = Packet::of(state, fence)?;
         let lease = state.job(&fence.job)?.lease.as_ref()?;
         let spec = state.workflow().job(&fence.job)?;
@@ -81,53 +95,86 @@ impl<'a> Work<'a> {
         let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at: lease.granted_at };
         let (attempt, granted_at, owner) = (grant.attempt, grant.granted_at, shared.instance.id());
         let drive = Pending::Drive { fence: fence.clone(), attempt, granted_at, owner };
-        let close = Pending::CloseTree { fence: fence.clone(), attempt, granted_at, owner };
-        let (command, close) = (drive.command_id(), close.command_id());
-        Some(Self { shared, state, grant, lane, packet, command, close })
+        let closing = Pending::CloseTree { fence: fence.clone(), attempt, granted_at, owner };
+        Some(Self { shared, state, grant, lane, packet, closing, command: drive.command_id() })
     }
 
     pub(super) fn fence(&self) -> &Fence {
         &self.grant.fence
     }
 
-    pub(super) fn command_close(&self) -> CommandId {
-        self.close
+    /// Renews the lease until the guard is dropped.
+    pub(super) fn hold(&self, stop: &CancellationToken) -> Held<'_> {
+        let term = Duration::from_secs(self.packet.lease_seconds.into());
+        self.shared.leases.hold(self.fence().clone(), term, stop.clone())
     }
 
-    /// Runs the agent and hands in what came of it.
-    #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence()))]
+    /// Runs the agent and hands in what came of it. What cannot be reached for a while is waited for: an outage of ours is no
+    /// failure of the agent's.
+    #[tracing::instrument(name = "grant", skip_all, fields(fence = %self.fence(), lane = %self.lane.adapter))]
     pub(super) async fn drive(&self) -> Result<(), Error> {
         let stop = self.shared.stopping.child_token();
-        let term = Duration::from_secs(self.packet.lease_seconds.into());
-        let _held = self.shared.leases.hold(self.fence().clone(), term, stop.clone());
+        let _held = self.hold(&stop);
+        let run = self.fence().run;
+        let Some(opened) = self.shared.outlast(run, &stop, || self.open(&stop)).await? else {
+            return Ok(());
+        };
+        let finished = match opened.assignment {
+            Ok(assignment) => self.employ(assignment).await,
+            Err(error) => Err(error),
+        };
+        fault::point("agent_ended");
+        let (tree, base) = (&opened.tree, &opened.base);
+        let conclude = || async {
+            match &finished {
+                Ok(finished) => self.hand_in(tree, base, finished).await,
+                Err(error) => self.fail(&error.chain(), None, None).await,
+            }
+        };
+        self.shared.outlast(run, &stop, conclude).await
+    }
+
+    /// Opens the tree and writes down the task; nothing if there is no base to work on, and the job is blocked.
+    async fn open(&self, stop: &CancellationToken) -> Result<Option<Opened>, Error> {
         let base = match self.shared.base(self.state, &self.fence().job).await? {
             Base::Commit(base) => base,
-            Base::Conflict(paths) => return self.block(&paths).await,
+            Base::Conflict(paths) => return self.block(&paths).await.map(|()| None),
         };
         fault::point("open_tree.before");
         let tree = self.shared.repository.open_tree(&self.grant, &base.start).await?;
         fault::point("open_tree.after");
-        let finished = match self.assignment(&tree, stop).await {
-            Ok(assignment) => match self.shared.adapters.of(self.lane) {
-                Ok(adapter) => adapter.work(assignment).await.map_err(Error::from),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
+        match self.assignment(&tree, stop.clone()).await {
+            Err(error) if error.is_retryable() => Err(error),
+            assignment => Ok(Some(Opened { base, tree, assignment })),
+        }
+    }
+
+    /// Lets the adapter work, but not for ever: one that does not come to an end when it must is left alone.
+    async fn employ(&self, assignment: Assignment) -> Result<Finished, Error> {
+        let adapter = self.shared.adapters.of(self.lane)?;
+        let (grace, wall, stop) =
+            (self.shared.limits.grace, assignment.patience.wall, assignment.stop.clone());
+        let begun = Instant::now();
+        let overdue = async {
+            tokio::select! {
+                () = sleep(wall) => {}
+                () = stop.cancelled() => {}
+            }
+            sleep(grace).await;
         };
-        fault::point("agent_ended");
-        match finished {
-            Ok(finished) => self.hand_in(&tree, &base, &finished).await,
-            Err(error) => self.fail(&error.chain(), None, None).await,
+        tokio::select! {
+            finished = adapter.work(assignment) => Ok(finished?),
+            () = overdue => {
+                tracing::warn!(adapter = self.lane.adapter, "the adapter did not come to an end");
+                let end = if stop.is_cancelled() { End::Stopped } else { End::TimedOut };
+                let wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Ok(Finished::new(end, None, Usage { wall_ms, ..Usage::default() }))
+            }
         }
     }
 
     /// Hands in what an agent left that has ended.
-    pub(super) async fn hand_in(
-        &self,
-        tree: &Tree,
-        base: &super::base::Bases,
-        finished: &Finished,
-    ) -> Result<(), Error> {
+    pub(super) async fn hand_in(&self, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
         let (exit, usage) = (finished.exit, Some(finished.usage));
         match finished.end {
             End::Stopped => self.give_back(tree, exit, usage).await,
@@ -143,7 +190,7 @@ impl<'a> Work<'a> {
             }
             End::Ended => match exit.filter(|exit| !exit.is_success()) {
                 Some(exit) => {
-                    let said = last_lines(&self.shared.session_folder(&self.grant));
+                    let said = words::last(&self.shared.session_folder(&self.grant).join(LOG), self.lane);
                     self.fail(&format!("the agent ended with {exit}{said}"), Some(exit), usage).await
                 }
                 None => collect::submit(self, tree, base, finished).await,
@@ -191,16 +238,12 @@ impl<'a> Work<'a> {
     /// Ends the grant, unless it is over already: then what was to be reported does not count.
     async fn end(&self, intent: Intent) -> Result<(), Error> {
         match self.submit(intent).await {
-            Err(error) if error.code() == "stale_fence" => Ok(()),
+            Err(error) if is_stale(&error) => Ok(()),
             other => other,
         }
     }
 
-    async fn assignment(
-        &self,
-        tree: &Tree,
-        stop: tokio_util::sync::CancellationToken,
-    ) -> Result<Assignment, Error> {
+    async fn assignment(&self, tree: &Tree, stop: CancellationToken) -> Result<Assignment, Error> {
         let folder = self.shared.session_folder(&self.grant);
         let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
         let packet_path = folder.join("packet.json");
@@ -279,14 +322,16 @@ pub(super) fn lane_environment(named: &BTreeMap<String, Option<String>>) -> Resu
     named.iter().map(var).collect()
 }
 
-fn last_lines(folder: &Path) -> String {
-    let log = fs::read(folder.join(LOG)).unwrap_or_default();
-    let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(2048)..]).into_owned();
-    let lines: Vec<&str> = tail.lines().rev().take(5).collect();
-    if lines.is_empty() {
-        return String::new();
-    }
-    format!("; its last words: {}", lines.into_iter().rev().collect::<Vec<_>>().join(" / "))
+/// Whether a command came too late for its grant.
+pub(super) fn is_stale(error: &Error) -> bool {
+    matches!(error.rejection(), Some(Rejection::StaleFence { .. }))
+}
+
+/// Whether a claim came too late, or too early, and nothing is wrong.
+fn is_overtaken(error: &Error) -> bool {
+    use Rejection::{JobStatus, NoRoom, Paused, RunStatus};
+    matches!(error.rejection(), Some(JobStatus { .. } | NoRoom { .. } | Paused | RunStatus { .. }))
+        || matches!(error.engine(), Some(EngineError::GuardFailed | EngineError::Contended))
 }
 
 impl Shared {
@@ -295,5 +340,31 @@ impl Shared {
         let Fence { run, job, epoch, session } = &grant.fence;
         let name = format!("{}.{epoch}.{}", grant.attempt, session.short());
         self.data.join("sessions").join(run.to_string()).join(job.as_str()).join(name)
+    }
+
+    /// Does something that may be repeated, again and again while what it needs cannot be reached, until `stop` is triggered.
+    async fn outlast<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        run: RunId,
+        stop: &CancellationToken,
+        act: impl Fn() -> F,
+    ) -> Result<T, Error> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let within = self.limits.effect;
+            let took = timeout(within, act()).await.unwrap_or_else(|_| {
+                let doing = format!("open or hand in a grant within {} s", within.as_secs());
+                Err(Error::new(ErrorKind::TimedOut, doing))
+            });
+            match took {
+                Err(error) if error.is_retryable() && !stop.is_cancelled() => self.notice(Some(run), &error),
+                other => return other,
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+            pause = (pause * 2).min(self.limits.poll);
+        }
     }
 }

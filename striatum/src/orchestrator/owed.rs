@@ -5,25 +5,48 @@ use std::{fs, io, sync::Arc};
 use striatum_core::{
     digest::Digest,
     id::{CommandId, CommitId, RunId},
-    run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, State, Usage},
+    run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, Rejection, State, Usage},
 };
 use striatum_workspace::{BranchName, Delivery, Grant, Merged};
+use tokio::time::timeout;
 
 use crate::{
     adapter::{End, Finished},
     fault,
-    orchestrator::{Error, ErrorKind, Shared, base::Base, grant::Work},
+    orchestrator::{
+        Error, ErrorKind, Shared,
+        base::Base,
+        grant::{Work, is_stale},
+    },
     progress::Progress,
 };
 
 /// Does one thing that is owed. The state is the one that it was found in; a fence that has ended since is found so again.
+#[tracing::instrument(name = "owed", skip_all, fields(run = %state.run().short(), what = what(pending)))]
 pub(super) async fn settle(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Result<(), Error> {
+    let within = shared.limits.effect;
+    timeout(within, settled(shared, state, pending)).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::TimedOut, format!("{} within {} s", what(pending), within.as_secs())))
+    })
+}
+
+const fn what(pending: &Pending) -> &'static str {
+    match pending {
+        Pending::Drive { .. } => "recover a grant",
+        Pending::CloseTree { .. } => "close a tree",
+        Pending::Deliver { .. } => "deliver a run",
+        Pending::Notify { .. } => "tell of an escalation",
+        _ => "do what is owed",
+    }
+}
+
+async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Result<(), Error> {
     let id = pending.command_id();
     match pending {
         Pending::Drive { fence, .. } => match Work::new(shared, state, fence) {
             Some(work) => {
                 recover(&work, id).await?;
-                close_tree(shared, &work.grant, work.command_close()).await
+                close_tree(shared, &work.grant, work.closing.command_id()).await
             }
             None => Ok(()),
         },
@@ -33,6 +56,7 @@ pub(super) async fn settle(shared: &Arc<Shared>, state: &State, pending: &Pendin
         }
         Pending::Deliver { run } => deliver(shared, state, *run, id).await,
         Pending::Notify { run, escalation } => {
+            tracing::warn!("the run needs an operator");
             let _ = shared.progress.send(Progress::Notice {
                 run: Some(*run),
                 code: "needs_operator",
@@ -51,6 +75,7 @@ pub(super) async fn settle(shared: &Arc<Shared>, state: &State, pending: &Pendin
 /// so because nobody listened any more (a broken pipe), which is not a failure of the attempt.
 async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let shared = work.shared;
+    let _held = work.hold(&shared.stopping.child_token());
     let reaped = shared.sandbox.reap(&shared.session_folder(&work.grant)).await?;
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
@@ -66,13 +91,13 @@ async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     };
     let report = LeaseReport { set_aside, exit: reaped.outcome, ..LeaseReport::new(work.fence().clone()) };
     match shared.act(work.fence().run, id, Intent::Crash(report)).await {
-        Err(error) if error.code() == "stale_fence" => Ok(()),
+        Err(error) if is_stale(&error) => Ok(()),
         other => other.map(drop),
     }
 }
 
 /// Ends what still runs for a grant that is over, keeps what it left, and closes its tree.
-pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(), Error> {
+async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(), Error> {
     let folder = shared.session_folder(grant);
     shared.sandbox.reap(&folder).await?;
     if let Some(tree) = shared.repository.tree(grant).await? {
@@ -87,8 +112,15 @@ pub(super) async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) ->
         _ => {}
     }
     match shared.act(grant.fence.run, id, Intent::TreeClosed { fence: grant.fence.clone(), kept }).await {
-        // Somebody else closed it.
-        Err(error) if error.code() == "nothing_owed" => Ok(()),
+        // Somebody else closed it, or we did before the answer was lost, when the branch was elsewhere.
+        Err(error)
+            if matches!(
+                error.rejection(),
+                Some(Rejection::NothingOwed | Rejection::CommandReused { .. })
+            ) =>
+        {
+            Ok(())
+        }
         other => other.map(drop),
     }
 }

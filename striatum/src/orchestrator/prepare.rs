@@ -11,13 +11,13 @@ use striatum_core::{
     engine::EngineError,
     id::{CommitId, RunId},
     run::{Actor, Intent},
-    workflow::{BranchMode, Finding, FrozenFile, Rules, Snapshot, Validated, Workflow},
+    workflow::{BranchMode, Finding, FrozenFile, Lane, Rules, Shortfall, Snapshot, Validated, Workflow},
 };
 use striatum_workspace::BranchName;
 
 use crate::{
     mint,
-    orchestrator::{Error, ErrorKind, Orchestrator, grant::lane_environment},
+    orchestrator::{Error, ErrorKind, Orchestrator, Shared, grant::lane_environment},
 };
 
 /// The largest document that is read, in bytes; the validator refuses more as well.
@@ -79,6 +79,7 @@ impl Orchestrator {
     /// # Errors
     /// [`ErrorKind::DocumentInvalid`] with every finding; [`ErrorKind::AdapterUnknown`] and [`ErrorKind::EnvMissing`] for a lane
     /// that cannot be run; an uncommitted change in the checkout, unless the document allows it.
+    #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, document: &Document, actor: Actor) -> Result<Prepared, Error> {
         let Validated { workflow, warnings, .. } = self.validate(document)?;
         let repository = &self.shared.repository;
@@ -135,18 +136,12 @@ impl Orchestrator {
     /// # Errors
     /// As [`prepare`](Self::prepare).
     pub fn validate(&self, document: &Document) -> Result<Validated, Error> {
-        let offered = self.shared.sandbox.offers();
-        let rules = |adapter: &str| {
-            let offers = self.shared.adapters.get(adapter).map(|adapter| adapter.offers(&offered));
-            offers.map_or_else(Rules::default, |offers| Rules::default().with_offers(offers))
-        };
         let refused = |findings: striatum_core::workflow::Findings| {
             Error::new(ErrorKind::DocumentInvalid, findings.to_string())
         };
-        let validated = Workflow::parse(&document.bytes, &rules("process")).map_err(refused)?;
+        let validated = Workflow::parse(&document.bytes, &self.shared.rules()).map_err(refused)?;
         for lane in validated.workflow.lanes.values() {
-            self.shared.adapters.of(lane)?;
-            lane_environment(&lane.env)?;
+            self.shared.expect_fit(lane)?;
         }
         Ok(validated)
     }
@@ -197,5 +192,26 @@ impl Orchestrator {
                 Err(Error::new(ErrorKind::FileUnreadable, format!("read {}", path.display())).because(error))
             }
         }
+    }
+}
+
+impl Shared {
+    /// What documents are judged by where this orchestrator runs them.
+    fn rules(&self) -> Rules {
+        let isolation = self.sandbox.offers();
+        let judged = self.adapters.iter().map(|(name, adapter)| (name, adapter.offers(&isolation)));
+        judged.fold(Rules::default(), |rules, (name, offers)| rules.with_offers_of(name, offers))
+    }
+
+    /// Whether this process can run the lane: it has its adapter and its variables, and gives what it demands. A run may have
+    /// been prepared elsewhere, so this is asked again before each of its jobs is claimed.
+    pub(super) fn expect_fit(&self, lane: &Lane) -> Result<(), Error> {
+        let offers = self.adapters.of(lane)?.offers(&self.sandbox.offers());
+        if let Some(Shortfall { constraint, required, offered, .. }) = offers.shortfalls(lane).next() {
+            let doing =
+                format!("hold {constraint} as {required}: the adapter {:?} offers {offered}", lane.adapter);
+            return Err(Error::new(ErrorKind::EnforcementUnavailable, doing));
+        }
+        lane_environment(&lane.env).map(drop)
     }
 }

@@ -25,6 +25,10 @@ impl Registry {
         self.0.get(name)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Arc<dyn LaneAdapter>)> {
+        self.0.iter()
+    }
+
     /// The adapter of a lane.
     pub(super) fn of(&self, lane: &Lane) -> Result<&Arc<dyn LaneAdapter>, Error> {
         self.get(&lane.adapter).ok_or_else(|| {

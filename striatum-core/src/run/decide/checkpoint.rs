@@ -6,7 +6,7 @@ use crate::{
     run::{
         JobStatus, RunStatus,
         command::{Actor, Publication, Resolution},
-        decide::{Draft, expect_person, expect_principal, judge::way_back, publish, reopen},
+        decide::{Draft, authority::expect_person, judge::way_back, publish, reopen},
         event::{
             Checkpoint, DecisionRecorded, Freshness, Ground, JobCanceled, JobCompleted, JobReadied,
             ReopenCause, Ruling,
@@ -46,7 +46,6 @@ pub(super) fn resolve(
     draft.expect_run(&[RunStatus::Running])?;
     draft.expect_job(index, &[JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked])?;
     let Some(checkpoint) = draft.job(index).checkpoint else {
-        expect_principal(actor)?;
         return unblock(draft, index, resolution);
     };
     expect_person(actor)?;

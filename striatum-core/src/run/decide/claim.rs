@@ -107,14 +107,21 @@ pub(super) fn acknowledge(draft: &mut Draft, fence: &Fence, agent: &AgentIdentit
 
 pub(super) fn identify(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
     draft.at_work(fence)?;
-    let known = draft.state.sessions.get(&fence.session).and_then(|session| session.agent.as_ref());
-    if agent.is_empty() || known == Some(agent) {
+    let known = draft.state.sessions.get(&fence.session).and_then(|session| session.agent.clone());
+    // What is not said now was not taken back.
+    let earlier = known.clone().unwrap_or_default();
+    let agent = AgentIdentity {
+        name: agent.name.clone().or(earlier.name),
+        version: agent.version.clone().or(earlier.version),
+        model: agent.model.clone().or(earlier.model),
+    };
+    if agent.is_empty() || known.as_ref() == Some(&agent) {
         return Ok(());
     }
     draft.emit(SessionIdentified {
         session: fence.session,
         job: fence.job.clone(),
         epoch: fence.epoch,
-        agent: agent.clone(),
+        agent,
     })
 }

@@ -9,11 +9,10 @@ use crate::{
     digest::BlobRef,
     run::{
         JobStatus, RunStatus,
-        command::Actor,
-        decide::{Draft, expect_principal},
+        decide::{Draft, JOBS_PER_EVENT},
         event::{
             CanceledJob, Checkpoint, EndCause, EscalationRaised, EscalationTopic, Freshness, JobReadied,
-            JobSkipped, JobWaits, LeaseCause, LeaseEnd, RunEnded, SkipCause,
+            JobSkipped, JobWaits, JobsCanceled, LeaseCause, LeaseEnd, RunEnded, SkipCause,
         },
         record::CompletionRecord,
         rejection::Rejection,
@@ -22,8 +21,7 @@ use crate::{
     workflow::JobType,
 };
 
-pub(super) fn cancel(draft: &mut Draft, actor: &Actor, reason: Option<BlobRef>) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn cancel(draft: &mut Draft, reason: Option<BlobRef>) -> Result<(), Rejection> {
     match draft.run_status()? {
         RunStatus::NeedsBranchConfirmation | RunStatus::Ready | RunStatus::Running => {
             end_run(draft, EndCause::Canceled, reason)
@@ -44,15 +42,18 @@ pub(super) fn end_run(draft: &mut Draft, cause: EndCause, reason: Option<BlobRef
         EndCause::Rejected(_) | EndCause::Failed(_) => RunStatus::Failed,
         EndCause::Quarantined(_) => RunStatus::NeedsOperator,
     };
-    let canceled: Vec<CanceledJob> = draft
-        .state
-        .jobs()
-        .filter(|(_, job)| !job.status.is_terminal())
+    let open = draft.state.jobs().filter(|(_, job)| !job.status.is_terminal());
+    let canceled: Vec<CanceledJob> = open
         .map(|(spec, _)| CanceledJob {
             job: spec.id.clone(),
             ended: draft.state.fence(&spec.id).map(|fence| LeaseEnd::plain(&fence, LeaseCause::RunEnded)),
         })
         .collect();
+    let (early, last) = canceled.split_at(canceled.len().saturating_sub(JOBS_PER_EVENT));
+    for jobs in early.chunks(JOBS_PER_EVENT) {
+        draft.emit(JobsCanceled { jobs: jobs.to_vec() })?;
+    }
+    let canceled = last.to_vec();
     let about = match &cause {
         EndCause::Quarantined(job) | EndCause::Failed(job) | EndCause::Rejected(job) => Some(job.clone()),
         EndCause::Finished | EndCause::Canceled => None,

@@ -4,8 +4,7 @@ use crate::{
     id::JobId,
     run::{
         JobStatus, RunStatus,
-        command::Actor,
-        decide::{Draft, expect_principal},
+        decide::{Draft, JOBS_PER_EVENT},
         event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
         rejection::Rejection,
     },
@@ -39,15 +38,25 @@ pub(super) fn reopen(
                     .or_else(|| fence.map(|fence| LeaseEnd::plain(&fence, LeaseCause::Reopened))),
             }
         })
-        .collect();
+        .collect::<Vec<_>>();
     let reset = downstream.iter().filter(|job| draft.state.iterations.contains_key(job));
-    let reset = reset.map(|job| draft.state.spec(*job).id.clone()).collect();
+    let reset: Vec<JobId> = reset.map(|job| draft.state.spec(*job).id.clone()).collect();
     let target = draft.state.spec(target).id.clone();
-    draft.emit(JobsReopened { cause, target, jobs, reset })
+    let mut resets = reset.chunks(JOBS_PER_EVENT);
+    // There are at least as many jobs as counters: what has one was begun.
+    for jobs in jobs.chunks(JOBS_PER_EVENT) {
+        let reset = resets.next().unwrap_or_default().to_vec();
+        draft.emit(JobsReopened {
+            cause: cause.clone(),
+            target: target.clone(),
+            jobs: jobs.to_vec(),
+            reset,
+        })?;
+    }
+    Ok(())
 }
 
-pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn retry(draft: &mut Draft, job: &JobId) -> Result<(), Rejection> {
     let index = draft.index(job)?;
     let status = draft.job(index).status;
     if !draft.state.is_lost(index) {
@@ -56,7 +65,11 @@ pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(),
     match draft.run_status()? {
         RunStatus::Running => reopen(draft, index, ReopenCause::Retry, None),
         // A run that was cancelled before its branch was confirmed could never deliver.
-        status if status.has_ended() && draft.state.branch.is_none() => Err(Rejection::RunStatus { status }),
+        status @ (RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator)
+            if draft.state.branch.is_none() =>
+        {
+            Err(Rejection::RunStatus { status })
+        }
         RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => {
             draft.emit(RunReopened {})?;
             let canceled_with_run = |job: &usize| draft.job(*job).ended_with_run;

@@ -3,9 +3,8 @@
 use crate::{
     id::CommitId,
     run::{
-        JobStatus, RunStatus,
-        command::Actor,
-        decide::{Draft, expect_principal},
+        RunStatus,
+        decide::Draft,
         event::{BranchConfirmed, RunPaused, RunPrepared, RunResumed, RunStarted},
         rejection::Rejection,
     },
@@ -29,11 +28,9 @@ pub(super) fn prepare(draft: &mut Draft) -> Result<(), Rejection> {
 
 pub(super) fn confirm_branch(
     draft: &mut Draft,
-    actor: &Actor,
     branch: &str,
     at: Option<&CommitId>,
 ) -> Result<(), Rejection> {
-    expect_principal(actor)?;
     if !is_branch_name(branch) {
         return Err(Rejection::BranchName { branch: branch.to_owned() });
     }
@@ -41,17 +38,16 @@ pub(super) fn confirm_branch(
     draft.emit(BranchConfirmed { branch: branch.to_owned(), at: at.cloned() })
 }
 
-pub(super) fn start(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn start(draft: &mut Draft) -> Result<(), Rejection> {
     match draft.run_status()? {
         RunStatus::Running => Ok(()),
         RunStatus::Ready => {
             draft.emit(RunStarted {})?;
-            // Nothing was touched yet, so closure has to be told where to begin.
-            let pending =
-                (0..draft.state.jobs.len()).filter(|job| draft.job(*job).status == JobStatus::Pending);
-            let pending: Vec<usize> = pending.collect();
-            draft.touched.jobs.extend(pending);
+            // Nothing was touched yet, so closure has to be told where to begin: at what waits for nothing.
+            let graph = draft.state.snapshot.graph();
+            let roots: Vec<usize> =
+                (0..draft.state.jobs.len()).filter(|job| graph.upstream(*job).is_empty()).collect();
+            draft.touched.jobs.extend(roots);
             Ok(())
         }
         status @ (RunStatus::NeedsBranchConfirmation
@@ -63,14 +59,12 @@ pub(super) fn start(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
     }
 }
 
-pub(super) fn pause(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn pause(draft: &mut Draft) -> Result<(), Rejection> {
     draft.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
     if draft.state.paused { Ok(()) } else { draft.emit(RunPaused {}) }
 }
 
-pub(super) fn resume(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
-    expect_principal(actor)?;
+pub(super) fn resume(draft: &mut Draft) -> Result<(), Rejection> {
     draft.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
     if draft.state.paused { draft.emit(RunResumed {}) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     id::LaneId,
-    workflow::{FindingCode, Lane, Severity, Workflow},
+    workflow::{FindingCode, Lane, Severity, Shortfall, Workflow},
 };
 
 pub(super) fn judge(workflow: &Workflow, context: &Context<'_>) {
@@ -16,21 +16,19 @@ pub(super) fn judge(workflow: &Workflow, context: &Context<'_>) {
 }
 
 fn judge_lane(name: &LaneId, lane: &Lane, context: &Context<'_>) {
-    for (constraint, required) in &lane.required_enforcement {
-        let value = lane.constraints.get(constraint).map(String::as_str);
-        let offered = context.rules.offers.level(*constraint, value);
-        if *required > offered {
-            context.report.add(Severity::Error, FindingCode::EnforcementUnavailable, || {
-                let pointer = Pointer::default().key("lanes").key(name.as_str()).key("required_enforcement");
-                let message = match value {
-                    Some(value) => {
-                        format!("{constraint}={value} must be {required}, and what is offered is {offered}")
-                    }
-                    None => format!("{constraint} must be {required}, and constraints does not say to what"),
-                };
-                Detail::new(pointer.key(&constraint.to_string()).into_text(), message)
-                    .suggest(Some(offered.to_string()))
-            });
-        }
+    for Shortfall { constraint, value, required, offered } in
+        context.rules.offers_of(&lane.adapter).shortfalls(lane)
+    {
+        context.report.add(Severity::Error, FindingCode::EnforcementUnavailable, || {
+            let pointer = Pointer::default().key("lanes").key(name.as_str()).key("required_enforcement");
+            let message = match value {
+                Some(value) => {
+                    format!("{constraint}={value} must be {required}, and what is offered is {offered}")
+                }
+                None => format!("{constraint} must be {required}, and constraints does not say to what"),
+            };
+            Detail::new(pointer.key(&constraint.to_string()).into_text(), message)
+                .suggest(Some(offered.to_string()))
+        });
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     sandbox::{Isolation, Level},
-    workflow::Constraint,
+    workflow::{Constraint, Lane},
 };
 
 /// How strongly each constraint can be held where a workflow is to run.
@@ -52,6 +52,29 @@ impl Offers {
         let held = value.and_then(|value| self.0.get(&(constraint, value.to_owned())));
         held.copied().unwrap_or(Level::Advisory)
     }
+
+    /// What a lane demands and does not get here, in the order of the constraints.
+    pub fn shortfalls<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = Shortfall<'a>> {
+        lane.required_enforcement.iter().filter_map(|(constraint, required)| {
+            let value = lane.constraints.get(constraint).map(String::as_str);
+            let offered = self.level(*constraint, value);
+            let (constraint, required) = (*constraint, *required);
+            (required > offered).then_some(Shortfall { constraint, value, required, offered })
+        })
+    }
+}
+
+/// A demand of a lane that is not met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall<'a> {
+    /// What agents are to be held to.
+    pub constraint: Constraint,
+    /// To which of its values; nothing if the lane does not say.
+    pub value: Option<&'a str>,
+    /// How strongly at least.
+    pub required: Level,
+    /// How strongly they are held.
+    pub offered: Level,
 }
 
 impl Default for Offers {

@@ -14,7 +14,7 @@ fn findings_of(yaml: &str) -> Vec<String> {
 
 #[test]
 fn every_verdict_has_its_word() {
-    for verdict in ReportedVerdict::ALL {
+    for verdict in Verdict::ALL {
         let report =
             read(&format!("---\nverdict: {verdict}\n---\n")).expect("it is read").expect("a verdict");
         assert_eq!(report.verdict, Some(verdict));
@@ -27,9 +27,7 @@ fn every_verdict_has_its_word() {
 fn another_word_is_refused_with_the_words_that_there_are() {
     for word in ["Accept", "accepted", "needs-revision", "true", "42", "''"] {
         let refused = read(&format!("---\nverdict: {word}\n---\n")).expect_err(word);
-        assert!(
-            refused.ends_with("is not a verdict (accept, accept_with_findings, needs_revision or reject)")
-        );
+        assert!(refused.ends_with("is not a verdict (accept, accept_with_findings, needs_revision, reject)"));
     }
     let long = format!("{{\"verdict\":\"{}\"}}", "x".repeat(10_000));
     assert!(Report::from_json(long.as_bytes()).expect_err("no verdict").to_string().len() < 200);
@@ -61,7 +59,7 @@ fn the_marks_may_come_from_any_editor() {
         "--- \nverdict: reject\n---\t\n---\nverdict: accept\n---\n",
     ] {
         let report = read(text).expect(text).expect(text);
-        assert_eq!(report.verdict, Some(ReportedVerdict::Reject), "{text:?}");
+        assert_eq!(report.verdict, Some(Verdict::Reject), "{text:?}");
     }
 }
 
@@ -119,7 +117,7 @@ fn a_report_in_json_says_all_that_it_says() {
         "agent":{"name":"codex","version":"1.2.3","home":"/x"},"model":"gpt-5","failure":"no network"}"#;
     let report = Report::from_json(json).expect("it is read");
     let expected = Report {
-        verdict: Some(ReportedVerdict::NeedsRevision),
+        verdict: Some(Verdict::NeedsRevision),
         findings: vec!["a".to_owned(), "[low] b".to_owned()],
         agent: AgentIdentity {
             name: Some("codex".to_owned()),

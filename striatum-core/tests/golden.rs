@@ -1,0 +1,106 @@
+//! The bytes of released formats. Files under `tests/golden/` are only ever added: a log that was written once is read for ever.
+//!
+//! With `STRIATUM_GOLDEN=write` files that are missing are written; files that are there never are.
+#![allow(clippy::disallowed_methods, reason = "tests read and write their own files")]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use striatum_core::{
+    digest::Digest,
+    run::{CommandRef, CompletionRecord, Event, Intent, LeaseReport, Packet, Record, Verdict},
+    workflow::Snapshot,
+};
+
+use crate::{
+    document::{revised, tried_again},
+    drive::{Drive, RUN, ada, blob, command_id},
+};
+
+mod events;
+mod words;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/").join(format!("{name}.json"))
+}
+
+/// Compares bytes with the file of this name.
+fn compare(name: &str, bytes: &[u8]) {
+    let file = file(name);
+    let write = std::env::var("STRIATUM_GOLDEN").is_ok_and(|mode| mode == "write");
+    if write && !file.exists() {
+        fs::write(&file, bytes).unwrap();
+    }
+    let golden = fs::read(&file).unwrap_or_else(|error| panic!("{name}: {error}; see tests/golden.rs"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(text(bytes), text(&golden), "{name}: what was released has changed");
+}
+
+fn record(n: u64, event: Event) -> Record {
+    let command = CommandRef { id: command_id(n), digest: Digest::of(b"command") };
+    Record { run: RUN, n, command, actor: ada(), event }
+}
+
+#[test]
+fn every_kind_of_event_keeps_its_bytes() {
+    let events = events::one_of_each();
+    let kinds: Vec<_> = events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, Event::KINDS, "one of each, in order");
+    for (event, n) in events.into_iter().zip(1..) {
+        let (kind, record) = (event.kind(), record(n, event));
+        compare(kind, &record.encode().unwrap());
+        let golden = fs::read(file(kind)).unwrap();
+        assert_eq!(Record::decode(&golden).unwrap(), record, "{kind}");
+    }
+}
+
+/// A verdict and a result of the walk through a small run; the snapshot that it executes.
+fn walked() -> (Drive, Packet) {
+    let mut run = Drive::started(&revised());
+    run.complete(&["a"]);
+    run.review("r", Verdict::NeedsRevision);
+    run.complete(&["a"]);
+    let fence = run.claim("r");
+    let packet = Packet::of(&run.state, &fence).unwrap();
+    run.judge(&fence, Verdict::AcceptWithFindings);
+    run.complete(&["z"]);
+    (run, packet)
+}
+
+#[test]
+fn snapshot_packet_and_completion_record_keep_their_bytes() {
+    let (run, packet) = walked();
+    let snapshot = run.state.snapshot();
+    compare("snapshot", snapshot.bytes());
+    compare("packet", &packet.bytes());
+    compare("completion-record", &CompletionRecord::new(&run.state).unwrap().bytes());
+    let golden = fs::read(file("snapshot")).unwrap();
+    assert_eq!(snapshot.blob().digest, Digest::of(&golden));
+    assert_eq!(Snapshot::from_bytes(golden.into()).unwrap(), **snapshot);
+}
+
+#[test]
+fn every_word_of_a_body_stays_what_it_is() {
+    compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
+}
+
+#[test]
+fn a_packet_that_tells_of_a_failure_keeps_its_bytes() {
+    let mut run = Drive::started(&tried_again());
+    let mut report = LeaseReport::new(run.claim("a"));
+    report.reason = Some(blob("artifacts_missing"));
+    run.must(Intent::Fail(report));
+    let fence = run.claim("a");
+    compare("packet-after-failure", &Packet::of(&run.state, &fence).unwrap().bytes());
+}
+
+#[test]
+fn no_golden_file_is_forgotten() {
+    let folder = file("x").parent().unwrap().to_path_buf();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: BTreeSet<String> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words"];
+    assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
+}

@@ -1,0 +1,223 @@
+//! One event of each kind, with every field filled once.
+
+use striatum_core::{
+    digest::{BlobRef, Digest},
+    id::{ArtifactName, LaneId, RoleId, WorkflowId},
+    run::{
+        ArtifactPublished, Backoff, BranchConfirmed, CanceledJob, Checkpoint, DecisionRecorded, DeliveryMode,
+        Deviation, EndCause, EscalationNotified, EscalationRaised, EscalationTopic, Event, Freshness, Ground,
+        IdentityBasis, JobAcknowledged, JobBlocked, JobCanceled, JobClaimed, JobCompleted, JobFailed,
+        JobParked, JobQuarantined, JobReadied, JobSkipped, JobWaits, JobsCanceled, JobsReopened, Judged,
+        LeaseCause, LeaseEnd, ReopenCause, Reopened, Ruling, RunDelivered, RunEnded, RunPaused, RunPrepared,
+        RunReopened, RunResumed, RunStarted, RunStatus, SessionIdentified, SessionRegistered, SkipCause,
+        Submission, TreeClosed, Usage, Verdict, VerdictRecorded,
+    },
+    sandbox::{Exit, Isolation, Level},
+    transport::AgentIdentity,
+    workflow::Posture,
+};
+
+use crate::{
+    document::commit,
+    drive::{NOW, RUN, blob, chain, job, owner, session},
+};
+
+fn digest() -> Digest {
+    Digest::of(b"bytes")
+}
+
+fn reason() -> Option<BlobRef> {
+    Some(blob("reason"))
+}
+
+fn ended(cause: LeaseCause) -> LeaseEnd {
+    LeaseEnd {
+        epoch: 2,
+        session: session(1),
+        cause,
+        exit: Some(Exit::Code(1)),
+        usage: Some(Usage { wall_ms: 1500, input_tokens: Some(10), output_tokens: None }),
+        set_aside: Some(commit(4)),
+        reason: reason(),
+    }
+}
+
+fn submission() -> Option<Submission> {
+    Some(Submission { base: commit(1), commit: commit(2), manifest: blob("manifest") })
+}
+
+fn agent() -> AgentIdentity {
+    AgentIdentity { name: Some("agent".to_owned()), version: Some("1.2".to_owned()), model: None }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn of_runs() -> Vec<Event> {
+    vec![
+        RunPrepared {
+            run: RUN,
+            chain: chain(),
+            snapshot: blob("snapshot"),
+            workflow: WorkflowId::new("w").unwrap(),
+            base: commit(0),
+        }
+        .into(),
+        BranchConfirmed { branch: text("striatum/w"), at: Some(commit(1)) }.into(),
+        RunStarted {}.into(),
+        RunPaused {}.into(),
+        RunResumed {}.into(),
+        RunEnded {
+            status: RunStatus::NeedsOperator,
+            cause: EndCause::Quarantined(job("a")),
+            record: digest(),
+            reason: reason(),
+            canceled: vec![
+                CanceledJob { job: job("b"), ended: Some(ended(LeaseCause::RunEnded)) },
+                CanceledJob { job: job("c"), ended: None },
+            ],
+        }
+        .into(),
+        RunReopened {}.into(),
+        RunDelivered {
+            branch: text("striatum/w"),
+            commit: commit(3),
+            deviations: vec![Deviation {
+                job: job("a"),
+                path: text("out/a"),
+                judged: digest(),
+                delivered: None,
+            }],
+        }
+        .into(),
+    ]
+}
+
+fn of_grants() -> Vec<Event> {
+    vec![
+        SessionRegistered {
+            session: session(1),
+            ordinal: 1,
+            role: RoleId::new("author").unwrap(),
+            lane: LaneId::new("local").unwrap(),
+            owner: owner(),
+        }
+        .into(),
+        SessionIdentified { session: session(1), job: job("a"), epoch: 2, agent: agent() }.into(),
+        JobReadied {
+            job: job("a"),
+            attempt: 2,
+            fresh: Freshness::AfterFailure,
+            wait: Some(Backoff { wait_ms: 10_000, until: NOW }),
+            ended: Some(ended(LeaseCause::Failed)),
+        }
+        .into(),
+        JobClaimed {
+            job: job("a"),
+            attempt: 1,
+            epoch: 2,
+            session: session(1),
+            mode: DeliveryMode::Push,
+            lease_seconds: 60,
+            packet: digest(),
+            isolation: Isolation::uniform(Level::Advisory),
+            granted_at: NOW,
+        }
+        .into(),
+        JobAcknowledged { job: job("a"), epoch: 2 }.into(),
+        ArtifactPublished {
+            job: job("a"),
+            attempt: 1,
+            name: ArtifactName::new("draft").unwrap(),
+            kind: text("text"),
+            path: text("out/a.md"),
+            content: blob("words"),
+            author: text("author #1 (model-1, lane local)"),
+        }
+        .into(),
+        VerdictRecorded {
+            job: job("r"),
+            attempt: 1,
+            epoch: 2,
+            session: session(1),
+            verdict: Verdict::AcceptWithFindings,
+            findings: Some(blob("findings")),
+            judged: vec![Judged {
+                job: job("a"),
+                attempt: 1,
+                manifest: Some(digest()),
+                artifacts: vec![(ArtifactName::new("draft").unwrap(), digest())],
+            }],
+            posture: Some(Posture::Custom(text("tone"))),
+            lane: LaneId::new("local").unwrap(),
+            agent: agent(),
+            basis: IdentityBasis::SelfReported,
+        }
+        .into(),
+    ]
+}
+
+fn of_ends() -> Vec<Event> {
+    let job = || job("a");
+    vec![
+        JobCompleted {
+            job: job(),
+            attempt: 1,
+            ground: Ground::Decision(3),
+            submission: submission(),
+            ended: Some(ended(LeaseCause::Submitted)),
+        }
+        .into(),
+        JobWaits {
+            job: job(),
+            attempt: 1,
+            checkpoint: Checkpoint::RevisionsExhausted,
+            submission: submission(),
+            ended: Some(ended(LeaseCause::Submitted)),
+        }
+        .into(),
+        JobBlocked { job: job(), ended: ended(LeaseCause::Blocked) }.into(),
+        JobParked { job: job(), ended: ended(LeaseCause::Expired) }.into(),
+        JobFailed { job: job(), submission: submission(), ended: ended(LeaseCause::Failed) }.into(),
+        JobQuarantined { job: job(), ended: ended(LeaseCause::Crashed) }.into(),
+        JobCanceled { job: job() }.into(),
+        JobsCanceled { jobs: vec![CanceledJob { job: job(), ended: Some(ended(LeaseCause::RunEnded)) }] }
+            .into(),
+        JobSkipped { job: job(), cause: SkipCause::Rejected, ended: Some(ended(LeaseCause::Submitted)) }
+            .into(),
+        JobsReopened {
+            cause: ReopenCause::Revision { review: crate::drive::job("r"), iteration: 1 },
+            target: job(),
+            jobs: vec![Reopened {
+                job: job(),
+                attempt: 2,
+                submission: submission(),
+                ended: Some(ended(LeaseCause::Reopened)),
+            }],
+            reset: vec![crate::drive::job("b")],
+        }
+        .into(),
+    ]
+}
+
+fn of_people() -> Vec<Event> {
+    vec![
+        DecisionRecorded {
+            decision: 1,
+            job: job("r"),
+            attempt: 1,
+            ruling: Ruling::Accept,
+            rationale: blob("because"),
+            by: text("ada"),
+        }
+        .into(),
+        EscalationRaised { escalation: 1, topic: EscalationTopic::NeedsOperator, job: Some(job("a")) }.into(),
+        EscalationNotified { escalation: 1 }.into(),
+        TreeClosed { job: job("a"), epoch: 2, kept: Some(commit(4)) }.into(),
+    ]
+}
+
+pub(super) fn one_of_each() -> Vec<Event> {
+    [of_runs(), of_grants(), of_ends(), of_people()].concat()
+}

@@ -1,0 +1,49 @@
+//! Every value of every enumeration that stands in a body.
+
+use serde_json::{Value, json};
+use striatum_core::{
+    run::{
+        Actor, Checkpoint, DeliveryMode, EndCause, EscalationTopic, Freshness, Ground, IdentityBasis,
+        JobStatus, LeaseCause, ReopenCause, Ruling, RunStatus, SkipCause, Verdict,
+    },
+    sandbox::{Exit, Level},
+};
+
+use crate::drive::{job, session};
+
+pub(super) fn all() -> Value {
+    let (a, name, iteration) = (|| job("a"), || "ada".to_owned(), 1);
+    json!({
+        "actor": [Actor::Human(name()), Actor::AiOperator(name()), Actor::Service(name()), Actor::Session(session(1))],
+        "checkpoint": [
+            Checkpoint::Planned, Checkpoint::RevisionsExhausted, Checkpoint::NoWayBack, Checkpoint::Rejected,
+            Checkpoint::Blocked,
+        ],
+        "delivery_mode": [DeliveryMode::Push, DeliveryMode::Pull],
+        "end_cause": [
+            EndCause::Finished, EndCause::Canceled, EndCause::Rejected(a()), EndCause::Failed(a()),
+            EndCause::Quarantined(a()),
+        ],
+        "escalation_topic": [EscalationTopic::NeedsOperator],
+        "exit": [Exit::Code(0), Exit::Signal(9)],
+        "freshness": [Freshness::First, Freshness::Again, Freshness::AfterFailure, Freshness::Granted],
+        "ground": [Ground::Done, Ground::Verdict, Ground::Continued, Ground::Decision(1)],
+        "identity_basis": [
+            IdentityBasis::Reported, IdentityBasis::Declared, IdentityBasis::SelfReported, IdentityBasis::Unknown,
+        ],
+        "job_status": JobStatus::ALL,
+        "lease_cause": [
+            LeaseCause::Submitted, LeaseCause::Released, LeaseCause::Expired, LeaseCause::Crashed, LeaseCause::Failed,
+            LeaseCause::Blocked, LeaseCause::Reopened, LeaseCause::RunEnded,
+        ],
+        "level": [Level::Unsupported, Level::Advisory, Level::AdvisoryStrict, Level::Enforced],
+        "reopen_cause": [
+            ReopenCause::Revision { review: a(), iteration }, ReopenCause::Granted { review: a(), iteration },
+            ReopenCause::Retry,
+        ],
+        "ruling": [Ruling::Accept, Ruling::Reject],
+        "run_status": RunStatus::ALL,
+        "skip_cause": [SkipCause::Rejected, SkipCause::Lost, SkipCause::Quarantined],
+        "verdict": Verdict::ALL,
+    })
+}
