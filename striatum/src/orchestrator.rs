@@ -145,7 +145,7 @@ impl Orchestrator {
     /// [`Progress::Notice`] and tried again at the next start.
     ///
     /// # Errors
-    /// As [`run`](Self::run), which waits for a store that is unavailable; this gives up after a few seconds.
+    /// As [`run`](Self::run).
     pub async fn run_until_idle(&self) -> Result<(), Error> {
         looping::work(&self.shared, looping::Until::Idle).await
     }

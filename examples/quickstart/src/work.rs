@@ -42,9 +42,12 @@ pub(crate) async fn go_on(scene: &Scene, run: RunId) -> Result<ExitCode, Failure
     let interrupts = tokio::spawn(heed_interrupts(scene.orchestrator.clone()));
     let worked = scene.orchestrator.run_until_idle().await;
     interrupts.abort();
-    live.end().await;
+    let given_up = live.end().await;
     worked?;
-    report::tell(scene, run).await
+    match given_up {
+        Some(failure) => Err(failure),
+        None => report::tell(scene, run).await,
+    }
 }
 
 async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
