@@ -24,6 +24,12 @@ impl Failure {
         ExitCode::FAILURE
     }
 
+    /// The same, where giving the same command again goes on from here.
+    pub(crate) fn resumable(mut self) -> Self {
+        self.remedy += "; then give the same command again, it goes on";
+        self
+    }
+
     pub(crate) fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             "file_unusable",

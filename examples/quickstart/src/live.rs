@@ -17,12 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{failure::Failure, work::say};
 
-/// After how many complaints without any progress the work is given up.
-const IN_VAIN: u32 = 4;
-
 /// Shows the progress of a run until it is told to end.
 pub(crate) struct Live {
-    task: JoinHandle<Option<Failure>>,
+    task: JoinHandle<()>,
     end: CancellationToken,
 }
 
@@ -32,15 +29,14 @@ impl Live {
         let state = orchestrator.load(run).await?.state;
         let end = CancellationToken::new();
         let screen = if std::io::stdout().is_terminal() { Screen::tree(&state) } else { Screen::Lines };
-        let task = tokio::spawn(follow(screen, run, updates, end.clone(), orchestrator.clone()));
+        let task = tokio::spawn(follow(screen, run, updates, end.clone()));
         Ok(Self { task, end })
     }
 
-    /// Ends the show, and tells for what the work was given up, if it was.
-    pub(crate) async fn end(self) -> Option<Failure> {
+    pub(crate) async fn end(self) {
         self.end.cancel();
         // What was shown is a convenience; the report follows.
-        self.task.await.ok().flatten()
+        let _ = self.task.await;
     }
 }
 
@@ -49,9 +45,7 @@ async fn follow(
     run: RunId,
     mut updates: broadcast::Receiver<Progress>,
     end: CancellationToken,
-    orchestrator: Orchestrator,
-) -> Option<Failure> {
-    let (mut in_vain, mut given_up) = (0, None);
+) {
     loop {
         let update = tokio::select! {
             biased;
@@ -59,22 +53,12 @@ async fn follow(
             () = end.cancelled() => break,
         };
         match update {
-            Ok(Progress::Event { run: of, event }) if of == run => {
-                in_vain = 0;
-                screen.event(&event);
-            }
+            Ok(Progress::Event { run: of, event }) if of == run => screen.event(&event),
             Ok(Progress::Agent { fence, update: AgentUpdate::Output { text, .. } }) if fence.run == run => {
                 screen.output(&fence.job, &text);
             }
             Ok(Progress::Notice { code, message, remedy, .. }) => {
                 screen.line(&format!("notice[{code}]: {message}\n  what to do: {remedy}"));
-                // A service tries for ever; a person who waits for a command is told.
-                in_vain += 1;
-                if in_vain >= IN_VAIN {
-                    orchestrator.stop();
-                    let remedy = format!("{remedy}; then give the same command again, it goes on");
-                    given_up = Some(Failure::new(code, message, remedy));
-                }
             }
             Ok(_) => {}
             Err(broadcast::error::RecvError::Lagged(missed)) => {
@@ -84,7 +68,6 @@ async fn follow(
         }
     }
     screen.close();
-    given_up
 }
 
 enum Screen {

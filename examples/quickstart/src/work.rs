@@ -42,12 +42,9 @@ pub(crate) async fn go_on(scene: &Scene, run: RunId) -> Result<ExitCode, Failure
     let interrupts = tokio::spawn(heed_interrupts(scene.orchestrator.clone()));
     let worked = scene.orchestrator.run_until_idle().await;
     interrupts.abort();
-    let given_up = live.end().await;
-    worked?;
-    match given_up {
-        Some(failure) => Err(failure),
-        None => report::tell(scene, run).await,
-    }
+    live.end().await;
+    worked.map_err(|error| Failure::from(error).resumable())?;
+    report::tell(scene, run).await
 }
 
 async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
