@@ -2,14 +2,15 @@
 //!
 //! `STRIATUM_CRASH_AT=<point>` aborts the process, without any clean-up, the first time it comes to that point;
 //! `<point>:<n>` the n-th time. There is a point before and after each commit (`<command>.before`, `<command>.after`) and
-//! before and after each effect. [`POINTS`] lists them. Without the variable a point costs one atomic load.
+//! before and after each effect. [`POINTS`] lists those that an ordinary run comes to; the commands of recovery have theirs too,
+//! such as `crash.before`. Without the variable a point costs one atomic load.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-/// Every point of the orchestrator, in the order in which a run comes to them.
+/// The points that an ordinary run comes to, in that order.
 pub const POINTS: &[&str] = &[
     "prepare.before",
     "prepare.after",

@@ -46,7 +46,11 @@ fn drill(point: &str, reviewer: &str, expected: &[&str]) {
     }
     let extra = new.values().sum::<usize>() - expected.len();
     let name = point.split(':').next().unwrap();
-    assert!(extra <= usize::from(!is_after_the_agent(name)), "{point}: {extra} grants too many");
+    assert!(
+        extra <= usize::from(!is_after_the_agent(name)),
+        "{point}: {extra} grants too many\n{}",
+        again.out
+    );
 
     let mut marks = place.marks();
     if is_after_the_agent(name) {
@@ -90,6 +94,25 @@ fn after_a_crash_in_a_later_round_the_same_command_goes_on() {
     let points =
         ["claim.after:3", "submit.before:2", "submit.after:4", "spawn.after:4", "tree_closed.before:5"];
     drill_all(&points.map(|point| (point, "--verdicts needs_revision,accept", &LONG[..])));
+}
+
+#[test]
+fn after_a_crash_in_the_middle_of_recovery_the_same_command_goes_on() {
+    for point in ["crash.before", "crash.after", "close_tree.before", "close_tree.after"] {
+        let place = Place::new();
+        for point in ["spawn.before", point] {
+            let mut crashing = place.marked("", "");
+            crashing.env("STRIATUM_CRASH_AT", point);
+            let crashed = run(crashing);
+            assert_eq!(crashed.signal, Some(Signal::ABORT.as_raw()), "{point}: {crashed:?}");
+        }
+        let again = run(place.marked("", ""));
+        assert_eq!(again.code, Some(0), "{point}: {again:?}");
+        let history = History::read(&place.data());
+        assert_eq!(history.grants().values().sum::<usize>(), SHORT.len() + 1, "{point}");
+        assert_eq!(place.marks(), SHORT, "{point}");
+        place.assert_tidy(&place.demo(), point);
+    }
 }
 
 #[test]
