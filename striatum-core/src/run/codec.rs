@@ -21,6 +21,9 @@ use crate::{
 
 const VERSION: u32 = 1;
 
+/// What most bodies and commands fit into, in bytes.
+const TYPICAL: usize = 1024;
+
 /// An event with where it stands in its run and what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -54,9 +57,13 @@ impl CommandRef {
             actor: &'a Actor,
             intent: &'a Intent,
         }
+        let content = Content { actor: &command.actor, intent: &command.intent };
+        let mut bytes = Vec::with_capacity(TYPICAL);
         // Typed structs without maps whose keys are not strings always serialise.
-        let content = serde_json::to_vec(&Content { actor: &command.actor, intent: &command.intent });
-        Self { id: command.id, digest: Digest::of(&content.unwrap_or_default()) }
+        if serde_json::to_writer(&mut bytes, &content).is_err() {
+            bytes.clear();
+        }
+        Self { id: command.id, digest: Digest::of(&bytes) }
     }
 }
 
@@ -133,7 +140,9 @@ impl Record {
             kind: self.event.kind(),
             data: Data(&self.event),
         };
-        serde_json::to_vec(&body).map(Bytes::from).map_err(CodecError::Encoding)
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        serde_json::to_writer(&mut bytes, &body).map_err(CodecError::Encoding)?;
+        Ok(bytes.into())
     }
 
     /// A body of another version may be built otherwise: what it says of its version counts more than why it cannot be read.
