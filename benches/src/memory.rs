@@ -14,7 +14,7 @@ const PREPARED: usize = 64;
 
 /// W and nothing else.
 pub(crate) async fn repeat(quick: bool) -> Outcome {
-    let (runs, rounds) = if quick { (1_024, 5) } else { (4_096, 20) };
+    let (runs, rounds) = if quick { (512, 40) } else { (4_096, 20) };
     let mut best = Best::new();
     for round in 0..rounds {
         best.take(work(&mut Shell::in_memory(round).await?, runs, Way::Single).await?);
