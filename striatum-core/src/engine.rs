@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::{
     id::{ChainId, CommandId, RunId},
-    run::{self, Actor, Command, CommandRef, Event, Intent, Plan, Record, Rejection, State},
-    store::{AppendError, Batch, Blobs, RunHead, Store, StoreError, StoreErrorKind},
+    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Plan, RecordRef, Rejection, State},
+    store::{AppendError, Batch, Blobs, InvalidBatch, RunHead, Store, StoreError, StoreErrorKind},
     time::Clock,
     workflow::Snapshot,
 };
@@ -197,11 +195,12 @@ impl Engine {
         let references: Vec<CommandRef> = commands.iter().map(CommandRef::of).collect();
         for _ in 0..ATTEMPTS {
             let draft = match self.draft(&fold, commands, &references) {
-                Ok(draft) if draft.bodies.is_empty() => Ok(draft),
-                Ok(draft) => {
+                Ok(draft) if draft.written.is_empty() => Ok(draft),
+                Ok(mut draft) => {
                     // Before the append: behind it nothing may fail any more.
-                    let applied = self.answers(&fold, &draft).await?;
-                    match self.append(&fold, &draft).await {
+                    let applied = self.answers(&fold, &mut draft).await?;
+                    let batch = draft.batch(&fold)?;
+                    match self.append(&batch).await {
                         Ok(head) => {
                             fold.advance(draft, head);
                             *cached = Some(fold);
@@ -225,7 +224,7 @@ impl Engine {
                 continue;
             }
             let answer = match draft {
-                Ok(draft) => self.answers(&fold, &draft).await,
+                Ok(mut draft) => self.answers(&fold, &mut draft).await,
                 Err(error) => Err(error),
             };
             if fold.head != RunHead::START {
@@ -262,20 +261,14 @@ impl Engine {
                 draft.guard = draft.guard.or(guard);
                 draft.touched.merge(touched);
             }
-            let first = fold.state.version() + draft.bodies.len() as u64 + 1;
+            let first = draft.state.version() + 1;
             for (n, event) in (first..).zip(&events) {
-                let record = Record {
-                    run: fold.state.run(),
-                    n,
-                    command: *reference,
-                    actor: command.actor.clone(),
-                    event: event.clone(),
-                };
-                draft.bodies.push(record.encode()?);
+                let (run, command, actor) = (fold.state.run(), *reference, &command.actor);
+                draft.written.push(RecordRef { run, n, command, actor, event })?;
             }
-            let place = Place { digest: reference.digest, first, last: first + events.len() as u64 - 1 };
             if !events.is_empty() {
-                draft.places.push((reference.id, place, events.clone()));
+                let place = Place { digest: reference.digest, first, last: state.version() };
+                draft.places.push((reference.id, place, draft.answers.len()));
             }
             draft.state = state;
             draft.answers.push(Answer::Fresh(events));
@@ -283,31 +276,25 @@ impl Engine {
         Ok(draft)
     }
 
-    async fn append(&self, fold: &Fold, draft: &Draft) -> Result<RunHead, EngineError> {
-        let delta = index::delta(&draft.state, &draft.touched);
-        let state = &fold.state;
-        let mut batch =
-            Batch::new(state.chain().clone(), state.run(), fold.head, draft.bodies.clone(), delta)?;
-        if let Some(guard) = &draft.guard {
-            batch = batch.guarded(guard.clone())?;
-        }
-        match self.store.append(&batch).await {
+    async fn append(&self, batch: &Batch) -> Result<RunHead, EngineError> {
+        match self.store.append(batch).await {
             // The same value again: if it landed the first time, the store says so.
             Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unknown => {
-                self.store.append(&batch).await
+                self.store.append(batch).await
             }
             answer => answer,
         }
         .map_err(EngineError::from)
     }
 
-    async fn answers(&self, fold: &Fold, draft: &Draft) -> Result<Vec<Applied>, EngineError> {
+    /// Takes the answers out of a draft.
+    async fn answers(&self, fold: &Fold, draft: &mut Draft) -> Result<Vec<Applied>, EngineError> {
         let mut applied = Vec::with_capacity(draft.answers.len());
-        for answer in &draft.answers {
+        for answer in draft.answers.drain(..) {
             let (events, repeated) = match answer {
-                Answer::Fresh(events) => (events.clone(), false),
-                Answer::Again(events) => (events.clone(), true),
-                Answer::Repeated(place) => (fold.events(self, *place).await?, true),
+                Answer::Fresh(events) => (events, false),
+                Answer::Again(events) => (events, true),
+                Answer::Repeated(place) => (fold.events(self, place).await?, true),
             };
             applied.push(Applied { events, state: draft.state.clone(), repeated });
         }
@@ -319,10 +306,10 @@ impl Engine {
 struct Draft {
     state: State,
     touched: run::Touched,
-    bodies: Vec<Bytes>,
+    written: Bodies,
     guard: Option<crate::store::Guard>,
-    /// The commands that caused events: where these will stand, and what they are.
-    places: Vec<(CommandId, Place, Vec<Event>)>,
+    /// The commands that caused events: where these will stand, and which answer has them.
+    places: Vec<(CommandId, Place, usize)>,
     answers: Vec<Answer>,
 }
 
@@ -338,7 +325,7 @@ impl Draft {
         Self {
             state: fold.state.clone(),
             touched: run::Touched::default(),
-            bodies: Vec::new(),
+            written: Bodies::default(),
             guard: None,
             places: Vec::new(),
             answers: Vec::new(),
@@ -351,7 +338,22 @@ impl Draft {
             Some((_, place, _)) if place.digest != command.digest => {
                 Err(Rejection::CommandReused { command: command.id })
             }
-            earlier => Ok(earlier.map(|(.., events)| events.clone())),
+            Some((.., answer)) => match &self.answers[*answer] {
+                Answer::Fresh(events) | Answer::Again(events) => Ok(Some(events.clone())),
+                Answer::Repeated(_) => Ok(None),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// Takes what is to be appended out of the draft.
+    fn batch(&mut self, fold: &Fold) -> Result<Batch, InvalidBatch> {
+        let delta = index::delta(&self.state, &self.touched);
+        let bodies = std::mem::take(&mut self.written).into_bodies();
+        let batch = Batch::new(self.state.chain().clone(), self.state.run(), fold.head, bodies, delta)?;
+        match self.guard.take() {
+            Some(guard) => batch.guarded(guard),
+            None => Ok(batch),
         }
     }
 }

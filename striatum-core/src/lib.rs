@@ -1,5 +1,6 @@
 //! The pure heart of Striatum: workflows, runs, leases, verdicts and the hash chain.
 
+mod canonical;
 pub mod chain;
 pub mod digest;
 pub mod engine;
@@ -8,6 +9,7 @@ pub mod id;
 pub mod run;
 pub mod sandbox;
 pub mod store;
+mod text;
 pub mod time;
 pub mod transport;
 pub mod workflow;

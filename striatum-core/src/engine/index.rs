@@ -1,6 +1,6 @@
 //! Index rows, made from a state and the ids that events touched.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
     run::{Intent, JobStatus, RunStatus, State, Touched},
@@ -10,7 +10,9 @@ use crate::{
 /// How the index changes with events that touched these ids and led to this state.
 pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
     let mut delta = IndexDelta::new(row(state));
-    let jobs: BTreeSet<usize> = touched.jobs.iter().copied().collect();
+    let mut jobs = touched.jobs.clone();
+    jobs.sort_unstable();
+    jobs.dedup();
     for job in jobs {
         match ready(state, job) {
             Some(row) => delta.ready.push(row),

@@ -21,6 +21,9 @@ use crate::{
 
 const VERSION: u32 = 1;
 
+/// What most bodies and commands fit into, in bytes.
+const TYPICAL: usize = 1024;
+
 /// An event with where it stands in its run and what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -54,9 +57,13 @@ impl CommandRef {
             actor: &'a Actor,
             intent: &'a Intent,
         }
+        let content = Content { actor: &command.actor, intent: &command.intent };
+        let mut bytes = Vec::with_capacity(TYPICAL);
         // Typed structs without maps whose keys are not strings always serialise.
-        let content = serde_json::to_vec(&Content { actor: &command.actor, intent: &command.intent });
-        Self { id: command.id, digest: Digest::of(&content.unwrap_or_default()) }
+        if serde_json::to_writer(&mut bytes, &content).is_err() {
+            bytes.clear();
+        }
+        Self { id: command.id, digest: Digest::of(&bytes) }
     }
 }
 
@@ -118,22 +125,70 @@ struct Body<'a> {
     data: Data<'a>,
 }
 
+/// A [`Record`] in parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecordRef<'a> {
+    pub(crate) run: RunId,
+    pub(crate) n: u64,
+    pub(crate) command: CommandRef,
+    pub(crate) actor: &'a Actor,
+    pub(crate) event: &'a Event,
+}
+
+/// Bodies of events one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Bodies {
+    /// Writes the body of an event.
+    pub(crate) fn push(&mut self, record: RecordRef<'_>) -> Result<(), CodecError> {
+        self.bytes.reserve(TYPICAL);
+        record.write(&mut self.bytes)?;
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bodies, which share their memory.
+    pub(crate) fn into_bodies(self) -> Vec<Bytes> {
+        let mut rest = Bytes::from(self.bytes);
+        let mut start = 0;
+        let split = |end| rest.split_to(end - std::mem::replace(&mut start, end));
+        self.ends.into_iter().map(split).collect()
+    }
+}
+
+impl RecordRef<'_> {
+    fn write(self, to: &mut Vec<u8>) -> Result<(), CodecError> {
+        let body = Body {
+            v: VERSION,
+            run: self.run,
+            n: self.n,
+            command: self.command,
+            actor: self.actor,
+            kind: self.event.kind(),
+            data: Data(self.event),
+        };
+        serde_json::to_writer(to, &body).map_err(CodecError::Encoding)
+    }
+}
+
 impl Record {
     /// Writes the body. The bytes are final: they are hashed and stored as they are.
     ///
     /// # Errors
     /// [`CodecError::Encoding`] if the event cannot be written, which no event of this version causes.
     pub fn encode(&self) -> Result<Bytes, CodecError> {
-        let body = Body {
-            v: VERSION,
-            run: self.run,
-            n: self.n,
-            command: self.command,
-            actor: &self.actor,
-            kind: self.event.kind(),
-            data: Data(&self.event),
-        };
-        serde_json::to_vec(&body).map(Bytes::from).map_err(CodecError::Encoding)
+        let Self { run, n, command, ref actor, ref event } = *self;
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        RecordRef { run, n, command, actor, event }.write(&mut bytes)?;
+        Ok(bytes.into())
     }
 
     /// A body of another version may be built otherwise: what it says of its version counts more than why it cannot be read.

@@ -9,7 +9,7 @@ use crate::{
         JobStatus, RunStatus,
         command::{Command, Intent},
         event::Event,
-        evolve::{Touched, evolve},
+        evolve::{Touched, evolve_into},
         rejection::Rejection,
         state::{JobState, State},
     },
@@ -97,9 +97,8 @@ struct Draft {
 impl Draft {
     fn emit(&mut self, event: impl Into<Event>) -> Result<(), Rejection> {
         let event = event.into();
-        let touched = evolve(&mut self.state, &event)
+        evolve_into(&mut self.state, &event, &mut self.touched)
             .map_err(|illegal| Rejection::Defect { detail: illegal.to_string() })?;
-        self.touched.merge(touched);
         self.events.push(event);
         Ok(())
     }

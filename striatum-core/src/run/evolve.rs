@@ -45,11 +45,20 @@ pub struct Touched {
 impl Touched {
     /// Adds what another event touched.
     pub fn merge(&mut self, other: Self) {
-        self.jobs.extend(other.jobs);
-        self.granted.extend(other.granted);
-        self.ended.extend(other.ended);
-        self.waits.extend(other.waits);
-        self.waited.extend(other.waited);
+        let Self { jobs, granted, ended, waits, waited } = self;
+        add(jobs, other.jobs);
+        add(granted, other.granted);
+        add(ended, other.ended);
+        add(waits, other.waits);
+        add(waited, other.waited);
+    }
+}
+
+fn add<T>(to: &mut Vec<T>, more: Vec<T>) {
+    if to.is_empty() {
+        *to = more;
+    } else {
+        to.extend(more);
     }
 }
 
@@ -61,11 +70,22 @@ impl Touched {
 /// # Errors
 /// [`IllegalEvent`] if the event does not follow from the state.
 pub fn evolve(state: &mut State, event: &Event) -> Result<Touched, IllegalEvent> {
-    let mut fold = Fold { state, touched: Touched::default() };
+    let mut touched = Touched::default();
+    evolve_into(state, event, &mut touched)?;
+    Ok(touched)
+}
+
+/// The same, where what is touched is added to what other events touched.
+pub(super) fn evolve_into(
+    state: &mut State,
+    event: &Event,
+    touched: &mut Touched,
+) -> Result<(), IllegalEvent> {
+    let mut fold = Fold { state, touched };
     match fold.apply(event) {
         Ok(()) => {
             fold.state.version += 1;
-            Ok(fold.touched)
+            Ok(())
         }
         Err(detail) => Err(IllegalEvent { version: fold.state.version + 1, kind: event.kind(), detail }),
     }
@@ -73,7 +93,7 @@ pub fn evolve(state: &mut State, event: &Event) -> Result<Touched, IllegalEvent>
 
 struct Fold<'a> {
     state: &'a mut State,
-    touched: Touched,
+    touched: &'a mut Touched,
 }
 
 type Step = Result<(), String>;
@@ -424,7 +444,9 @@ impl Fold<'_> {
     }
 
     fn job(&mut self, index: usize) -> &mut JobState {
-        self.touched.jobs.push(index);
+        if self.touched.jobs.last() != Some(&index) {
+            self.touched.jobs.push(index);
+        }
         Arc::make_mut(&mut Arc::make_mut(&mut self.state.jobs)[index])
     }
 

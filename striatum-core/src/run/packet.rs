@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::{
+    canonical,
     digest::{BlobRef, Digest},
     id::{ArtifactName, CommitId, Fence, JobId, RoleId, SessionId, WorkflowId},
     run::{
@@ -244,7 +245,7 @@ impl Packet {
     /// The packet as canonical JSON (RFC 8785).
     pub fn bytes(&self) -> Bytes {
         // Structs of names, numbers, texts and digests always serialise.
-        serde_jcs::to_vec(self).unwrap_or_default().into()
+        canonical::to_vec(self).unwrap_or_default().into()
     }
 
     /// The digest of [`bytes`](Self::bytes), which the grant names.

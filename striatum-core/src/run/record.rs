@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::{
+    canonical,
     digest::Digest,
     id::{ArtifactName, CommitId, JobId, RunId, WorkflowId},
     run::{
@@ -110,7 +111,7 @@ impl CompletionRecord {
     /// The record as canonical JSON (RFC 8785).
     pub fn bytes(&self) -> Bytes {
         // Structs of names, numbers and digests always serialise.
-        serde_jcs::to_vec(self).unwrap_or_default().into()
+        canonical::to_vec(self).unwrap_or_default().into()
     }
 
     /// The digest of [`bytes`](Self::bytes).

@@ -3,8 +3,11 @@
 use super::complaint::Complaint;
 use super::tree::{Tree, is_test};
 
-/// The store crates, and this package, whose rules must spell what they look for.
-const SQL_PLACES: &[&str] = &["striatum-sqlite/", "striatum-pg/", "xtask/"];
+/// The store crates; the benches, which compare them with bare statements; and this package, whose rules must spell what they
+/// look for.
+const SQL_PLACES: &[&str] = &["striatum-sqlite/", "striatum-pg/", "benches/", "xtask/"];
+/// What SHA-256 alone does is what verifying is compared with.
+const BENCHES: &str = "benches/";
 const HASHING_PLACES: &[&str] = &["digest.rs", "digest/", "chain.rs", "chain/"];
 const ENCODERS: &[&str] =
     &["to_vec", "to_vec_pretty", "to_string", "to_string_pretty", "to_writer", "to_writer_pretty"];
@@ -20,7 +23,10 @@ pub(crate) fn hashing(tree: &Tree) -> Vec<Complaint> {
             complaints.push(Complaint::new(source.path, line, "SHA-256 is used here directly", remedy));
         }
     }
-    for manifest in tree.manifests().filter(|manifest| manifest.package() != Some("striatum-core")) {
+    let may_depend = |manifest: &super::manifest::Manifest<'_>| {
+        manifest.package() == Some("striatum-core") || manifest.path.starts_with(BENCHES)
+    };
+    for manifest in tree.manifests().filter(|manifest| !may_depend(manifest)) {
         let product = |d: &super::manifest::Dependency| d.use_ == super::manifest::Use::Product;
         for dependency in manifest.dependencies().iter().filter(|d| product(d) && d.name == "sha2") {
             complaints.push(Complaint::new(
@@ -66,6 +72,9 @@ pub(crate) fn event_encoding(tree: &Tree) -> Vec<Complaint> {
 }
 
 fn may_hash(path: &str) -> bool {
+    if path.starts_with(BENCHES) {
+        return true;
+    }
     let inside = path.strip_prefix("striatum-core/src/");
     inside.is_some_and(|inside| HASHING_PLACES.iter().any(|place| inside.starts_with(place)))
 }
@@ -90,9 +99,12 @@ mod tests {
         let of = |path| places(&hashing(&Tree::of(&[(path, USES_SHA2)])));
         assert_eq!(of("striatum-core/src/run/codec.rs"), ["striatum-core/src/run/codec.rs:2"]);
         assert_eq!(of("striatum-workspace/src/blobs.rs"), ["striatum-workspace/src/blobs.rs:2"]);
-        for allowed in
-            ["striatum-core/src/digest.rs", "striatum-core/src/chain/seal.rs", "striatum/tests/main.rs"]
-        {
+        for allowed in [
+            "striatum-core/src/digest.rs",
+            "striatum-core/src/chain/seal.rs",
+            "striatum/tests/main.rs",
+            "benches/src/verify.rs",
+        ] {
             assert!(of(allowed).is_empty(), "{allowed}");
         }
     }
@@ -112,6 +124,7 @@ mod tests {
             let of = |path| places(&sql(&Tree::of(&[(path, &text)])));
             assert_eq!(of("striatum/src/orchestrator.rs"), ["striatum/src/orchestrator.rs:2"], "{statement}");
             assert!(of("striatum-sqlite/src/append.rs").is_empty());
+            assert!(of("benches/src/bare.rs").is_empty());
             assert!(of("striatum/tests/tamper.rs").is_empty());
         }
     }

@@ -1,0 +1,87 @@
+//! What is left when the engine is taken away: the commits alone, and the store's appends alone.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use rusqlite::Connection;
+use striatum_core::{
+    id::RunId,
+    store::{Batch, MemoryStore, RunHead, Store},
+};
+
+use crate::{
+    Outcome,
+    recorder::Recorder,
+    workload::{Shell, now},
+};
+
+/// What W appends.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    /// What comes before the count: preparations and branches.
+    pub(crate) before: Vec<Batch>,
+    /// The counted appends, run by run.
+    pub(crate) counted: Vec<Vec<Batch>>,
+}
+
+impl Recording {
+    /// Records this many runs.
+    pub(crate) async fn of(runs: usize) -> Outcome<Self> {
+        let recorder = Arc::new(Recorder::new(MemoryStore::new(Arc::new(now))));
+        let mut shell = Shell::new(recorder.clone(), 0).await?;
+        let (mut before, mut counted) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            let run = shell.prepare().await?;
+            before.extend(recorder.take());
+            shell.work(run).await?;
+            counted.push(recorder.take());
+        }
+        Ok(Self { before, counted })
+    }
+
+    /// The bodies of each counted append, as one row.
+    pub(crate) fn rows(&self) -> Vec<Vec<u8>> {
+        self.counted.iter().flatten().map(|batch| batch.bodies().concat()).collect()
+    }
+}
+
+/// A database with one table and nothing else, as durable as the store's.
+#[derive(Debug)]
+pub(crate) struct Rows(Connection);
+
+impl Rows {
+    pub(crate) fn open(path: &Path) -> Outcome<Self> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.execute_batch("CREATE TABLE rows (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")?;
+        Ok(Self(connection))
+    }
+
+    /// Commits the rows in groups of this size.
+    pub(crate) fn commit(&self, rows: &[Vec<u8>], group: usize) -> rusqlite::Result<()> {
+        for rows in rows.chunks(group) {
+            self.0.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            for row in rows {
+                self.0.prepare_cached("INSERT INTO rows (body) VALUES (?1)")?.execute([row])?;
+            }
+            self.0.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends recorded batches to a store, each behind the head that its run has there.
+#[derive(Debug, Default)]
+pub(crate) struct Appends(HashMap<RunId, RunHead>);
+
+impl Appends {
+    pub(crate) async fn append(&mut self, store: &dyn Store, batches: &[Batch]) -> Outcome {
+        for batch in batches {
+            let head = self.0.entry(batch.run()).or_insert(RunHead::START);
+            let (bodies, delta) = (batch.bodies().to_vec(), batch.delta().clone());
+            let batch = Batch::new(batch.chain().clone(), batch.run(), *head, bodies, delta)?;
+            *head = store.append(&batch).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Takes the figures of Striatum. `README.md` beside it says how, and what came out.
+//!
+//! Every figure is a ratio of two measurements of one process, made in turns: absolute numbers belong to a machine.
+#![expect(clippy::print_stdout, reason = "a program talks to a person")]
+
+mod bare;
+mod machine;
+mod measure;
+mod memory;
+mod recorder;
+mod resident;
+mod sqlite;
+mod table;
+mod verify;
+mod workload;
+
+use std::{error::Error, path::PathBuf, process::Command};
+
+use clap::{Parser, ValueEnum};
+
+use machine::Machine;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Takes the figures of Striatum. Build it with `--release`.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure.
+    section: Section,
+    /// Takes a tenth of the time or less; good for comparing two builds, not for the record.
+    #[arg(long)]
+    quick: bool,
+    /// Where the databases are written: on the disk that is to be measured.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Verifying and auditing a chain, against SHA-256 alone.
+    Verify,
+    /// The workload on the memory store, on one core.
+    Memory,
+    /// The workload alone, again and again: something to point a profiler at.
+    Workload,
+    /// The workload on SQLite, against bare commit loops.
+    Sqlite,
+    /// Resident memory on SQLite.
+    Resident,
+    /// All of it, each section in a process of its own.
+    All,
+}
+
+fn main() -> Outcome {
+    let args = Args::parse();
+    if cfg!(debug_assertions) {
+        println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    match args.section {
+        Section::Verify => runtime.block_on(verify::run(args.quick)),
+        Section::Memory => runtime.block_on(memory::run(args.quick)),
+        Section::Workload => runtime.block_on(memory::repeat(args.quick)),
+        Section::Sqlite => runtime.block_on(sqlite::run(&args.folder, args.quick)),
+        Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
+        Section::All => all(&args),
+    }
+}
+
+/// Each section in a process of its own, so that none finds the memory that another left behind.
+fn all(args: &Args) -> Outcome {
+    println!("{}\n", Machine::describe(&args.folder)?);
+    for section in [Section::Verify, Section::Memory, Section::Sqlite, Section::Resident] {
+        let name = section.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(&name).arg("--folder").arg(&args.folder);
+        if args.quick {
+            command.arg("--quick");
+        }
+        if !command.status()?.success() {
+            return Err(format!("{name} failed").into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! W on the memory store, on one core.
+
+use std::time::Duration;
+
+use crate::{
+    Outcome,
+    measure::{Best, Stopwatch},
+    table::{Table, per_second, thousands},
+    workload::{COMMANDS, Shell},
+};
+
+/// How many runs are prepared before they are worked off: fewer than an engine keeps in mind.
+const PREPARED: usize = 64;
+
+/// W and nothing else.
+pub(crate) async fn repeat(quick: bool) -> Outcome {
+    let (runs, rounds) = if quick { (512, 40) } else { (4_096, 20) };
+    let mut best = Best::new();
+    for round in 0..rounds {
+        best.take(work(&mut Shell::in_memory(round).await?, runs, Way::Single).await?);
+    }
+    let mut table = Table::new("Memory store, one core");
+    table.plain("W, commands", per_second(best.rate(runs * COMMANDS)), "≥ 300,000/s");
+    table.print();
+    Ok(())
+}
+
+pub(crate) async fn run(quick: bool) -> Outcome {
+    let (runs, rounds) = if quick { (1_024, 5) } else { (4_096, 9) };
+    let (mut single, mut fused) = (Best::new(), Best::new());
+    for round in 0..rounds {
+        let mut shell = Shell::in_memory(round).await?;
+        single.take(work(&mut shell, runs, Way::Single).await?);
+        let mut shell = Shell::in_memory(round).await?;
+        fused.take(work(&mut shell, runs, Way::Fused).await?);
+    }
+    let commands = runs * COMMANDS;
+    let mut table = Table::new("Memory store, one core");
+    table.plain("W, commands", per_second(single.rate(commands)), "≥ 300,000/s");
+    table.row(
+        "W fused, commands",
+        per_second(fused.rate(commands)),
+        fused.rate(commands) / single.rate(commands),
+        "",
+    );
+    after_many(&mut table, quick).await?;
+    long_run(&mut table, quick).await?;
+    table.print();
+    Ok(())
+}
+
+/// The same work in an empty store and in one with many finished runs.
+async fn after_many(table: &mut Table, quick: bool) -> Outcome {
+    let (finished, runs, rounds) = if quick { (10_000, 512, 5) } else { (100_000, 1_024, 9) };
+    let mut full = Shell::in_memory(1_000).await?;
+    for _ in 0..finished {
+        full.fill().await?;
+    }
+    let (mut in_empty, mut in_full) = (Best::new(), Best::new());
+    for round in 0..rounds {
+        let mut empty = Shell::in_memory(round).await?;
+        in_empty.take(work(&mut empty, runs, Way::Single).await?);
+        in_full.take(work(&mut full, runs, Way::Single).await?);
+    }
+    let (empty, full) = (in_empty.rate(runs * COMMANDS), in_full.rate(runs * COMMANDS));
+    let what = format!("cost of a command after {} finished runs", thousands(finished as f64));
+    table.row(&what, micros(full), empty / full, "≤ 1.1 × empty");
+    Ok(())
+}
+
+/// The first and the last jobs of a run of many.
+async fn long_run(table: &mut Table, quick: bool) -> Outcome {
+    const SAMPLE: usize = 200;
+    let (jobs, rounds) = if quick { (10_000, 1) } else { (10_000, 3) };
+    let (mut first, mut last, mut end) = (Best::new(), Best::new(), Best::new());
+    for round in 0..rounds {
+        let mut shell = Shell::in_memory(round).await?.in_line(jobs)?;
+        let run = shell.prepare().await?;
+        shell.start(run).await?;
+        let mut times = Vec::with_capacity(jobs);
+        for number in 0..jobs {
+            let mut watch = Stopwatch::default();
+            watch.during(shell.step(run, number)).await?;
+            times.push(watch.read());
+        }
+        // The very last ends the run, with a record of all of its jobs.
+        let (last_one, times) = times.split_last().ok_or("there are no jobs")?;
+        let sum = |times: &[Duration]| times.iter().sum::<Duration>();
+        first.take(sum(&times[..SAMPLE]));
+        last.take(sum(&times[times.len() - SAMPLE..]));
+        end.take(*last_one);
+    }
+    let (first, last) = (first.rate(SAMPLE * 3), last.rate(SAMPLE * 3));
+    table.base("a command of the first jobs of a 10,000-job run", micros(first));
+    table.row("a command of its last jobs", micros(last), first / last, "≤ 2 × the first");
+    table.base("the last job, which ends the run with its record", micros(end.rate(1)));
+    Ok(())
+}
+
+fn micros(rate: f64) -> String {
+    format!("{:.2} µs", 1e6 / rate)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Single,
+    Fused,
+}
+
+/// How long the counted commands of many runs take.
+async fn work(shell: &mut Shell, runs: usize, way: Way) -> Outcome<Duration> {
+    let mut watch = Stopwatch::default();
+    for _ in 0..runs / PREPARED {
+        let mut prepared = Vec::with_capacity(PREPARED);
+        for _ in 0..PREPARED {
+            prepared.push(shell.prepare().await?);
+        }
+        for run in prepared {
+            let fences = match way {
+                Way::Single => watch.during(shell.work(run)).await?,
+                Way::Fused => watch.during(shell.work_fused(run)).await?,
+            };
+            shell.finish(run, &fences).await?;
+        }
+    }
+    Ok(watch.read())
+}
