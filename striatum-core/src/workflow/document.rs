@@ -5,19 +5,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{JobId, LaneId, RoleId, WorkflowId};
+use crate::id::{JobId, LaneId, ProfileId, RoleId, WorkflowId};
 
 mod job;
 mod lane;
+mod panel;
+mod policy;
 mod posture;
 mod tie;
 
 pub use job::{
     ExpectedArtifact, Job, JobType, OnExpiry, OnReject, ReviewAccess, ReviewContext, TaskPrompt, WriteMode,
 };
-pub use lane::{Constraint, Lane, WorktreeIsolation};
+pub use lane::{Constraint, HarnessProfile, Lane, WorktreeIsolation};
+pub use panel::{InterrogationTarget, PanelRole, Quorum, ResourceMode, SharedResource};
+pub use policy::{
+    Budget, CheckpointKind, Independence, IndependenceModel, ProvenanceMode, RecoveryPolicy,
+    ReviewRevisionPolicy,
+};
 pub use posture::Posture;
-pub use tie::{Cycle, Edge, EdgeOn};
+pub use tie::{Cycle, Edge, EdgeOn, Phase};
 
 /// A workflow: lanes and roles, jobs and what ties them, and the bounds of it all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +63,42 @@ pub struct Workflow {
     pub provenance_mode: ProvenanceMode,
     /// What a run may lose before a person is asked.
     pub recovery_policy: RecoveryPolicy,
+    /// The phases, one after the other; without any, the jobs are not divided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+    /// What becomes of revisions, in the words of other engines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_revision_policy: Option<ReviewRevisionPolicy>,
+    /// What is known about the coding tools that lanes run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub harness_profiles: BTreeMap<ProfileId, HarnessProfile>,
+    /// The shape that the document was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
+    /// What the run may use up as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// How reviewers must differ from authors. Always there in a document of the second format, and never in an older one,
+    /// where it is off; [`Workflow::independence_model`] tells both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub independence: Option<Independence>,
+    /// Whether what is delivered must be what was judged, byte for byte.
+    #[serde(default, skip_serializing_if = "job::is_false")]
+    pub require_judged_delivery: bool,
+    /// What an AI operator may answer in place of a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ai_operator_may: Vec<CheckpointKind>,
 }
 
 impl Workflow {
     /// The job with this id.
     pub fn job(&self, id: &JobId) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == *id)
+    }
+
+    /// Whether the models of authors and reviewers are compared: never in documents older than the second format.
+    pub fn independence_model(&self) -> IndependenceModel {
+        self.independence.as_ref().map_or(IndependenceModel::Off, |independence| independence.model)
     }
 
     /// The workflow as a document for people, with every default written out. Parsed, it is the same workflow again.
@@ -73,12 +110,30 @@ impl Workflow {
     }
 }
 
-/// A version of the document format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A version of the document format. Each has all that the one before has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum SchemaVersion {
     /// The first public format.
     #[serde(rename = "striatum.workflow.v1")]
     V1,
+    /// With phases.
+    #[serde(rename = "striatum.workflow.v1.1")]
+    V1_1,
+    /// With quorums, budgets and independence of models.
+    #[serde(rename = "striatum.workflow.v2")]
+    V2,
+}
+
+impl SchemaVersion {
+    /// The version as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "striatum.workflow.v1",
+            Self::V1_1 => "striatum.workflow.v1.1",
+            Self::V2 => "striatum.workflow.v2",
+        }
+    }
 }
 
 /// Where the result of a run goes.
@@ -141,32 +196,4 @@ pub struct Parallelism {
     pub max_active_jobs: u32,
     /// Whether jobs that may run at once must write to different places.
     pub require_disjoint_write_scopes: bool,
-}
-
-/// How strongly authorship is attested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProvenanceMode {
-    /// Recorded as reported.
-    #[default]
-    Advisory,
-    /// By author lines that the engine writes.
-    AttestedBylines,
-    /// By the engine's own commits.
-    SealedPatch,
-}
-
-/// What a run may lose before a person is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecoveryPolicy {
-    /// How often a job may be handed out again within one attempt.
-    pub max_requeues: u32,
-    /// How many jobs may be quarantined before the run ends.
-    pub max_quarantinable_jobs: u32,
-}
-
-impl Default for RecoveryPolicy {
-    fn default() -> Self {
-        Self { max_requeues: 2, max_quarantinable_jobs: 1 }
-    }
 }

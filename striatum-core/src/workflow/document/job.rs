@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ArtifactName, JobId, LaneId, RoleId},
-    workflow::{Posture, WriteScope},
+    id::{ArtifactName, GroupId, JobId, LaneId, PhaseId, RoleId},
+    workflow::{Budget, InterrogationTarget, PanelRole, Posture, Quorum, SharedResource, WriteScope},
 };
 
 /// One node of the graph.
@@ -54,6 +54,59 @@ pub struct Job {
     /// How long a lease lasts without renewal, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u32>,
+    /// The phase that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase_id: Option<PhaseId>,
+    /// The jobs that it may run beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_group: Option<GroupId>,
+    /// What it uses outside the repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_resources: Vec<SharedResource>,
+    /// Whether its session stays to be asked by those behind it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interrogable: bool,
+    /// Whom it may ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrogation_targets: Vec<InterrogationTarget>,
+    /// For a review: whether its verdict binds.
+    #[serde(default, skip_serializing_if = "PanelRole::is_gating")]
+    pub panel_role: PanelRole,
+    /// For a review: whether only a session whose agent is known to be that of the lane may do it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_attested_lane: bool,
+    /// For a build: the postures from which it must have been accepted before the run ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_review_postures: Vec<Posture>,
+    /// How many of the gating reviews that judge it, or that it waits for, may be missing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_gating_abstentions: u32,
+    /// How many of the reviews that it waits for must accept; without it, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Quorum>,
+    /// What it may use up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+}
+
+impl Job {
+    /// Whether it is a review that says its opinion and binds nobody.
+    pub fn is_advisory(&self) -> bool {
+        self.kind == JobType::Review && self.panel_role == PanelRole::Advisory
+    }
+
+    /// Whether it is a review whose verdict binds.
+    pub fn is_gating_review(&self) -> bool {
+        self.kind == JobType::Review && self.panel_role == PanelRole::Gating
+    }
+}
+
+pub(super) const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A kind of work.
@@ -77,12 +130,14 @@ pub enum JobType {
     HumanCheckpoint,
     /// Anything else.
     Generic,
+    /// Adjudicates a phase; ends in a verdict.
+    PhaseSynthesis,
 }
 
 impl JobType {
     /// Whether a job of this kind ends in a verdict, and in nothing else.
     pub const fn is_verdict_capable(self) -> bool {
-        matches!(self, Self::Review)
+        matches!(self, Self::Review | Self::PhaseSynthesis)
     }
 }
 

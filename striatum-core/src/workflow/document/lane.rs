@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::Level;
+use crate::{id::ProfileId, sandbox::Level};
 
 /// A named way to run an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Lane {
     /// How long an agent may work on one grant, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_timeout_seconds: Option<u32>,
+    /// The profile of the coding tool that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness_profile_id: Option<ProfileId>,
 }
 
 /// Something that a lane can be held to.
@@ -52,4 +55,13 @@ pub enum WorktreeIsolation {
     Off,
     /// It does.
     PerJob,
+}
+
+/// What is known about a coding tool; not interpreted. A document may say more about it, which is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HarnessProfile {
+    /// The kind of tool.
+    pub tool_family: String,
+    /// The version of how it is used.
+    pub strategy_version: String,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::JobId;
+use crate::id::{JobId, PhaseId};
 
 /// Something that must come before something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,4 +40,22 @@ pub struct Cycle {
     /// Leave for reviewer and author to share a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_same_model: Option<bool>,
+    /// So many reviews that want a revision are enough to take it; without it, all that judge the target are heard first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debounce_cohort: Option<u32>,
+}
+
+/// Jobs that belong together, and the one among them that adjudicates what the others did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Names it.
+    pub id: PhaseId,
+    /// A title for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its job of type `phase_synthesis`, which waits for all others of the phase.
+    pub synthesis_job_id: JobId,
 }
