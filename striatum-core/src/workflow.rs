@@ -10,7 +10,9 @@ mod document;
 mod finding;
 mod graph;
 mod order;
+mod render;
 mod scope;
+mod shape;
 mod snapshot;
 mod validate;
 
@@ -27,5 +29,6 @@ pub use document::{
 pub use finding::{Finding, FindingCode, Findings, Severity};
 pub use graph::{Graph, UnsoundGraph};
 pub use scope::WriteScope;
+pub use shape::{Scaffold, ScaffoldFile, Shape};
 pub use snapshot::{FrozenFile, InvalidSnapshot, ReferencedFile, Snapshot};
 pub use validate::{Coverage, Offers, Rules, Strictness, Validated};

@@ -1,7 +1,10 @@
 //! Workflow documents.
 
+mod analysis;
 mod documents;
 mod hostile;
 mod mistakes;
 mod public;
+mod render;
 mod roundtrip;
+mod shapes;

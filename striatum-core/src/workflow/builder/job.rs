@@ -22,19 +22,8 @@ impl JobBuilder {
     /// A job of this type.
     pub fn new(id: impl Into<String>, kind: JobType) -> Self {
         let id = id.into();
-        let kind = match kind {
-            JobType::Draft => "draft",
-            JobType::Review => "review",
-            JobType::Ledger => "ledger",
-            JobType::Synthesis => "synthesis",
-            JobType::Build => "build",
-            JobType::Test => "test",
-            JobType::HumanCheckpoint => "human_checkpoint",
-            JobType::Generic => "generic",
-            JobType::PhaseSynthesis => "phase_synthesis",
-        };
         let members =
-            Map::from_iter([("id".to_owned(), id.clone().into()), ("type".to_owned(), kind.into())]);
+            Map::from_iter([("id".to_owned(), id.clone().into()), ("type".to_owned(), kind.as_str().into())]);
         Self {
             id,
             members,

@@ -135,6 +135,21 @@ pub enum JobType {
 }
 
 impl JobType {
+    /// The type as it stands in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Review => "review",
+            Self::Ledger => "ledger",
+            Self::Synthesis => "synthesis",
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::HumanCheckpoint => "human_checkpoint",
+            Self::Generic => "generic",
+            Self::PhaseSynthesis => "phase_synthesis",
+        }
+    }
+
     /// Whether a job of this kind ends in a verdict, and in nothing else.
     pub const fn is_verdict_capable(self) -> bool {
         matches!(self, Self::Review | Self::PhaseSynthesis)
