@@ -7,4 +7,6 @@ mod mistakes;
 mod public;
 mod render;
 mod roundtrip;
+#[cfg(feature = "schema")]
+mod schema;
 mod shapes;
