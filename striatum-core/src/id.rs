@@ -111,6 +111,12 @@ name! {
     RoleId;
     /// Names an artifact within its job.
     ArtifactName;
+    /// Names a phase within its workflow.
+    PhaseId;
+    /// Names a group of jobs that may run at the same time, within its workflow.
+    GroupId;
+    /// Names a profile of a coding tool within its workflow.
+    ProfileId;
 }
 
 macro_rules! identity {

@@ -3,24 +3,32 @@
 //! A document comes from JSON through the one validator or from the typed builder, which
 //! goes through the same validator. [`Snapshot`] freezes it for a run, with the files that it refers to.
 
+mod analysis;
 mod branch;
 mod builder;
 mod document;
 mod finding;
 mod graph;
+mod order;
+mod render;
 mod scope;
+mod shape;
 mod snapshot;
 mod validate;
 
+pub use analysis::{Analysis, Way, Ways};
 pub use branch::is_branch_name;
 pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{
-    Branch, BranchMode, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn, ExpectedArtifact, Job,
-    JobType, Lane, OnExpiry, OnReject, Parallelism, Posture, ProvenanceMode, RecoveryPolicy, ReviewAccess,
-    ReviewContext, Role, SchemaVersion, TaskPrompt, Workflow, WorktreeIsolation, WriteMode,
+    Branch, BranchMode, Budget, CheckpointKind, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn,
+    ExpectedArtifact, HarnessProfile, Independence, IndependenceModel, InterrogationTarget, Job, JobType,
+    Lane, OnExpiry, OnReject, PanelRole, Parallelism, Phase, Posture, ProvenanceMode, Quorum, RecoveryPolicy,
+    ResourceMode, ReviewAccess, ReviewContext, ReviewRevisionPolicy, Role, SchemaVersion, SharedResource,
+    TaskPrompt, Workflow, WorktreeIsolation, WriteMode,
 };
 pub use finding::{Finding, FindingCode, Findings, Severity};
 pub use graph::{Graph, UnsoundGraph};
 pub use scope::WriteScope;
+pub use shape::{Scaffold, ScaffoldFile, Shape};
 pub use snapshot::{FrozenFile, InvalidSnapshot, ReferencedFile, Snapshot};
-pub use validate::{Offers, Rules, Shortfall, Strictness, Validated};
+pub use validate::{Coverage, Offers, Rules, Shortfall, Strictness, Validated};

@@ -15,8 +15,12 @@ pub(crate) fn repository_file(path: &str) -> String {
 
 /// The names of the files in a folder of this repository.
 pub(crate) fn repository_folder(path: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path))
+}
+
+/// The names of the files in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names

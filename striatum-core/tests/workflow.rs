@@ -1,7 +1,12 @@
 //! Workflow documents.
 
+mod analysis;
 mod documents;
 mod hostile;
 mod mistakes;
 mod public;
+mod render;
 mod roundtrip;
+#[cfg(feature = "schema")]
+mod schema;
+mod shapes;

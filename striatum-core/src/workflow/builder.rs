@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::workflow::{BranchMode, Findings, RecoveryPolicy, Rules, Validated, Workflow};
+use crate::workflow::{BranchMode, Findings, RecoveryPolicy, Rules, SchemaVersion, Validated, Workflow};
 
 mod job;
 mod lane;
@@ -79,6 +79,29 @@ impl WorkflowBuilder {
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.members.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// The version of the format; the first, unless it is called.
+    #[must_use]
+    pub fn schema(self, version: SchemaVersion) -> Self {
+        self.with("schema_version", version.as_str())
+    }
+
+    /// A phase, behind those that were added before it. Jobs enter it by [`phase`](JobBuilder::phase).
+    #[must_use]
+    pub fn phase(mut self, id: impl Into<String>) -> Self {
+        let phase = json!({ "id": id.into() });
+        match self.members.get_mut("phases") {
+            Some(Value::Array(phases)) => phases.push(phase),
+            _ => drop(self.members.insert("phases".into(), json!([phase]))),
+        }
+        self
+    }
+
+    /// Any other key of the document.
+    #[must_use]
+    pub fn key(self, key: &str, value: impl Into<Value>) -> Self {
+        self.with(key, value)
     }
 
     /// The author's version of the workflow; any text.

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph, visit::Topo};
 
-use crate::{id::JobId, workflow::Workflow};
+use crate::{
+    id::JobId,
+    workflow::{JobType, Workflow},
+};
 
 /// Who stands before and behind whom, with jobs numbered in document order. Ways back are not part of it, so it is acyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,10 @@ pub struct Graph {
     downstream: Vec<Vec<usize>>,
     order: Vec<usize>,
     rank: Vec<usize>,
+    is_exit: Vec<bool>,
+    /// Whether what is behind a job waits for its acceptance, unless it adjudicates.
+    is_binding: Vec<bool>,
+    is_adjudicator: Vec<bool>,
 }
 
 /// Why the jobs and edges of a document are no graph that can be run.
@@ -23,7 +30,7 @@ pub enum UnsoundGraph {
     /// Two jobs have one id.
     #[error("job {0} is declared twice")]
     Duplicate(JobId),
-    /// An edge or a cycle names a job that is not there.
+    /// An edge, a cycle or a phase names a job that is not there.
     #[error("there is no job {0}")]
     Unknown(JobId),
     /// Some jobs wait for one another.
@@ -35,7 +42,8 @@ pub enum UnsoundGraph {
 }
 
 impl Graph {
-    /// Builds the graph of a workflow's jobs and edges. An edge that is declared twice counts once.
+    /// Builds the graph of a workflow's jobs and edges. An edge that is declared twice counts once; the synthesis of a phase
+    /// stands behind all other jobs of it, declared or not.
     ///
     /// # Errors
     /// [`UnsoundGraph`].
@@ -53,6 +61,17 @@ impl Graph {
             let (from, to) = (find(&edge.from)?, find(&edge.to)?);
             upstream[to].push(from);
             downstream[from].push(to);
+        }
+        let mut adjudicators = HashMap::with_capacity(workflow.phases.len());
+        for phase in &workflow.phases {
+            adjudicators.insert(&phase.id, find(&phase.synthesis_job_id)?);
+        }
+        for (from, job) in workflow.jobs.iter().enumerate() {
+            let adjudicator = job.phase_id.as_ref().and_then(|phase| adjudicators.get(phase));
+            if let Some(to) = adjudicator.copied().filter(|to| *to != from) {
+                upstream[to].push(from);
+                downstream[from].push(to);
+            }
         }
         for cycle in &workflow.cycles {
             find(&cycle.from).and(find(&cycle.to))?;
@@ -85,7 +104,17 @@ impl Graph {
         for (place, job) in order.iter().enumerate() {
             rank[*job] = place;
         }
-        Ok(Self { index, upstream, downstream, order, rank })
+        let jobs = &workflow.jobs;
+        Ok(Self {
+            is_exit: exits(workflow, &order, &downstream),
+            is_binding: jobs.iter().map(|job| job.kind.is_verdict_capable() && !job.is_advisory()).collect(),
+            is_adjudicator: jobs.iter().map(|job| job.kind == JobType::PhaseSynthesis).collect(),
+            index,
+            upstream,
+            downstream,
+            order,
+            rank,
+        })
     }
 
     /// The number of a job.
@@ -118,9 +147,20 @@ impl Graph {
         self.rank[job]
     }
 
-    /// Jobs that nothing waits for: the exits of the workflow.
+    /// The exits of the workflow: jobs that nothing waits for but advisory reviews, which are none themselves.
     pub fn exits(&self) -> impl Iterator<Item = usize> {
-        (0..self.downstream.len()).filter(|job| self.downstream[*job].is_empty())
+        (0..self.is_exit.len()).filter(|job| self.is_exit[*job])
+    }
+
+    /// Whether a job is an exit.
+    pub fn is_exit(&self, job: usize) -> bool {
+        self.is_exit[job]
+    }
+
+    /// Whether the edge between two jobs wants an accepting verdict of the first, and not only its completion: it leaves a
+    /// review or a phase synthesis, not an advisory one, and does not enter a phase synthesis, which is to see dissent.
+    pub fn needs_acceptance(&self, from: usize, to: usize) -> bool {
+        self.is_binding[from] && !self.is_adjudicator[to]
     }
 
     /// Every job behind a job, near or far, without the job itself, in topological order.
@@ -143,6 +183,16 @@ impl Graph {
         }
         self.order.iter().copied().filter(|job| seen[*job]).collect()
     }
+}
+
+fn exits(workflow: &Workflow, order: &[usize], downstream: &[Vec<usize>]) -> Vec<bool> {
+    let is_advisory = |job: usize| workflow.jobs[job].is_advisory();
+    // Whether something that is not advisory waits for a job, near or far.
+    let mut leads_on = vec![false; downstream.len()];
+    for &job in order.iter().rev() {
+        leads_on[job] = downstream[job].iter().any(|behind| !is_advisory(*behind) || leads_on[*behind]);
+    }
+    (0..downstream.len()).map(|job| !is_advisory(job) && !leads_on[job]).collect()
 }
 
 fn ring_path(ring: &[usize], downstream: &[Vec<usize>]) -> Vec<usize> {

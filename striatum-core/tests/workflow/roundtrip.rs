@@ -1,12 +1,16 @@
 //! A workflow that is written and read again is the same workflow, whatever it says.
 
+use serde_json::json;
 use striatum_core::{
     sandbox::Level,
     workflow::{
-        BranchMode, Constraint, FindingCode, JobBuilder, JobType, LaneBuilder, Offers, OnExpiry, OnReject,
-        Posture, RecoveryPolicy, Rules, Workflow, WorkflowBuilder,
+        BranchMode, Constraint, FindingCode, IndependenceModel, JobBuilder, JobType, LaneBuilder, Offers,
+        OnExpiry, OnReject, Posture, RecoveryPolicy, Rules, SchemaVersion, SharedResource, Workflow,
+        WorkflowBuilder,
     },
 };
+
+use super::mistakes::{BASE, WHOLE};
 
 /// A workflow that says everything that the builder can say.
 fn everything() -> WorkflowBuilder {
@@ -16,6 +20,7 @@ fn everything() -> WorkflowBuilder {
         .constrain(Constraint::Network, "forbidden")
         .env("LANG", "C")
         .pass_env("API_KEY")
+        .worktree_per_job()
         .timeout_seconds(60);
     Workflow::builder("everything")
         .version("7")
@@ -71,6 +76,59 @@ fn parsing_what_was_written_gives_the_same() {
     let second = Workflow::parse(json.as_bytes(), &Rules::strict()).unwrap();
     assert_eq!(first, second);
     assert_eq!(json, second.workflow.to_json_pretty().unwrap());
+}
+
+#[test]
+fn a_workflow_of_the_whole_format_survives() {
+    let rules = Rules::strict().whole_format();
+    let first = Workflow::parse(WHOLE.as_bytes(), &rules).unwrap();
+    let json = first.workflow.to_json_pretty().unwrap();
+    let second = Workflow::parse(json.as_bytes(), &rules).unwrap();
+    assert_eq!(first, second);
+    let kept: Workflow = serde_json::from_str(&json).unwrap();
+    assert_eq!(kept, first.workflow);
+
+    let Workflow { independence, budget, phases, jobs, .. } = first.workflow;
+    assert_eq!(independence.unwrap().families.len(), 2);
+    assert_eq!(budget.unwrap().tokens, Some(5_000_000_000));
+    assert_eq!(phases[1].synthesis_job_id.as_str(), "finish");
+    assert_eq!(jobs[5].quorum.as_ref().unwrap().k, 1);
+    assert_eq!(jobs[1].shared_resources[1], SharedResource::exclusive("printer"));
+}
+
+#[test]
+fn models_are_compared_by_default_only_since_the_second_version() {
+    let model = |version: SchemaVersion| {
+        let json = BASE.replace(SchemaVersion::V1.as_str(), version.as_str());
+        let rules = Rules::strict().whole_format();
+        Workflow::parse(json.as_bytes(), &rules).unwrap().workflow.independence_model()
+    };
+    assert_eq!(model(SchemaVersion::V1), IndependenceModel::Off);
+    assert_eq!(model(SchemaVersion::V1_1), IndependenceModel::Off);
+    assert_eq!(model(SchemaVersion::V2), IndependenceModel::Declared);
+}
+
+#[test]
+fn the_builder_writes_phases_and_panels() {
+    let job = |id: &str| JobBuilder::new(id, JobType::Generic).by("r", "l").objective("Work.");
+    let review =
+        |id: &str| JobBuilder::review(id).by("r", "l").objective("Judge.").fresh_session().phase("p");
+    let built = Workflow::builder("panel")
+        .schema(SchemaVersion::V2)
+        .lane("l", LaneBuilder::process(["x"]))
+        .role("r", "Works.")
+        .phase("p")
+        .key("budget", json!({ "turns": 9 }))
+        .job(job("work").phase("p"))
+        .job(review("one").after("work").group("panel"))
+        .job(review("two").after("work").group("panel"))
+        .job(review("three").after("work").group("panel").advisory())
+        .job(job("join").after("one").after("two").after("three").quorum(1, ["r"]).phase("p"))
+        .job(JobBuilder::new("settle", JobType::PhaseSynthesis).by("r", "l").objective("Settle.").phase("p"))
+        .build_by(&Rules::strict().whole_format());
+    let workflow = built.unwrap_or_else(|findings| panic!("{findings}")).workflow;
+    assert_eq!(workflow.jobs[4].quorum.as_ref().unwrap().veto_roles.len(), 1);
+    assert_eq!(workflow.phases[0].synthesis_job_id.as_str(), "settle");
 }
 
 #[test]

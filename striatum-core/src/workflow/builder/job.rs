@@ -22,18 +22,8 @@ impl JobBuilder {
     /// A job of this type.
     pub fn new(id: impl Into<String>, kind: JobType) -> Self {
         let id = id.into();
-        let kind = match kind {
-            JobType::Draft => "draft",
-            JobType::Review => "review",
-            JobType::Ledger => "ledger",
-            JobType::Synthesis => "synthesis",
-            JobType::Build => "build",
-            JobType::Test => "test",
-            JobType::HumanCheckpoint => "human_checkpoint",
-            JobType::Generic => "generic",
-        };
         let members =
-            Map::from_iter([("id".to_owned(), id.clone().into()), ("type".to_owned(), kind.into())]);
+            Map::from_iter([("id".to_owned(), id.clone().into()), ("type".to_owned(), kind.as_str().into())]);
         Self {
             id,
             members,
@@ -146,6 +136,37 @@ impl JobBuilder {
             OnExpiry::Park => "park",
         };
         self.with("on_expiry", effect)
+    }
+
+    /// It belongs to this phase.
+    #[must_use]
+    pub fn phase(self, id: impl Into<String>) -> Self {
+        self.with("phase_id", id.into())
+    }
+
+    /// It may run beside the other jobs of this group.
+    #[must_use]
+    pub fn group(self, name: impl Into<String>) -> Self {
+        self.with("parallel_group", name.into())
+    }
+
+    /// It says its opinion and binds nobody.
+    #[must_use]
+    pub fn advisory(self) -> Self {
+        self.with("panel_role", "advisory")
+    }
+
+    /// So many of the reviews before it must accept, and none in one of these roles may dissent.
+    #[must_use]
+    pub fn quorum<R: Into<String>>(self, k: u32, veto_roles: impl IntoIterator<Item = R>) -> Self {
+        let veto_roles: Vec<String> = veto_roles.into_iter().map(Into::into).collect();
+        self.with("quorum", json!({ "k": k, "veto_roles": veto_roles }))
+    }
+
+    /// Any other key of the job.
+    #[must_use]
+    pub fn key(self, key: &str, value: impl Into<Value>) -> Self {
+        self.with(key, value)
     }
 
     /// How long a lease lasts without renewal, in seconds.

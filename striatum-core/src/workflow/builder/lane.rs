@@ -71,6 +71,12 @@ impl LaneBuilder {
         self
     }
 
+    /// Each job has a tree of its own, as it always has here; for engines that ask.
+    #[must_use]
+    pub fn worktree_per_job(self) -> Self {
+        self.with("worktree_isolation", "per_job")
+    }
+
     /// How long an agent may work on one grant, in seconds.
     #[must_use]
     pub fn timeout_seconds(self, seconds: u32) -> Self {

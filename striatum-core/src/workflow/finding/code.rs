@@ -36,9 +36,11 @@ codes! {
     /// An object has one key twice.
     DuplicateKey, "duplicate_key", "Keep one of the two.";
     /// The format's version is not known.
-    UnsupportedSchemaVersion, "unsupported_schema_version", "Use striatum.workflow.v1.";
+    UnsupportedSchemaVersion, "unsupported_schema_version", "Use striatum.workflow.v1, striatum.workflow.v1.1 or striatum.workflow.v2.";
     /// The format has this, and this version cannot run it.
     NotYetSupported, "not_yet_supported", "Take the feature out, or wait for a version that has it.";
+    /// The key belongs to a later version of the format than the document.
+    NewerVersionNeeded, "newer_version_needed", "Raise schema_version to the one that is suggested, or take the key out.";
     /// The format has no such key here; in strict mode an error.
     UnknownKey, "unknown_key", "Correct the spelling, remove the key, or begin it with x_ if it is your own.";
     /// The key belongs to another kind of job and has no effect here.
@@ -69,6 +71,12 @@ codes! {
     UnknownLane, "unknown_lane", "Declare the lane under lanes, or correct the spelling.";
     /// There is no such job.
     UnknownJob, "unknown_job", "Declare the job under jobs, or correct the spelling.";
+    /// There is no such phase.
+    UnknownPhase, "unknown_phase", "Declare the phase under phases, or correct the spelling.";
+    /// There is no such profile of a coding tool.
+    UnknownProfile, "unknown_profile", "Declare the profile under harness_profiles, or correct the spelling.";
+    /// A list that is a set has an entry twice.
+    DuplicateEntry, "duplicate_entry", "Remove one of the two.";
     /// Two jobs have one id.
     DuplicateJob, "duplicate_job", "Rename one of them.";
     /// An edge is declared twice; it counts once.
@@ -89,6 +97,38 @@ codes! {
     CycleSourceNotReview, "cycle_source_not_review", "Let the cycle begin at the review that may ask for a revision.";
     /// A way back leads to a job that the review does not depend on.
     CycleTargetNotUpstream, "cycle_target_not_upstream", "Let the cycle lead to a job from which edges lead to the review.";
+    /// Two phases have one id.
+    DuplicatePhase, "duplicate_phase", "Rename one of them.";
+    /// No job of the phase is of type phase_synthesis.
+    PhaseWithoutSynthesis, "phase_without_synthesis", "Add a job of type phase_synthesis to the phase.";
+    /// A phase has a second job of type phase_synthesis.
+    SecondPhaseSynthesis, "second_phase_synthesis", "Keep one, or divide the phase.";
+    /// A phase has no job but its synthesis.
+    PhaseWithoutPeers, "phase_without_peers", "Give the phase the jobs that are to be adjudicated, or remove it.";
+    /// `synthesis_job_id` names another job than the synthesis of the phase.
+    PhaseSynthesisMismatch, "phase_synthesis_mismatch", "Name the job of type phase_synthesis that has this phase_id, or remove the key.";
+    /// An edge crosses phases other than from a synthesis to the phase behind it.
+    CrossPhaseEdge, "cross_phase_edge", "Let the edge begin at the synthesis of the phase just before.";
+    /// Jobs of one parallel group may write to one place.
+    ScopesOverlap, "scopes_overlap", "Give each job of the group paths of its own, or forbid the common ones to all but one.";
+    /// A parallel group has jobs that write to the repository and jobs that do not.
+    MixedParallelGroup, "mixed_parallel_group", "Put the jobs that only leave artifacts into a group of their own.";
+    /// A quorum stands on a job that no gating review leads to, or on a phase synthesis, which hears everybody.
+    QuorumWithoutSeats, "quorum_without_seats", "Put the quorum on the job that the edges of the reviews enter, or remove it.";
+    /// A quorum wants more acceptances than there are gating reviews.
+    QuorumExceedsSeats, "quorum_exceeds_seats", "Lower k, or add reviews.";
+    /// A role has a veto, and no gating review of the quorum has the role.
+    VetoWithoutSeat, "veto_without_seat", "Give a review of the quorum that role, or take the role out.";
+    /// More reviews may be missing than there are.
+    AbstentionsExceedSeats, "abstentions_exceed_seats", "Lower max_gating_abstentions to the number of gating reviews at most.";
+    /// A posture is required that no gating review before or behind the job has.
+    PostureNotGiven, "posture_not_given", "Give a gating review of the job that review_posture, or do not require it.";
+    /// A job is to be asked that does not offer it.
+    TargetNotInterrogable, "target_not_interrogable", "Set interrogable on the job that is to be asked.";
+    /// A job is to be asked that is not finished when the one that asks starts.
+    TargetNotUpstream, "target_not_upstream", "Ask a job from which edges lead to this one.";
+    /// Every job is an advisory review, so that nothing decides how a run ends.
+    NoExit, "no_exit", "Let one of the reviews be gating, or add the work that is reviewed.";
     /// Two keys of one object say different things.
     Contradiction, "contradiction", "Keep the one of the two that is meant.";
     /// A path is allowed that lies inside a forbidden one.
@@ -105,4 +145,12 @@ codes! {
     ReviewWithoutFreshContext, "review_without_fresh_context", "Set fresh_session_required, or reviewer_context_policy to fresh.";
     /// A job may write everywhere.
     BroadWriteScope, "broad_write_scope", "Name the folders that the job needs.";
+    /// Author and reviewer use the same model, and the work goes back and forth between them.
+    SameModelRevisionCycle, "same_model_revision_cycle", "Give the review a lane with another model, or set allow_same_model on the cycle.";
+    /// A review that wants a revision has no way back, and nothing says that a person will be asked.
+    MissingReviewEscalationPath, "missing_review_escalation_path", "Add a cycle from the review, or say in review_revision_policy what happens.";
+    /// A job writes to the repository beside others, on a lane without a tree per job.
+    RepoWriteWithoutWorktreeIsolation, "repo_write_without_worktree_isolation", "Set worktree_isolation of the lane to per_job, or max_active_jobs to 1.";
+    /// A rejection that should end one branch ends every branch.
+    UnreachableExit, "unreachable_exit", "Set on_reject to fail_run or checkpoint, or add an exit that does not depend on the review.";
 }

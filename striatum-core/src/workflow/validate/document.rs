@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Rules, enforcement, job,
+    Coverage, Rules, enforcement, groups, job,
     job::Written,
     json::Node,
     known::Context,
-    lane, lints,
-    order::Order,
-    reader::{At, Fields},
+    lane, later, lints, panel, panels, phases, policy,
+    reader::{At, Fields, one_of},
     report::Report,
     scopes, text,
     text::PathKind,
@@ -18,8 +17,8 @@ use super::{
 use crate::{
     id::{IdError, WorkflowId},
     workflow::{
-        Branch, BranchMode, ContextDoc, Coordinator, FindingCode, Parallelism, RecoveryPolicy, Role,
-        SchemaVersion, Workflow, is_branch_name,
+        Branch, BranchMode, ContextDoc, Coordinator, FindingCode, Role, SchemaVersion, Workflow,
+        is_branch_name,
     },
 };
 
@@ -27,11 +26,8 @@ const MAX_JOBS: usize = 10_000;
 const MAX_EDGES: usize = 100_000;
 const MAX_CYCLES: usize = 10_000;
 
-/// Keys of the format that change nothing about a run.
-const IGNORED: &[&str] = &["review_revision_policy", "harness_profiles", "shape"];
-
-/// Keys of later versions of the format.
-const LATER: &[&str] = &["phases", "budget", "independence", "require_judged_delivery", "ai_operator_may"];
+/// Keys that came with the second version.
+const SINCE_V2: &[&str] = &["budget", "independence", "require_judged_delivery", "ai_operator_may"];
 
 /// What could be read of a document, and where it stood: what could not be read is not there.
 #[derive(Debug)]
@@ -43,8 +39,12 @@ pub(super) struct Draft {
     pub(super) edges: Vec<usize>,
     /// For each cycle, its index in the document.
     pub(super) cycles: Vec<usize>,
-    /// Whether jobs and edges are all there: without, what follows from them cannot be judged.
+    /// For each phase.
+    pub(super) phases: Vec<phases::Written>,
+    /// Whether jobs, edges and phases are all there: without, what follows from them cannot be judged.
     pub(super) is_whole: bool,
+    /// Whether all ways back are there.
+    pub(super) has_whole_cycles: bool,
 }
 
 /// Reads a document and applies every rule to it. `None` if so much is missing that there is nothing to return.
@@ -57,22 +57,31 @@ pub(super) fn read<'n>(tree: &'n Node<'n>, report: &'n Report, rules: &'n Rules)
     let draft = draft?;
     enforcement::judge(&draft.workflow, &context);
     scopes::judge(&draft, report);
+    groups::judge(&draft, report);
+    phases::judge(&draft, report);
     let order = ties::judge(&draft, &context);
-    lints::judge(&draft, order.as_ref().map(Order::graph), report);
+    if let Some(order) = order.as_ref().filter(|_| draft.is_whole) {
+        panels::judge(&draft, order, report);
+    }
+    if rules.coverage == Coverage::Runnable {
+        later::judge(&draft, report);
+    }
+    lints::judge(&draft, order.as_ref(), report);
     Some(draft.workflow)
 }
 
 fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
-    let schema_version = schema_version(fields);
+    schema_version(fields);
     let workflow_id: Option<WorkflowId> = fields.required("workflow_id").and_then(|at| at.name());
     let workflow_version = fields.text("workflow_version");
     let name = fields.text("name");
     let branch = branch(fields, workflow_id.as_ref());
     let coordinator = fields.get("coordinator").and_then(|at| coordinator(&at, context));
-    let lanes = named(fields, "lanes", |at| lane::read(at, context));
-    let roles = named(fields, "roles", role);
+    let lanes = fields.required("lanes").map(|at| named(&at, |at| lane::read(at, context)));
+    let roles = fields.required("roles").map(|at| named(&at, role));
     let context_docs = fields.list("context_docs", |at| context_doc(&at));
-    let parallelism = parallelism(fields);
+    let parallelism = policy::parallelism(fields);
+    let phases = placed_or_none(fields, "phases", MAX_JOBS, |at, index| phases::read(at, index, context));
     let jobs = fields
         .required("jobs")
         .and_then(|at| placed(&at, MAX_JOBS, |at, index| job::read(at, index, context)));
@@ -80,25 +89,35 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
     let cycles = placed_or_none(fields, "cycles", MAX_CYCLES, |at, _| ties::cycle(at, context));
     let pairing = fields.flag("allow_same_model_review_pairing");
     let provenance_mode = fields.choice("provenance_mode");
-    let recovery_policy = recovery_policy(fields);
-    fields.ignore(IGNORED);
-    fields.later(LATER);
+    let recovery_policy = policy::recovery(fields);
+    let review_revision_policy = fields.get("review_revision_policy").and_then(|at| policy::revisions(&at));
+    let harness_profiles = fields.get("harness_profiles").map(|at| named(&at, lane::profile));
+    let shape = fields.text("shape");
+    let budget = fields.get("budget").and_then(|at| panel::budget(&at));
+    let independence = policy::independence(fields, context.version);
+    let require_judged_delivery = fields.flag("require_judged_delivery").unwrap_or(false);
+    let ai_operator_may = panel::distinct(fields, "ai_operator_may", |at| at.choice());
+    fields.since(SchemaVersion::V1_1, &["phases"], context.version);
+    fields.since(SchemaVersion::V2, SINCE_V2, context.version);
 
-    let (jobs, edges, cycles) = (jobs?, edges?, cycles?);
-    let is_whole = jobs.is_whole && edges.is_whole;
-    let (jobs, written) = jobs.list.into_iter().map(|(_, job)| job).unzip();
+    let (jobs, edges, cycles, phases) = (jobs?, edges?, cycles?, phases?);
+    let has_whole_cycles = cycles.is_whole;
+    let is_whole = jobs.is_whole && edges.is_whole && phases.is_whole;
+    let (jobs, written): (Vec<_>, _) = jobs.list.into_iter().map(|(_, job)| job).unzip();
     let (edges_at, edges) = edges.list.into_iter().unzip();
     let (cycles_at, cycles) = cycles.list.into_iter().unzip();
+    let (phases, phases_written) =
+        phases::settle(phases.list.into_iter().map(|(_, phase)| phase).collect(), &jobs);
     let workflow_id = workflow_id.or_else(stand_in)?;
     let workflow = Workflow {
-        schema_version,
+        schema_version: context.version,
         workflow_version: workflow_version.unwrap_or_else(|| "1".to_owned()),
         name: name.unwrap_or_else(|| workflow_id.to_string()),
         workflow_id,
         branch,
         coordinator,
-        lanes,
-        roles,
+        lanes: lanes.unwrap_or_default(),
+        roles: roles.unwrap_or_default(),
         context_docs,
         parallelism,
         jobs,
@@ -107,8 +126,24 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
         allow_same_model_review_pairing: pairing.unwrap_or(false),
         provenance_mode: provenance_mode.unwrap_or_default(),
         recovery_policy,
+        phases,
+        review_revision_policy,
+        harness_profiles: harness_profiles.unwrap_or_default(),
+        shape,
+        budget,
+        independence,
+        require_judged_delivery,
+        ai_operator_may,
     };
-    Some(Draft { workflow, jobs: written, edges: edges_at, cycles: cycles_at, is_whole })
+    Some(Draft {
+        workflow,
+        jobs: written,
+        edges: edges_at,
+        cycles: cycles_at,
+        phases: phases_written,
+        is_whole,
+        has_whole_cycles,
+    })
 }
 
 /// A name in place of one that could not be read, so that the rest can be judged. It never leaves the validator, because
@@ -150,19 +185,15 @@ fn placed_or_none<T>(
     }
 }
 
-fn schema_version(fields: &Fields<'_>) -> SchemaVersion {
-    const LATER: [&str; 2] = ["striatum.workflow.v1.1", "striatum.workflow.v2"];
-    let Some(at) = fields.required("schema_version") else { return SchemaVersion::V1 };
-    match at.text() {
-        None | Some("striatum.workflow.v1") => {}
-        Some(later) if LATER.contains(&later) => at.later(later),
-        Some(other) => {
-            let message = format!("the version {other:?} of the format is not known");
-            let correct = text::nearest(other, ["striatum.workflow.v1"].into_iter()).map(str::to_owned);
-            at.suggest(FindingCode::UnsupportedSchemaVersion, message, correct);
-        }
+/// Reports a version that is not known. Which one it is the context knows: much of the reading depends on it.
+fn schema_version(fields: &Fields<'_>) {
+    let Some(at) = fields.required("schema_version") else { return };
+    let Some(version) = at.text() else { return };
+    if let Err(known) = one_of::<SchemaVersion>(version) {
+        let message = format!("the version {version:?} of the format is not known");
+        let correct = text::nearest(version, known.iter().copied()).map(str::to_owned);
+        at.suggest(FindingCode::UnsupportedSchemaVersion, message, correct);
     }
-    SchemaVersion::V1
 }
 
 fn branch(fields: &Fields<'_>, workflow: Option<&WorkflowId>) -> Branch {
@@ -195,11 +226,10 @@ fn coordinator(at: &At<'_>, context: &Context<'_>) -> Option<Coordinator> {
 }
 
 /// Reads an object whose keys are names.
-fn named<K, V>(fields: &Fields<'_>, key: &'static str, read: impl Fn(&At<'_>) -> Option<V>) -> BTreeMap<K, V>
+fn named<K, V>(at: &At<'_>, read: impl Fn(&At<'_>) -> Option<V>) -> BTreeMap<K, V>
 where
     K: Ord + TryFrom<String, Error = IdError>,
 {
-    let Some(at) = fields.required(key) else { return BTreeMap::new() };
     let Some(members) = at.members() else { return BTreeMap::new() };
     let entry = |(name, at): (&str, At<'_>)| {
         let id = at.own_name(name);
@@ -226,34 +256,6 @@ fn context_doc(at: &At<'_>) -> Option<ContextDoc> {
     let required = fields.flag("required").unwrap_or(true);
     fields.finish();
     Some(ContextDoc { path: path?, required })
-}
-
-fn parallelism(fields: &Fields<'_>) -> Parallelism {
-    let mut parallelism = Parallelism { max_active_jobs: 1, require_disjoint_write_scopes: true };
-    let Some(fields) = fields.get("parallelism").and_then(|at| at.fields()) else { return parallelism };
-    if let Some(jobs) = fields.number("max_active_jobs", 1..=10_000) {
-        parallelism.max_active_jobs = jobs;
-    }
-    if let Some(disjoint) = fields.flag("require_disjoint_write_scopes") {
-        parallelism.require_disjoint_write_scopes = disjoint;
-    }
-    fields.ignore(&["mode"]);
-    fields.finish();
-    parallelism
-}
-
-fn recovery_policy(fields: &Fields<'_>) -> RecoveryPolicy {
-    let mut policy = RecoveryPolicy::default();
-    let Some(fields) = fields.get("recovery_policy").and_then(|at| at.fields()) else { return policy };
-    if let Some(requeues) = fields.number("max_requeues", 0..=1000) {
-        policy.max_requeues = requeues;
-    }
-    if let Some(jobs) = fields.number("max_quarantinable_jobs", 0..=10_000) {
-        policy.max_quarantinable_jobs = jobs;
-    }
-    fields.ignore(&["max_transfers"]);
-    fields.finish();
-    policy
 }
 
 /// The pointer of something inside a job, a lane or the like.

@@ -3,6 +3,7 @@
 use super::{
     document::stand_in,
     known::Context,
+    panel,
     reader::{At, Fields},
     report::Detail,
     text,
@@ -11,29 +12,24 @@ use super::{
 use crate::{
     id::JobId,
     workflow::{
-        ExpectedArtifact, FindingCode, Job, JobType, OnExpiry, OnReject, Posture, Severity, TaskPrompt,
-        WriteMode, WriteScope,
+        ExpectedArtifact, FindingCode, Job, JobType, OnExpiry, OnReject, PanelRole, SchemaVersion, Severity,
+        TaskPrompt, WriteMode, WriteScope,
     },
 };
 
-/// Keys of the format that change nothing about how a job is done here: a job may offer to be asked, and nobody asks.
-const IGNORED: &[&str] = &["interrogable", "placement", "path_prefix", "capabilities", "model"];
+/// Keys of the format that change nothing about how a job is done here.
+const IGNORED: &[&str] = &["placement", "path_prefix", "capabilities", "model", "allow_gating_abstentions"];
 
-/// Keys that only this version's successors can honour.
-const LATER: &[&str] = &[
-    "phase_id",
-    "parallel_group",
-    "interrogation_targets",
-    "required_review_postures",
-    "max_gating_abstentions",
-    "shared_resources",
-    "require_attested_lane",
-    "quorum",
-    "budget",
-];
+/// Keys that came with the second version.
+const SINCE_V2: &[&str] = &["quorum", "budget"];
 
-/// Keys that only mean something on a review.
-const REVIEWS_ONLY: &[&str] = &["reviewer_access_scope", "reviewer_context_policy", "review_posture"];
+/// Keys that only mean something on a job that ends in a verdict.
+const VERDICTS_ONLY: &[&str] =
+    &["reviewer_access_scope", "reviewer_context_policy", "review_posture", "require_attested_lane"];
+
+/// Keys that only mean something where an agent works.
+const AGENTS_ONLY: &[&str] =
+    &["lease_seconds", "shared_resources", "interrogable", "interrogation_targets", "budget"];
 
 /// What a document says about a job and the job does not keep.
 #[derive(Debug)]
@@ -44,12 +40,14 @@ pub(super) struct Written {
     pub(super) is_named: bool,
     /// What it waits for, which the edges say too.
     pub(super) needs: Option<Vec<JobId>>,
+    /// Whether it says which phase it belongs to, be it there or not.
+    pub(super) names_phase: bool,
 }
 
 pub(super) fn read(at: &At<'_>, index: usize, context: &Context<'_>) -> Option<(Job, Written)> {
     let fields = at.fields()?;
     let id: Option<JobId> = fields.required("id").and_then(|at| at.name());
-    let kind = fields.required("type").and_then(|at| kind(&at)).unwrap_or(JobType::Generic);
+    let kind = fields.required("type").and_then(|at| at.choice()).unwrap_or(JobType::Generic);
     let title = fields.text("title");
     let role_id = fields.required("role_id").and_then(|at| context.roles.resolve(&at));
     let lane_id = fields.required("lane_id").and_then(|at| context.lanes.resolve(&at));
@@ -73,28 +71,30 @@ pub(super) fn read(at: &At<'_>, index: usize, context: &Context<'_>) -> Option<(
         fresh_session_required: fields.flag("fresh_session_required").unwrap_or(false),
         reviewer_access_scope: fields.choice("reviewer_access_scope"),
         reviewer_context_policy: fields.choice("reviewer_context_policy"),
-        review_posture: fields.get("review_posture").and_then(|at| posture(&at)),
+        review_posture: fields.get("review_posture").and_then(|at| panel::posture(&at)),
         write_scope: fields.required("write_scope").and_then(|at| write_scope(&at)).unwrap_or_else(nothing),
         expected_artifacts: fields.list("expected_artifacts", |at| Some(artifact(&at))),
         on_reject: fields.choice("on_reject").unwrap_or_default(),
         on_expiry: fields.choice("on_expiry").unwrap_or_default(),
         lease_seconds: fields.number("lease_seconds", 1..=86_400),
+        phase_id: fields.get("phase_id").and_then(|at| context.phases.resolve(&at)),
+        parallel_group: fields.get("parallel_group").and_then(|at| at.name()),
+        shared_resources: panel::resources(&fields),
+        interrogable: fields.flag("interrogable").unwrap_or(false),
+        interrogation_targets: fields.list("interrogation_targets", |at| panel::target(&at, context)),
+        panel_role: fields.choice("panel_role").unwrap_or_default(),
+        require_attested_lane: fields.flag("require_attested_lane").unwrap_or(false),
+        required_review_postures: panel::postures(&fields),
+        max_gating_abstentions: fields.number("max_gating_abstentions", 0..=10_000).unwrap_or(0),
+        quorum: fields.get("quorum").and_then(|at| panel::quorum(&at, context)),
+        budget: fields.get("budget").and_then(|at| panel::budget(&at)),
     };
-    panel_role(&fields);
-    misplaced(&fields, &job);
+    fields.since(SchemaVersion::V2, SINCE_V2, context.version);
     fields.ignore(IGNORED);
-    fields.later(LATER);
+    let names_phase = fields.get("phase_id").is_some();
+    let job = misplaced(&fields, job);
     fields.finish();
-    Some((job, Written { index, is_named, needs }))
-}
-
-fn kind(at: &At<'_>) -> Option<JobType> {
-    if at.text()? == "phase_synthesis" {
-        at.later("the job type phase_synthesis");
-        // It ends in a verdict, as a review does: what is said about the rest of the document should be true of it.
-        return Some(JobType::Review);
-    }
-    at.choice()
+    Some((job, Written { index, is_named, needs, names_phase }))
 }
 
 fn task_prompt(at: &At<'_>) -> Option<TaskPrompt> {
@@ -135,17 +135,6 @@ fn input(at: &At<'_>, context: &Context<'_>) -> Option<String> {
         });
     }
     Some(path)
-}
-
-fn posture(at: &At<'_>) -> Option<Posture> {
-    let text = at.text()?;
-    let posture = Posture::try_from(text.to_owned());
-    if let Err(error) = &posture {
-        let known = Posture::NAMED.iter().map(|(_, name)| *name);
-        let correct = text::nearest(text, known).map(str::to_owned);
-        at.suggest(FindingCode::UnknownValue, error.to_string(), correct);
-    }
-    posture.ok()
 }
 
 /// The scope of a job whose own could not be read: one that contradicts nothing.
@@ -207,31 +196,36 @@ fn artifact(at: &At<'_>) -> ExpectedArtifact {
     artifact
 }
 
-fn panel_role(fields: &Fields<'_>) {
-    let Some(at) = fields.get("panel_role") else { return };
-    match at.text() {
-        Some("gating") | None => {}
-        Some("advisory") => at.later("panel_role advisory"),
-        Some(other) => {
-            let correct = text::nearest(other, ["gating", "advisory"].into_iter()).map(str::to_owned);
-            at.suggest(FindingCode::UnknownValue, format!("{other:?} is none of gating, advisory"), correct);
-        }
-    }
-}
-
-fn misplaced(fields: &Fields<'_>, job: &Job) {
+/// Reports keys that mean nothing on a job of this type, and takes back what would look as if they did.
+fn misplaced(fields: &Fields<'_>, mut job: Job) -> Job {
     let is_checkpoint = job.kind == JobType::HumanCheckpoint;
-    let here = if is_checkpoint { "a human_checkpoint" } else { "a job that is no review" };
+    let here = match job.kind {
+        JobType::HumanCheckpoint => "a human_checkpoint",
+        JobType::PhaseSynthesis => "a phase_synthesis",
+        _ => "a job that is no review",
+    };
     if !job.kind.is_verdict_capable() {
-        fields.misplaced(REVIEWS_ONLY, here);
+        fields.misplaced(VERDICTS_ONLY, here);
+        job.require_attested_lane = false;
         if job.on_reject != OnReject::default() {
             fields.misplaced(&["on_reject"], here);
         }
     }
+    if job.kind != JobType::Review && job.panel_role != PanelRole::Gating {
+        fields.misplaced(&["panel_role"], here);
+        job.panel_role = PanelRole::Gating;
+    }
+    if job.kind != JobType::Build && !job.required_review_postures.is_empty() {
+        fields.misplaced(&["required_review_postures"], "a job that is no build");
+        job.required_review_postures = Vec::new();
+    }
     if is_checkpoint {
-        fields.misplaced(&["lease_seconds"], here);
+        fields.misplaced(AGENTS_ONLY, here);
+        (job.shared_resources, job.interrogation_targets) = Default::default();
+        (job.interrogable, job.budget) = Default::default();
         if job.on_expiry != OnExpiry::default() {
             fields.misplaced(&["on_expiry"], here);
         }
     }
+    job
 }

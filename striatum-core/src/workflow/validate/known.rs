@@ -4,13 +4,13 @@ use std::{cell::Cell, collections::HashSet};
 
 use super::{
     json::{Node, Value},
-    reader::{At, is_comment},
+    reader::{At, is_comment, one_of},
     report::{Detail, Report},
     text::nearest,
 };
 use crate::{
     id::IdError,
-    workflow::{FindingCode, Rules, Severity},
+    workflow::{FindingCode, Rules, SchemaVersion, Severity},
 };
 
 /// What a document declares, and by what it is judged.
@@ -21,6 +21,10 @@ pub(super) struct Context<'n> {
     pub(super) roles: Names<'n>,
     pub(super) lanes: Names<'n>,
     pub(super) jobs: Names<'n>,
+    pub(super) phases: Names<'n>,
+    pub(super) profiles: Names<'n>,
+    /// The version that the document is written in; of one that is not known, the newest, which refuses least.
+    pub(super) version: SchemaVersion,
 }
 
 impl<'n> Context<'n> {
@@ -28,7 +32,14 @@ impl<'n> Context<'n> {
         let roles = Names::new("role", FindingCode::UnknownRole, keys(root.get("roles")));
         let lanes = Names::new("lane", FindingCode::UnknownLane, keys(root.get("lanes")));
         let jobs = Names::new("job", FindingCode::UnknownJob, ids(root.get("jobs")));
-        Self { rules, report, roles, lanes, jobs }
+        let phases = Names::new("phase", FindingCode::UnknownPhase, ids(root.get("phases")));
+        let profiles =
+            Names::new("harness profile", FindingCode::UnknownProfile, keys(root.get("harness_profiles")));
+        let version = match root.get("schema_version").map(|node| &node.value) {
+            Some(Value::Text(version)) => one_of(version).unwrap_or(SchemaVersion::V2),
+            _ => SchemaVersion::V2,
+        };
+        Self { rules, report, roles, lanes, jobs, phases, profiles, version }
     }
 }
 

@@ -11,12 +11,11 @@ use super::{
 use crate::{
     id::LaneId,
     sandbox::Level,
-    workflow::{Constraint, FindingCode, Lane, WorktreeIsolation},
+    workflow::{Constraint, FindingCode, HarnessProfile, Lane, WorktreeIsolation},
 };
 
 /// Keys of the format that change nothing about how an agent is run here.
-const IGNORED: &[&str] =
-    &["adapter_capabilities", "supervision", "model", "placement", "path_prefix", "harness_profile_id"];
+const IGNORED: &[&str] = &["adapter_capabilities", "supervision", "model", "placement", "path_prefix"];
 
 pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
     let fields = at.fields()?;
@@ -31,10 +30,22 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
         worktree_isolation: fields.choice("worktree_isolation").unwrap_or(WorktreeIsolation::Off),
         env: env(&fields),
         adapter_timeout_seconds: fields.number("adapter_timeout_seconds", 1..=86_400),
+        harness_profile_id: fields.get("harness_profile_id").and_then(|at| context.profiles.resolve(&at)),
     };
     fields.ignore(IGNORED);
     fields.finish();
     Some(lane)
+}
+
+/// A document may say anything else about a tool, for those who read it.
+pub(super) fn profile(at: &At<'_>) -> Option<HarnessProfile> {
+    let fields = at.fields()?;
+    let tool_family = fields.required("tool_family").and_then(|at| at.filled());
+    let strategy_version = fields.required("strategy_version").and_then(|at| at.filled());
+    Some(HarnessProfile {
+        tool_family: tool_family?.to_owned(),
+        strategy_version: strategy_version?.to_owned(),
+    })
 }
 
 /// A name, or a name and what the adapter makes of the rest, as in `acp:claude`.

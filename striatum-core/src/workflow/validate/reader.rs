@@ -1,6 +1,6 @@
 //! Cursors over a JSON tree that know where they are and report what does not fit.
 
-use std::{borrow::Cow, cell::RefCell, ops::RangeInclusive};
+use std::{borrow::Cow, cell::RefCell, fmt::Display, ops::RangeInclusive};
 
 use serde::{Deserialize, de::value::StrDeserializer};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::IdError,
-    workflow::{FindingCode, Severity},
+    workflow::{FindingCode, SchemaVersion, Severity},
 };
 
 /// A value, where it stands, and where to report what is wrong with it.
@@ -61,16 +61,12 @@ impl<'n> At<'n> {
         self.add(Severity::Error, code, detail);
     }
 
-    pub(super) fn later(&self, feature: &str) {
-        self.error(FindingCode::NotYetSupported, format!("{feature} cannot be run by this version yet"));
-    }
-
     pub(super) const fn is_null(&self) -> bool {
         matches!(self.node.value, Value::Null)
     }
 
     /// Whether the value says nothing that its absence would not say.
-    fn is_neutral(&self) -> bool {
+    pub(super) fn is_neutral(&self) -> bool {
         match &self.node.value {
             Value::Null | Value::Bool(false) | Value::Unsigned(0) => true,
             Value::List(items) => items.is_empty(),
@@ -81,6 +77,10 @@ impl<'n> At<'n> {
 
     fn wrong_type(&self, expected: &str) {
         self.error(FindingCode::WrongType, format!("this must be {expected}, and is {}", self.node.kind()));
+    }
+
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self.node.value, Value::Text(_))
     }
 
     pub(super) fn text(&self) -> Option<&'n str> {
@@ -109,9 +109,12 @@ impl<'n> At<'n> {
         None
     }
 
-    pub(super) fn number(&self, bounds: RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn number<N>(&self, bounds: RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<u64> + PartialOrd + Display,
+    {
         let number = match self.node.value {
-            Value::Unsigned(number) => u32::try_from(number).ok(),
+            Value::Unsigned(number) => N::try_from(number).ok(),
             Value::OtherNumber => None,
             _ => {
                 self.wrong_type("a whole number");
@@ -227,6 +230,11 @@ impl Fields<'_> {
         self.at.report.error(FindingCode::MissingKey, self.pointer(key), message);
     }
 
+    pub(super) fn repeated(&self, pointer: &str, what: &str) {
+        let message = format!("{what:?} stands in this list already");
+        self.at.report.error(FindingCode::DuplicateEntry, pointer.to_owned(), message);
+    }
+
     pub(super) fn text(&self, key: &'static str) -> Option<String> {
         self.get(key)?.text().map(str::to_owned)
     }
@@ -235,7 +243,10 @@ impl Fields<'_> {
         self.get(key)?.flag()
     }
 
-    pub(super) fn number(&self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn number<N>(&self, key: &'static str, bounds: RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<u64> + PartialOrd + Display,
+    {
         self.get(key)?.number(bounds)
     }
 
@@ -255,11 +266,12 @@ impl Fields<'_> {
         self.known.borrow_mut().extend(keys);
     }
 
-    /// Keys that the format has and that cannot be run yet. A value that asks for nothing is fine.
-    pub(super) fn later(&self, keys: &[&'static str]) {
-        for key in keys {
+    /// Keys that only later versions of the format have. A value that asks for nothing is fine.
+    pub(super) fn since(&self, version: SchemaVersion, keys: &[&'static str], written: SchemaVersion) {
+        for key in keys.iter().filter(|_| written < version) {
             if let Some(at) = self.get(key).filter(|at| !at.is_neutral()) {
-                at.later(key);
+                let message = format!("{key} is not part of {}", written.as_str());
+                at.suggest(FindingCode::NewerVersionNeeded, message, Some(version.as_str().to_owned()));
             }
         }
     }

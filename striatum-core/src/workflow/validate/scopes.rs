@@ -71,22 +71,22 @@ fn judge_places(scope: &WriteScope, artifacts: &[ExpectedArtifact], job: usize, 
 }
 
 /// A set of paths that answers whether one lies around another, in time that grows with the depth of the path only.
-struct Folders<'p>(HashSet<&'p str>);
+pub(super) struct Folders<'p>(HashSet<&'p str>);
 
 impl<'p> Folders<'p> {
-    fn of(paths: &'p [String]) -> Self {
+    pub(super) fn of(paths: &'p [String]) -> Self {
         Self(paths.iter().map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()).collect())
     }
 
     /// The path itself or a folder around it, if it is in the set.
-    fn around(&self, path: &str) -> Option<&'p str> {
+    pub(super) fn around(&self, path: &str) -> Option<&'p str> {
         let folders = std::iter::once(".").chain(ancestors(path.trim_end_matches('/')));
         folders.into_iter().find_map(|folder| self.0.get(folder).copied())
     }
 }
 
 /// The folders around a path, the outermost first, and the path itself.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end]).chain(std::iter::once(path))
 }
 

@@ -5,13 +5,12 @@ use std::collections::{HashMap, HashSet};
 use super::{
     document::{Draft, inside},
     known::Context,
-    order::Order,
     reader::At,
     report::{Detail, Report},
 };
 use crate::{
     id::JobId,
-    workflow::{Cycle, Edge, EdgeOn, FindingCode, Graph, Job, Severity, UnsoundGraph},
+    workflow::{Cycle, Edge, EdgeOn, FindingCode, Graph, Job, Severity, UnsoundGraph, order::Order},
 };
 
 const NEEDS_REVISION: &str = "needs_revision";
@@ -40,10 +39,29 @@ pub(super) fn cycle(at: &At<'_>, context: &Context<'_>) -> Option<Cycle> {
     let max_iterations = fields.required("max_iterations").and_then(|at| at.number(1..=1000)).unwrap_or(1);
     let (allow_same_lane, allow_same_model) =
         (fields.flag("allow_same_lane"), fields.flag("allow_same_model"));
-    fields.later(&["debounce_cohort"]);
+    let debounce_cohort = fields.get("debounce_cohort").and_then(|at| debounce(&at));
     fields.finish();
-    let on_verdict = NEEDS_REVISION.to_owned();
-    Some(Cycle { from: from?, to: to?, on_verdict, max_iterations, allow_same_lane, allow_same_model })
+    Some(Cycle {
+        from: from?,
+        to: to?,
+        on_verdict: NEEDS_REVISION.to_owned(),
+        max_iterations,
+        allow_same_lane,
+        allow_same_model,
+        debounce_cohort,
+    })
+}
+
+/// So many dissents; `all` is what happens anyway.
+fn debounce(at: &At<'_>) -> Option<u32> {
+    if !at.is_text() {
+        return at.number(1..=10_000);
+    }
+    if at.text() != Some("all") {
+        let message = "a cohort is \"all\", or the number of dissents that are enough";
+        at.suggest(FindingCode::UnknownValue, message, Some("all".to_owned()));
+    }
+    None
 }
 
 /// Judges the jobs as a graph, which is returned if there is one.
@@ -93,12 +111,17 @@ fn duplicate_edges(draft: &Draft, report: &Report) {
     }
 }
 
-/// Reports a ring at the edge that closes it.
+/// Reports a ring at the edge that closes it, or at another of it if no declared edge does.
 fn ring(draft: &Draft, jobs: &[JobId], report: &Report) {
-    let closing = jobs.last_chunk().and_then(|[from, to]| {
-        draft.workflow.edges.iter().position(|edge| edge.from == *from && edge.to == *to)
-    });
-    let pointer = closing.map_or_else(|| "/edges".to_owned(), |edge| inside("edges", draft.edges[edge], ""));
+    let declared: HashMap<_, _> = draft
+        .workflow
+        .edges
+        .iter()
+        .zip(&draft.edges)
+        .map(|(edge, index)| ((&edge.from, &edge.to), *index))
+        .collect();
+    let mut steps = jobs.windows(2).rev().filter_map(|step| declared.get(&(&step[0], &step[1])));
+    let pointer = steps.next().map_or_else(|| "/edges".to_owned(), |edge| inside("edges", *edge, ""));
     let listed: Vec<_> = jobs.iter().map(JobId::as_str).take(32).collect();
     let more = if jobs.len() > listed.len() { " → …" } else { "" };
     let message = format!("jobs wait for one another: {}{more}", listed.join(" → "));
@@ -106,26 +129,21 @@ fn ring(draft: &Draft, jobs: &[JobId], report: &Report) {
 }
 
 fn cycles(draft: &Draft, order: Option<&Order>, report: &Report) {
-    let kinds: HashMap<_, _> = draft.workflow.jobs.iter().map(|job| (&job.id, job.kind)).collect();
-    let mut taken: HashMap<&JobId, &JobId> = HashMap::new();
+    let jobs: HashMap<_, _> = draft.workflow.jobs.iter().map(|job| (&job.id, job)).collect();
+    let mut taken = HashSet::new();
     for (cycle, index) in draft.workflow.cycles.iter().zip(&draft.cycles) {
         let Cycle { from, to, .. } = cycle;
         let place = |rest| inside("cycles", *index, rest);
-        match taken.insert(to, from) {
-            Some(other) if other == from => {
-                let message = format!("there already is a way back from {from} to {to}");
-                report.error(FindingCode::DuplicateCycle, place(""), message);
-            }
-            Some(other) => {
-                let message =
-                    format!("{other} leads back to {to} too, which cannot be run by this version yet");
-                report.error(FindingCode::NotYetSupported, place("/to"), message);
-            }
-            None => {}
+        if !taken.insert((from, to)) {
+            let message = format!("there already is a way back from {from} to {to}");
+            report.error(FindingCode::DuplicateCycle, place(""), message);
         }
-        if kinds.get(from).is_some_and(|kind| !kind.is_verdict_capable()) {
+        if jobs.get(from).is_some_and(|job| !job.kind.is_verdict_capable()) {
             let message = format!("{from} gives no verdict");
             report.error(FindingCode::CycleSourceNotReview, place("/from"), message);
+        } else if jobs.get(from).is_some_and(|job| job.is_advisory()) {
+            let message = format!("{from} is advisory, and takes no way back");
+            report.warning(FindingCode::MisplacedKey, place("/from"), message);
         }
         let Some(order) = order.filter(|_| draft.is_whole) else { continue };
         let (Some(first), Some(then)) = (order.graph().index(to), order.graph().index(from)) else {
@@ -139,11 +157,19 @@ fn cycles(draft: &Draft, order: Option<&Order>, report: &Report) {
 }
 
 fn needs(draft: &Draft, order: &Order, report: &Report) {
+    let mut declared: HashMap<&JobId, HashSet<&JobId>> = HashMap::new();
+    for edge in draft.workflow.edges.iter().filter(|_| !draft.workflow.phases.is_empty()) {
+        declared.entry(&edge.to).or_default().insert(&edge.from);
+    }
     for (job, written) in draft.jobs.iter().enumerate() {
         let Some(needs) = &written.needs else { continue };
         let sources: Vec<_> =
             order.graph().upstream(job).iter().map(|up| &draft.workflow.jobs[*up].id).collect();
-        if needs.iter().collect::<HashSet<_>>() != sources.iter().copied().collect() {
+        let needs: HashSet<_> = needs.iter().collect();
+        // The edges that phases add need not be repeated, and may.
+        if needs != sources.iter().copied().collect()
+            && declared.get(&draft.workflow.jobs[job].id) != Some(&needs)
+        {
             report.add(Severity::Error, FindingCode::NeedsMismatch, || {
                 let sources = sources.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
                 let message = "needs is not what the edges say".to_owned();

@@ -3,16 +3,30 @@
 mod document;
 mod jobs;
 mod lanes;
+mod later;
 mod scopes;
 mod ties;
+mod whole;
 
 use striatum_core::workflow::FindingCode::{self, DuplicateKey, InvalidJson, WrongType};
 
-/// Every mistake.
+pub(crate) use self::whole::WHOLE;
+
+/// Every mistake in what is made from [`BASE`].
 pub(crate) fn mistakes() -> impl Iterator<Item = &'static Mistake> {
     [document::MISTAKES, lanes::MISTAKES, jobs::MISTAKES, scopes::MISTAKES, ties::MISTAKES]
         .into_iter()
         .flatten()
+}
+
+/// Every mistake in what is made from [`WHOLE`].
+pub(crate) fn mistakes_of_whole() -> impl Iterator<Item = &'static Mistake> {
+    whole::MISTAKES.iter()
+}
+
+/// What is made from [`BASE`] and cannot be run yet.
+pub(crate) fn later() -> impl Iterator<Item = &'static Mistake> {
+    later::MISTAKES.iter()
 }
 
 pub(crate) struct Mistake {

@@ -13,18 +13,6 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/schema_version",
     )
     .correct("striatum.workflow.v1"),
-    mistake(
-        "a later version",
-        &[("/schema_version", "\"striatum.workflow.v1.1\"")],
-        NotYetSupported,
-        "/schema_version",
-    ),
-    mistake(
-        "the version after",
-        &[("/schema_version", "\"striatum.workflow.v2\"")],
-        NotYetSupported,
-        "/schema_version",
-    ),
     mistake("no id", &[("/workflow_id", "")], MissingKey, "/workflow_id"),
     mistake("an id that is no name", &[("/workflow_id", "\"my flow\"")], InvalidName, "/workflow_id")
         .correct("my_flow"),
@@ -78,19 +66,33 @@ pub(super) const MISTAKES: &[Mistake] = &[
         OutOfRange,
         "/recovery_policy/max_requeues",
     ),
-    mistake("phases", &[("/phases", "[{\"id\": \"p\"}]")], NotYetSupported, "/phases"),
-    mistake("a budget", &[("/budget", "{\"turns\": 3}")], NotYetSupported, "/budget"),
+    mistake("phases", &[("/phases", "[{\"id\": \"p\"}]")], NewerVersionNeeded, "/phases")
+        .correct("striatum.workflow.v1.1"),
+    mistake("a budget", &[("/budget", "{\"turns\": 3}")], NewerVersionNeeded, "/budget")
+        .correct("striatum.workflow.v2"),
     mistake(
         "independence",
         &[("/independence", "{\"model\": \"declared\"}")],
-        NotYetSupported,
+        NewerVersionNeeded,
         "/independence",
     ),
     mistake(
         "judged delivery",
         &[("/require_judged_delivery", "true")],
-        NotYetSupported,
+        NewerVersionNeeded,
         "/require_judged_delivery",
+    ),
+    mistake(
+        "leave for an operator",
+        &[("/ai_operator_may", "[\"planned\"]")],
+        NewerVersionNeeded,
+        "/ai_operator_may",
+    ),
+    mistake(
+        "a tool without a family",
+        &[("/harness_profiles", "{\"tool\": {\"strategy_version\": \"1\", \"anything\": true}}")],
+        MissingKey,
+        "/harness_profiles/tool/tool_family",
     ),
     mistake("no jobs", &[("/jobs", "[]"), ("/edges", "[]"), ("/cycles", "[]")], EmptyValue, "/jobs"),
 ];

@@ -115,4 +115,10 @@ pub(super) const MISTAKES: &[Mistake] = &[
         UnknownValue,
         "/lanes/author/required_enforcement/network",
     ),
+    mistake(
+        "a profile that is not there",
+        &[("/lanes/author/harness_profile_id", "\"tool\"")],
+        UnknownProfile,
+        "/lanes/author/harness_profile_id",
+    ),
 ];

@@ -29,7 +29,10 @@ pub(super) const MISTAKES: &[Mistake] = &[
     ),
     mistake(
         "a way back from a draft",
-        &[("/cycles", "[{\"from\": \"decide\", \"to\": \"draft\", \"max_iterations\": 1}]")],
+        &[
+            ("/cycles", "[{\"from\": \"decide\", \"to\": \"draft\", \"max_iterations\": 1}]"),
+            ("/review_revision_policy", "{\"root_review_needs_revision\": \"human_checkpoint\"}"),
+        ],
         CycleSourceNotReview,
         "/cycles/0/from",
     ),
@@ -62,27 +65,46 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/cycles/1",
     ),
     mistake(
-        "a cohort that does not wait",
-        &[("/cycles/0/debounce_cohort", "1")],
-        NotYetSupported,
+        "a cohort in a word",
+        &[("/cycles/0/debounce_cohort", "\"most\"")],
+        UnknownValue,
+        "/cycles/0/debounce_cohort",
+    )
+    .correct("all"),
+    mistake(
+        "a cohort of nobody",
+        &[("/cycles/0/debounce_cohort", "0")],
+        OutOfRange,
         "/cycles/0/debounce_cohort",
     ),
     mistake(
-        "two ways back to one job",
-        &[
-            ("/jobs/2/type", "\"review\""),
-            ("/jobs/2/lane_id", "\"reviewer\""),
-            ("/jobs/2/fresh_session_required", "true"),
-            ("/cycles/-", "{\"from\": \"decide\", \"to\": \"draft\", \"max_iterations\": 1}"),
-        ],
-        NotYetSupported,
-        "/cycles/1/to",
+        "one model for both, back and forth",
+        &[("/lanes/reviewer/display_model", "\"one\"")],
+        SameModelRevisionCycle,
+        "/cycles/0",
     ),
     mistake(
         "one model for both",
-        &[("/lanes/reviewer/display_model", "\"one\"")],
+        &[
+            ("/lanes/reviewer/display_model", "\"one\""),
+            ("/cycles", "[]"),
+            ("/review_revision_policy", "{\"root_review_needs_revision\": \"human_checkpoint\"}"),
+        ],
         SameModelReviewPair,
         "/jobs/1/lane_id",
+    ),
+    mistake("nobody to revise", &[("/cycles", "[]")], MissingReviewEscalationPath, "/jobs/1"),
+    mistake(
+        "a branch that is all there is",
+        &[("/jobs/1/on_reject", "\"skip_branch\"")],
+        UnreachableExit,
+        "/jobs/1/on_reject",
+    ),
+    mistake(
+        "writing beside others without a tree",
+        &[("/parallelism/max_active_jobs", "2")],
+        RepoWriteWithoutWorktreeIsolation,
+        "/jobs/0/lane_id",
     ),
     mistake(
         "a reviewer who has seen it",

@@ -1,0 +1,73 @@
+//! What is sound and cannot be run by this version yet: what is changed in the base of the first version.
+
+use striatum_core::workflow::FindingCode::NotYetSupported;
+
+use super::{Mistake, mistake};
+
+pub(super) const MISTAKES: &[Mistake] = &[
+    later("a parallel group", &[("/jobs/0/parallel_group", "\"all\"")], "/jobs/0/parallel_group"),
+    later(
+        "an advisory seat",
+        &[("/jobs/1/panel_role", "\"advisory\""), ("/cycles", "[]")],
+        "/jobs/1/panel_role",
+    ),
+    later("shared resources", &[("/jobs/0/shared_resources", "[\"db\"]")], "/jobs/0/shared_resources"),
+    later(
+        "somebody to ask",
+        &[("/jobs/1/interrogation_targets", "[\"draft\"]"), ("/jobs/0/interrogable", "true")],
+        "/jobs/1/interrogation_targets",
+    ),
+    later(
+        "postures that are required",
+        &[
+            ("/jobs/0/type", "\"build\""),
+            ("/jobs/0/required_review_postures", "[\"security\"]"),
+            ("/jobs/1/review_posture", "\"security\""),
+        ],
+        "/jobs/0/required_review_postures",
+    ),
+    later("abstentions", &[("/jobs/0/max_gating_abstentions", "1")], "/jobs/0/max_gating_abstentions"),
+    later("an attested lane", &[("/jobs/1/require_attested_lane", "true")], "/jobs/1/require_attested_lane"),
+    later("a cohort that does not wait", &[("/cycles/0/debounce_cohort", "1")], "/cycles/0/debounce_cohort"),
+    later(
+        "two ways back to one job",
+        &[
+            ("/jobs/2/type", "\"review\""),
+            ("/jobs/2/lane_id", "\"reviewer\""),
+            ("/jobs/2/fresh_session_required", "true"),
+            ("/cycles/-", "{\"from\": \"decide\", \"to\": \"draft\", \"max_iterations\": 1}"),
+        ],
+        "/cycles/1/to",
+    ),
+    later(
+        "phases",
+        &[V1_1, ("/phases", PHASES), IN_PHASE[0], IN_PHASE[1], IN_PHASE[2], ADJUDICATOR],
+        "/phases",
+    ),
+    later("independence", &[V2], "/independence"),
+    later("a budget", &[V2, OFF, ("/budget", "{\"turns\": 3}")], "/budget"),
+    later("judged delivery", &[V2, OFF, ("/require_judged_delivery", "true")], "/require_judged_delivery"),
+    later("leave for an operator", &[V2, OFF, ("/ai_operator_may", "[\"planned\"]")], "/ai_operator_may"),
+    later("a quorum", &[V2, OFF, ("/jobs/2/quorum", "{\"k\": 1}")], "/jobs/2/quorum"),
+    later("a budget of a job", &[V2, OFF, ("/jobs/0/budget", "{\"turns\": 3}")], "/jobs/0/budget"),
+];
+
+const fn later(
+    what: &'static str,
+    changes: &'static [(&'static str, &'static str)],
+    pointer: &'static str,
+) -> Mistake {
+    mistake(what, changes, NotYetSupported, pointer)
+}
+
+const V1_1: (&str, &str) = ("/schema_version", "\"striatum.workflow.v1.1\"");
+const V2: (&str, &str) = ("/schema_version", "\"striatum.workflow.v2\"");
+const OFF: (&str, &str) = ("/independence", "{\"model\": \"off\"}");
+const PHASES: &str = "[{\"id\": \"all\"}]";
+const IN_PHASE: [(&str, &str); 3] =
+    [("/jobs/0/phase_id", "\"all\""), ("/jobs/1/phase_id", "\"all\""), ("/jobs/2/phase_id", "\"all\"")];
+const ADJUDICATOR: (&str, &str) = (
+    "/jobs/-",
+    "{\"id\": \"settle\", \"type\": \"phase_synthesis\", \"phase_id\": \"all\", \"role_id\": \"reviewer\", \"lane_id\": \"reviewer\",
+        \"objective\": \"Settle.\", \"fresh_session_required\": true, \"write_scope\": {\"mode\": \"review_only_artifact\"}}",
+);
