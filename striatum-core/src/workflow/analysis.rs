@@ -22,11 +22,12 @@ use crate::workflow::{Graph, Job, JobType, OnReject, UnsoundGraph, Workflow, ord
 /// assert_eq!(ways.needs_revision, Way::Back { to: 0, iterations: 2 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Analysis {
+#[derive(Debug)]
+pub struct Analysis<'w> {
+    workflow: &'w Workflow,
+    order: Order,
     generations: Vec<u64>,
     grants: Vec<u64>,
-    ways: Vec<Option<Ways>>,
 }
 
 /// Where each verdict of a review leads.
@@ -74,12 +75,12 @@ pub enum Way {
     },
 }
 
-impl Analysis {
+impl<'w> Analysis<'w> {
     /// Analyses a workflow.
     ///
     /// # Errors
     /// [`UnsoundGraph`]; none for a workflow that was parsed or built.
-    pub fn of(workflow: &Workflow) -> Result<Self, UnsoundGraph> {
+    pub fn of(workflow: &'w Workflow) -> Result<Self, UnsoundGraph> {
         let order = Order::of(Graph::new(workflow)?, workflow.jobs.len());
         let generations = generations(workflow, &order);
         let deliveries = u64::from(workflow.recovery_policy.max_requeues) + 1;
@@ -88,8 +89,7 @@ impl Analysis {
             _ => generations.saturating_mul(u64::from(job.max_attempts)).saturating_mul(deliveries),
         };
         let grants = workflow.jobs.iter().zip(&generations).map(granted).collect();
-        let ways = (0..workflow.jobs.len()).map(|job| ways(workflow, order.graph(), job)).collect();
-        Ok(Self { generations, grants, ways })
+        Ok(Self { workflow, order, generations, grants })
     }
 
     /// How often a job can come to be done: once, and once more for each way back that reopens it.
@@ -109,8 +109,8 @@ impl Analysis {
     }
 
     /// Where the verdicts of a job lead; `None` if it gives none.
-    pub fn ways(&self, job: usize) -> Option<&Ways> {
-        self.ways[job].as_ref()
+    pub fn ways(&self, job: usize) -> Option<Ways> {
+        ways(self.workflow, self.order.graph(), job)
     }
 }
 

@@ -68,7 +68,7 @@ fn every_verdict_has_its_way() {
     let workflow = Workflow::parse(WHOLE.as_bytes(), &Rules::default().whole_format()).unwrap().workflow;
     let (analysis, graph) = (Analysis::of(&workflow).unwrap(), Graph::new(&workflow).unwrap());
     let index = |id: &str| graph.index_of(id).unwrap();
-    let ways = |id: &str| *analysis.ways(index(id)).unwrap();
+    let ways = |id: &str| analysis.ways(index(id)).unwrap();
     assert_eq!(ways("safe").needs_revision, Way::Back { to: index("build"), iterations: 2 });
     assert_eq!(ways("safe").rejected, Way::EndOfRun);
     assert_eq!((ways("pleasant").needs_revision, ways("pleasant").rejected), (Way::On, Way::On));
@@ -87,7 +87,7 @@ fn a_review_of_a_phase_leads_to_its_synthesis() {
     document["jobs"][5]["quorum"]["veto_roles"] = json!([]);
     let parsed = Workflow::parse(document.to_string().as_bytes(), &Rules::strict().whole_format()).unwrap();
     assert_eq!(parsed.warnings, []);
-    let ways = *Analysis::of(&parsed.workflow).unwrap().ways(3).unwrap();
+    let ways = Analysis::of(&parsed.workflow).unwrap().ways(3).unwrap();
     assert_eq!((ways.needs_revision, ways.rejected), (Way::Adjudicator, Way::Adjudicator));
 }
 
@@ -105,7 +105,7 @@ fn a_branch_that_is_skipped_leaves_the_exits_beside_it_and_those_that_have_a_quo
         let edges: Vec<_> =
             [("a", "r"), ("a", "s"), ("r", "join"), ("s", "join")].iter().chain(extra).copied().collect();
         let workflow = workflow(jobs, &edges, &[]);
-        let ways = *Analysis::of(&workflow).unwrap().ways(1).unwrap();
+        let ways = Analysis::of(&workflow).unwrap().ways(1).unwrap();
         let Way::Skips { exits_left } = ways.rejected else { panic!("{ways:?}") };
         assert_eq!(ways.has_exit(), exits_left > 0);
         exits_left

@@ -1,6 +1,6 @@
 //! Documents that were made to hurt are refused, each for the right reason and with a bounded answer.
 
-use striatum_core::workflow::{FindingCode, Findings, Rules, Workflow};
+use striatum_core::workflow::{Analysis, FindingCode, Findings, Rules, Workflow};
 
 /// As many bytes as a document may have.
 const FULL: usize = 4 << 20;
@@ -159,4 +159,80 @@ fn scopes_and_artifacts_are_judged_in_time_that_grows_with_their_number() {
     let refused = refusal(&document(&[wide], &[], &[]));
     assert!(has(&refused, FindingCode::ArtifactOutsideScope));
     assert_eq!(refused.omitted(), 29_800);
+}
+
+/// The same in the second version, with more at the top.
+fn second(document: String, more: &str) -> String {
+    let document = document.replace("striatum.workflow.v1", "striatum.workflow.v2");
+    assert!(document.len() <= FULL, "{}", document.len());
+    document.replacen('{', &format!("{{{more}"), 1)
+}
+
+#[test]
+fn phases_beyond_number_are_each_judged() {
+    let phases: Vec<_> = (0..10_000).map(|phase| format!(r#"{{"id":"p{phase}"}}"#)).collect();
+    let jobs: Vec<_> = (0..10_000).map(|id| job(id, &format!(r#","phase_id":"p{id}""#))).collect();
+    let edges: Vec<_> = (0..50_000).map(|n| edge(n % 9_999, n % 9_999 + 1)).collect();
+    let refused =
+        refusal(&second(document(&jobs, &edges, &[]), &format!(r#""phases":[{}],"#, phases.join(","))));
+    assert!(has(&refused, FindingCode::PhaseWithoutSynthesis));
+    assert!(refused.omitted() > 10_000);
+
+    let unknown: Vec<_> = (0..10_000).map(|id| job(id, &format!(r#","phase_id":"q{id}""#))).collect();
+    let refused =
+        refusal(&second(document(&unknown, &[], &[]), &format!(r#""phases":[{}],"#, phases.join(","))));
+    assert!(has(&refused, FindingCode::UnknownPhase));
+}
+
+#[test]
+fn one_phase_of_all_jobs_is_a_graph_with_as_many_edges() {
+    let mut jobs: Vec<_> = (0..9_999).map(|id| job(id, r#","phase_id":"p""#)).collect();
+    jobs.push(job(9_999, r#","phase_id":"p""#).replace(r#""review""#, r#""phase_synthesis""#));
+    let json = second(document(&jobs, &[], &[]), r#""phases":[{"id":"p"}],"#);
+    let workflow = Workflow::parse(json.as_bytes(), &Rules::default().whole_format()).unwrap().workflow;
+    assert_eq!(workflow.to_dot().matches("style=bold").count(), 9_999);
+}
+
+#[test]
+fn groups_whose_scopes_all_overlap_are_judged_in_time_that_grows_with_their_number() {
+    let deep = |n: usize| format!("{}{n}", "a/".repeat(60));
+    let scope = |n: usize| format!(r#"{{"mode":"repo_write","allowed_paths":["{}"]}}"#, deep(n));
+    let mut jobs: Vec<_> = (0..9_999)
+        .map(|id| job(id, r#","parallel_group":"g""#).replace(r#"{"mode":"repo_write"}"#, &scope(id)))
+        .collect();
+    jobs.push(
+        job(9_999, r#","parallel_group":"g""#)
+            .replace(r#"{"mode":"repo_write"}"#, r#"{"mode":"repo_write","allowed_paths":["a"]}"#),
+    );
+    let refused = refusal(&document(&jobs, &[], &[]));
+    assert!(has(&refused, FindingCode::ScopesOverlap));
+    assert!(refused.omitted() > 9_000);
+}
+
+#[test]
+fn panels_beyond_number_are_each_judged() {
+    let seats = 2_000;
+    let mut jobs = jobs(seats);
+    let vetoes: Vec<_> = (0..2_000).map(|role| format!(r#""v{role}""#)).collect();
+    let roles: Vec<_> = (0..2_000).map(|role| format!(r#""v{role}":{{}}"#)).collect();
+    let quorum = format!(r#","quorum":{{"k":9000,"veto_roles":[{}]}}"#, vetoes.join(","));
+    jobs.extend((seats..seats + 20).map(|id| job(id, &quorum)));
+    let edges: Vec<_> =
+        (0..seats).flat_map(|from| (seats..seats + 20).map(move |to| edge(from, to))).collect();
+    let json =
+        document(&jobs, &edges, &[]).replace(r#""roles":{"#, &format!(r#""roles":{{{},"#, roles.join(",")));
+    let refused = refusal(&second(json, ""));
+    assert!(has(&refused, FindingCode::QuorumExceedsSeats));
+    assert!(has(&refused, FindingCode::VetoWithoutSeat));
+}
+
+#[test]
+fn a_long_chain_of_reviews_that_each_end_everything_is_judged() {
+    let jobs: Vec<_> = (0..10_000).map(|id| job(id, r#","on_reject":"skip_branch""#)).collect();
+    let edges: Vec<_> =
+        (1..10_000).flat_map(|to| (1..=8.min(to)).map(move |back| edge(to - back, to))).collect();
+    let json = document(&jobs, &edges, &[]);
+    let validated = Workflow::parse(json.as_bytes(), &Rules::default()).unwrap();
+    assert!(validated.warnings.len() <= 200);
+    assert!(Analysis::of(&validated.workflow).is_ok());
 }

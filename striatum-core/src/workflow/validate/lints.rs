@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// For so many reviews it is worked out what their rejection would leave.
-const MAX_WORKED_OUT: usize = 100;
+const MAX_WORKED_OUT: usize = 32;
 
 pub(super) fn judge(draft: &Draft, order: Option<&Order>, report: &Report) {
     let pairs = Pairs::of(&draft.workflow);

@@ -75,11 +75,10 @@ fn quorum(draft: &Draft, order: &Order, job: usize, index: usize, report: &Repor
             Detail::new(place("/k"), message).suggest(Some(count.to_string()))
         });
     }
-    for (position, role) in quorum.veto_roles.iter().enumerate() {
-        if seats.clone().all(|seat| jobs[seat].role_id != *role) {
-            let message = format!("no gating review of the role {role} leads here");
-            report.error(FindingCode::VetoWithoutSeat, place(&format!("/veto_roles/{position}")), message);
-        }
+    let roles: HashSet<_> = seats.map(|seat| &jobs[seat].role_id).collect();
+    for (position, role) in quorum.veto_roles.iter().enumerate().filter(|(_, role)| !roles.contains(role)) {
+        let message = format!("no gating review of the role {role} leads here");
+        report.error(FindingCode::VetoWithoutSeat, place(&format!("/veto_roles/{position}")), message);
     }
 }
 
