@@ -10,7 +10,7 @@ use crate::{
     place::{Place, commit_all, copy_folder, git, run, skip, write},
 };
 
-const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/human-checkpoint");
+const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/human_checkpoint");
 
 /// A person's repository with a workflow in it, and a run of it.
 struct Parked {
@@ -75,8 +75,10 @@ fn a_decision_with_its_artifact_completes_the_run() {
 
     let done = parked.resolve("decide", &["continue", "--artifact", &named("decision")]).expect_code(0);
     assert!(done.out.contains("└─ write_up: completed"), "{}", done.out);
-    let shown =
-        git(&parked.repository, &["show", "striatum/human-checkpoint:docs/decision/ruling/DECISION.md"]);
+    let shown = git(
+        &parked.repository,
+        &["show", "striatum/human_checkpoint:docs/human_checkpoint/ruling/DECISION.md"],
+    );
     assert_eq!(shown, "We do it.\n");
     parked.place.assert_tidy(&parked.repository, "decided");
 }
