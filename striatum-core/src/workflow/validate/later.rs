@@ -42,6 +42,7 @@ const LATER: &[Entry] = &[
     ("a budget of a job", |draft| jobs(draft, "budget", |job| job.budget.is_some())),
     ("a way back that does not hear everybody", debounced),
     ("a second way back to one job", shared_targets),
+    ("a second way back from one review", shared_reviews),
 ];
 
 pub(super) fn judge(draft: &Draft, report: &Report) {
@@ -73,4 +74,11 @@ fn shared_targets(draft: &Draft) -> Vec<String> {
     let cycles = draft.workflow.cycles.iter().zip(&draft.cycles);
     let shared = cycles.filter(|(cycle, _)| *reviews.entry(&cycle.to).or_insert(&cycle.from) != &cycle.from);
     shared.map(|(_, index)| inside("cycles", *index, "/to")).collect()
+}
+
+fn shared_reviews(draft: &Draft) -> Vec<String> {
+    let mut targets: HashMap<&JobId, &JobId> = HashMap::new();
+    let cycles = draft.workflow.cycles.iter().zip(&draft.cycles);
+    let shared = cycles.filter(|(cycle, _)| *targets.entry(&cycle.from).or_insert(&cycle.to) != &cycle.to);
+    shared.map(|(_, index)| inside("cycles", *index, "/from")).collect()
 }

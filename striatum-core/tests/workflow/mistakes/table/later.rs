@@ -40,6 +40,19 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/cycles/1/to",
     ),
     later(
+        "two ways back from one review",
+        &[
+            ("/jobs/1/type", "\"test\""),
+            ("/allow_same_model_review_pairing", "true"),
+            ("/jobs/2/type", "\"review\""),
+            ("/jobs/2/lane_id", "\"reviewer\""),
+            ("/jobs/2/fresh_session_required", "true"),
+            ("/cycles/0", "{\"from\": \"decide\", \"to\": \"draft\", \"max_iterations\": 1}"),
+            ("/cycles/-", "{\"from\": \"decide\", \"to\": \"review\", \"max_iterations\": 1}"),
+        ],
+        "/cycles/1/from",
+    ),
+    later(
         "phases",
         &[V1_1, ("/phases", PHASES), IN_PHASE[0], IN_PHASE[1], IN_PHASE[2], ADJUDICATOR],
         "/phases",
