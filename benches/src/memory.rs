@@ -26,7 +26,7 @@ pub(crate) async fn repeat(quick: bool) -> Outcome {
 }
 
 pub(crate) async fn run(quick: bool) -> Outcome {
-    let (runs, rounds) = if quick { (1_024, 5) } else { (4_096, 9) };
+    let (runs, rounds) = if quick { (512, 10) } else { (512, 60) };
     let (mut single, mut fused) = (Best::new(), Best::new());
     for round in 0..rounds {
         let mut shell = Shell::in_memory(round).await?;
@@ -51,7 +51,7 @@ pub(crate) async fn run(quick: bool) -> Outcome {
 
 /// The same work in an empty store and in one with many finished runs.
 async fn after_many(table: &mut Table, quick: bool) -> Outcome {
-    let (finished, runs, rounds) = if quick { (10_000, 512, 5) } else { (100_000, 1_024, 9) };
+    let (finished, runs, rounds) = if quick { (10_000, 512, 10) } else { (100_000, 512, 40) };
     let mut full = Shell::in_memory(1_000).await?;
     for _ in 0..finished {
         full.fill().await?;

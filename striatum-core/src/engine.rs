@@ -100,7 +100,7 @@ impl Engine {
         actor: Actor,
     ) -> Result<Applied, EngineError> {
         self.blobs.put(snapshot.bytes().clone()).await?;
-        let snapshot = Arc::new(snapshot);
+        let snapshot = self.cache.shared(snapshot);
         let command = Command { id, actor, intent: Intent::Prepare };
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;

@@ -76,6 +76,7 @@ pub(crate) fn open(
     // Where flushing a file does not flush the disk, ask for what does.
     writer.pragma_update(None, "fullfsync", true)?;
     writer.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
+    writer.pragma_update_and_check(None, "wal_autocheckpoint", JOURNAL_PAGES, |_| Ok(()))?;
     if let Some(bytes) = max_bytes {
         let page: u64 = writer.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?.into();
         let pages = i64::try_from(bytes / page.max(1)).unwrap_or(i64::MAX).clamp(1, MAX_PAGES);
@@ -92,6 +93,10 @@ pub(crate) fn open(
 
 /// How much of the write-ahead log's file is kept when it is empty.
 const JOURNAL_BYTES: i64 = 16 << 20;
+
+/// After how many pages the log is folded in: when it fills the file that is kept. A page that was written often meanwhile is
+/// folded in once.
+const JOURNAL_PAGES: i64 = JOURNAL_BYTES / 4096;
 
 /// The most pages that SQLite can count.
 const MAX_PAGES: i64 = 4_294_967_294;
@@ -117,8 +122,11 @@ pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 
 fn configure(connection: &Connection) -> Result<(), Fault> {
     connection.set_prepared_statement_cache_capacity(64);
-    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    // What appends and searches touch fits; for the rest the kernel keeps pages, once for all processes.
+    connection.pragma_update(None, "cache_size", -2 * 1024)?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // A plan that depends on what is bound would be made anew for each batch, which takes longer than to append it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     Ok(())

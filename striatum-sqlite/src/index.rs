@@ -114,17 +114,8 @@ fn stop_timer(tx: &Connection, TimerId { run, job, epoch }: &TimerId) -> rusqlit
 fn put_run(tx: &Connection, run: RunId, place: &RunPlace, row: &RunRow) -> rusqlite::Result<()> {
     let RunPlace { chain, head, at } = place;
     let RunRow { status, paused, room, workflow, active } = row;
-    tx.prepare_cached(
-        "INSERT INTO runs (run, chain, version, digest, status, paused, room, workflow, active, updated_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT at FROM events WHERE run = ?1 AND version = 1))
-         ON CONFLICT (run) DO UPDATE SET
-             version = excluded.version, digest = excluded.digest, status = excluded.status,
-             paused = excluded.paused, room = excluded.room, workflow = excluded.workflow,
-             active = excluded.active, updated_at = excluded.updated_at",
-    )?
-    .execute((
+    let row = (
         run.as_bytes(),
-        chain,
         row::int(head.version),
         head.digest.as_bytes(),
         status.as_str(),
@@ -133,7 +124,21 @@ fn put_run(tx: &Connection, run: RunId, place: &RunPlace, row: &RunRow) -> rusql
         workflow.as_str(),
         active,
         row::micros(*at),
-    ))?;
+    );
+    let updated = tx
+        .prepare_cached(
+            "UPDATE runs SET version = ?2, digest = ?3, status = ?4, paused = ?5, room = ?6, workflow = ?7,
+                 active = ?8, updated_at = ?9 WHERE run = ?1",
+        )?
+        .execute(row)?;
+    if updated == 0 {
+        tx.prepare_cached(
+            "INSERT INTO runs (run, version, digest, status, paused, room, workflow, active, updated_at, chain, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                 (SELECT at FROM events WHERE run = ?1 AND version = 1))",
+        )?
+        .execute((row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, chain))?;
+    }
     Ok(())
 }
 

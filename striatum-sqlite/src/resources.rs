@@ -1,6 +1,6 @@
 //! Resources, of which there is a limited number across runs.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     id::RunId,
     store::{AppendError, Holder, IndexDelta, Resource, Taken},
@@ -8,33 +8,35 @@ use striatum_core::{
 
 use crate::{error::Stop, row};
 
-/// Frees what a run gives back, then takes what its jobs want, in key order.
+/// Frees what a run gives back, then takes what its jobs want, in key order. Who finds one busy has written nothing.
 pub(crate) fn exchange(tx: &Connection, run: RunId, delta: &IndexDelta) -> Result<(), Stop> {
+    for Taken { resource, job } in &delta.taken {
+        let is_own = |holder: &Holder| {
+            holder.run == run && (holder.job == *job || delta.freed.binary_search(resource).is_ok())
+        };
+        if let Some(holder) = holder(tx, resource)?.filter(|holder| !is_own(holder)) {
+            return Err(Stop::Answer(AppendError::Busy { resource: resource.clone(), holder }));
+        }
+    }
     for Resource { scope, name, slot } in &delta.freed {
         tx.prepare_cached("DELETE FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3 AND run = ?4")?
             .execute((scope, name, slot, run.as_bytes()))?;
     }
     for Taken { resource, job } in &delta.taken {
         let Resource { scope, name, slot } = resource;
-        let taken = tx
-            .prepare_cached(
-                "INSERT INTO resources (scope, name, slot, run, job) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (scope, name, slot) DO UPDATE SET job = job
-                     WHERE run = excluded.run AND job = excluded.job",
-            )?
-            .execute((scope, name, slot, run.as_bytes(), job.as_str()))?;
-        if taken == 0 {
-            let holder = tx
-                .prepare_cached(
-                    "SELECT run, job FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3",
-                )?
-                .query_row((scope, name, slot), |row| {
-                    Ok(Holder { run: row::run(row, 0)?, job: row::text(row, 1)? })
-                })?;
-            return Err(Stop::Answer(AppendError::Busy { resource: resource.clone(), holder }));
-        }
+        tx.prepare_cached(
+            "INSERT INTO resources (scope, name, slot, run, job) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (scope, name, slot) DO UPDATE SET run = excluded.run, job = excluded.job",
+        )?
+        .execute((scope, name, slot, run.as_bytes(), job.as_str()))?;
     }
     Ok(())
+}
+
+fn holder(tx: &Connection, Resource { scope, name, slot }: &Resource) -> rusqlite::Result<Option<Holder>> {
+    tx.prepare_cached("SELECT run, job FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3")?
+        .query_row((scope, name, slot), |row| Ok(Holder { run: row::run(row, 0)?, job: row::text(row, 1)? }))
+        .optional()
 }
 
 /// Frees all that a run holds.

@@ -220,14 +220,13 @@ impl Desk {
         match self.attempt(&mut group) {
             Ok(()) => self.answer(group),
             Err(Broken::Whole { fault, kind }) => fail(group, kind, &fault),
-            Err(Broken::Within(_)) if group.len() > 1 => {
-                // SQLite gave up the transaction and with it the innocent: each gets one of its own.
+            Err(Broken::Within) if group.len() > 1 => {
+                // The transaction was given up and with it the innocent: each gets one of its own.
                 for work in group {
                     self.commit(vec![work]);
                 }
             }
-            Err(Broken::Within(None)) => self.answer(group),
-            Err(Broken::Within(Some(fault))) => fail(group, fault.kind(), &fault),
+            Err(Broken::Within) => self.answer(group),
         }
     }
 
@@ -249,17 +248,15 @@ impl Desk {
         done
     }
 
+    // No savepoint: it would copy every page that a piece of work changes. What fails is to fail before it writes.
     fn perform(&self, work: &mut dyn Work) -> Result<(), Broken> {
-        let broken = |error: rusqlite::Error| Broken::Within(Some(error.into()));
-        self.run("SAVEPOINT work").map_err(broken)?;
+        let before = self.connection.total_changes();
         let keep = work.perform(&self.connection);
-        if self.connection.is_autocommit() {
-            return Err(Broken::Within(None));
+        let has_written = self.connection.total_changes() != before;
+        if self.connection.is_autocommit() || (keep == Keep::No && has_written) {
+            return Err(Broken::Within);
         }
-        if keep == Keep::No {
-            self.run("ROLLBACK TO work").map_err(broken)?;
-        }
-        self.run("RELEASE work").map_err(broken)
+        Ok(())
     }
 
     fn answer(&self, group: Vec<Box<dyn Work>>) {
@@ -289,8 +286,8 @@ impl Desk {
 enum Broken {
     /// It could not begin or not commit.
     Whole { fault: Fault, kind: StoreErrorKind },
-    /// A piece of work ended it; its own outcome says why, unless the reason is here.
-    Within(Option<Fault>),
+    /// A piece of work ended it, or failed behind something that it wrote; its own outcome says why.
+    Within,
 }
 
 fn fail(group: Vec<Box<dyn Work>>, kind: StoreErrorKind, fault: &Fault) {

@@ -1,11 +1,11 @@
-//! A bounded cache of folds, each behind the lock on which the commands of its run queue.
+//! A bounded cache of folds, each behind the lock on which the commands of its run queue, and the snapshots that they share.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use crate::{engine::fold::Fold, id::RunId};
+use crate::{digest::Digest, engine::fold::Fold, id::RunId, workflow::Snapshot};
 
 /// How many runs are kept in memory.
 const CAPACITY: usize = 256;
@@ -13,12 +13,13 @@ const CAPACITY: usize = 256;
 pub(super) type Slot = Arc<async_lock::Mutex<Option<Fold>>>;
 
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<Slots>);
+pub(super) struct Cache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
-struct Slots {
+struct Kept {
     used: u64,
     slots: HashMap<RunId, (u64, Slot)>,
+    snapshots: HashMap<Digest, Weak<Snapshot>>,
 }
 
 impl Cache {
@@ -41,5 +42,18 @@ impl Cache {
         let slot = Slot::default();
         cache.slots.insert(run, (now, slot.clone()));
         slot
+    }
+
+    /// The snapshot that other runs of the same workflow have already, if any does: it is the largest part of a fold.
+    pub(super) fn shared(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = snapshot.blob().digest;
+        if let Some(shared) = cache.snapshots.get(&digest).and_then(Weak::upgrade) {
+            return shared;
+        }
+        cache.snapshots.retain(|_, snapshot| snapshot.strong_count() > 0);
+        let shared = Arc::new(snapshot);
+        cache.snapshots.insert(digest, Arc::downgrade(&shared));
+        shared
     }
 }
