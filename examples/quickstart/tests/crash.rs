@@ -23,6 +23,10 @@ fn is_after_the_agent(point: &str) -> bool {
     place(point) >= place("agent_ended")
 }
 
+fn shown((job, attempt): &(String, u32)) -> String {
+    format!("{job} {attempt}")
+}
+
 /// Crashes at a point, goes on, and compares.
 fn drill(point: &str, reviewer: &str, expected: &[&str]) {
     let place = Place::new();
@@ -44,24 +48,30 @@ fn drill(point: &str, reviewer: &str, expected: &[&str]) {
     for step in before.acknowledged() {
         assert_eq!(new[&step], old[&step], "{point}: {step:?} was acknowledged and granted again");
     }
+    // What was held at the crash may have to be done once more: a tree is closed while the next agent is at work already. The
+    // agent that had ended before the point is the exception.
+    let (name, hit) = point.split_once(':').unwrap_or((point, "1"));
+    let at = expected[hit.parse::<usize>().unwrap() - 1];
+    let acknowledged = before.acknowledged();
+    let mut held: Vec<String> = old.keys().filter(|step| !acknowledged.contains(step)).map(shown).collect();
+    if is_after_the_agent(name) {
+        held.retain(|step| step != at);
+    }
     let extra = new.values().sum::<usize>() - expected.len();
-    let name = point.split(':').next().unwrap();
-    assert!(
-        extra <= usize::from(!is_after_the_agent(name)),
-        "{point}: {extra} grants too many\n{}",
-        again.out
-    );
+    assert!(extra <= held.len(), "{point}: {extra} grants too many\n{}", again.out);
 
     let mut marks = place.marks();
     if is_after_the_agent(name) {
-        assert_eq!(marks, expected, "{point}: each agent runs once");
-    } else {
-        // The one that was at work when the process died may have to begin once more.
-        let begun = marks.len();
-        marks.dedup();
-        assert_eq!(marks, expected, "{point}");
-        assert!(begun <= expected.len() + 1, "{point}: {begun} agents");
+        assert_eq!(
+            marks.iter().filter(|mark| *mark == at).count(),
+            1,
+            "{point}: the agent of {at} runs once"
+        );
     }
+    let begun = marks.len();
+    marks.dedup();
+    assert_eq!(marks, expected, "{point}");
+    assert!(begun <= expected.len() + held.len(), "{point}: {begun} agents");
     git(&place.demo(), &["rev-parse", "--verify", "striatum/greeting"]);
     place.assert_tidy(&place.demo(), point);
 }
