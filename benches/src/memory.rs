@@ -57,9 +57,12 @@ async fn after_many(table: &mut Table, quick: bool) -> Outcome {
         full.fill().await?;
     }
     let (mut in_empty, mut in_full) = (Best::new(), Best::new());
+    // Kept to the end: else the empty ones would write where others wrote before, and the full one into new memory.
+    let mut kept = Vec::new();
     for round in 0..rounds {
         let mut empty = Shell::in_memory(round).await?;
         in_empty.take(work(&mut empty, runs, Way::Single).await?);
+        kept.push(empty);
         in_full.take(work(&mut full, runs, Way::Single).await?);
     }
     let (empty, full) = (in_empty.rate(runs * COMMANDS), in_full.rate(runs * COMMANDS));

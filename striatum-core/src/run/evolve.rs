@@ -140,7 +140,7 @@ impl Fold<'_> {
                 self.state.delivered = Some(e.commit.clone());
             }
             Event::SessionRegistered(e) => {
-                let ordinal = u32::try_from(self.state.sessions.len()).unwrap_or(u32::MAX).saturating_add(1);
+                let ordinal = u32::try_from(self.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1);
                 ensure(e.ordinal == ordinal, || format!("expected session {ordinal}"))?;
                 let session = Session {
                     ordinal,
@@ -149,11 +149,12 @@ impl Fold<'_> {
                     owner: e.owner.clone(),
                     agent: None,
                 };
-                let earlier = Arc::make_mut(&mut self.state.sessions).insert(e.session, Arc::new(session));
-                ensure(earlier.is_none(), || "the session is registered already".to_owned())?;
+                let known = self.state.sessions.contains_key(&e.session);
+                ensure(!known, || "the session is registered already".to_owned())?;
+                self.state.sessions.insert_mut(e.session, Arc::new(session));
             }
             Event::SessionIdentified(e) => {
-                let session = Arc::make_mut(&mut self.state.sessions).get_mut(&e.session);
+                let session = self.state.sessions.get_mut(&e.session);
                 let session = session.ok_or("there is no such session")?;
                 Arc::make_mut(session).agent = Some(e.agent.clone());
             }
@@ -447,7 +448,7 @@ impl Fold<'_> {
         if self.touched.jobs.last() != Some(&index) {
             self.touched.jobs.push(index);
         }
-        Arc::make_mut(&mut Arc::make_mut(&mut self.state.jobs)[index])
+        &mut self.state.jobs[index]
     }
 
     fn index(&self, job: &JobId) -> Result<usize, String> {

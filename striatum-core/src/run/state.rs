@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use rpds::{HashTrieMapSync, VectorSync};
+
 use crate::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
@@ -33,10 +35,10 @@ pub struct State {
     pub(super) status: Option<RunStatus>,
     pub(super) paused: bool,
     pub(super) branch: Option<Arc<BranchConfirmed>>,
-    pub(super) jobs: Arc<Vec<Arc<JobState>>>,
+    pub(super) jobs: VectorSync<JobState>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
-    pub(super) sessions: Arc<BTreeMap<SessionId, Arc<Session>>>,
+    pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
@@ -170,7 +172,7 @@ pub struct Tree {
 impl State {
     /// A run that has no event yet and will execute this snapshot, recording it in this chain.
     pub fn new(chain: ChainId, run: RunId, snapshot: Arc<Snapshot>) -> Self {
-        let jobs: Vec<_> = snapshot.workflow().jobs.iter().map(|_| Arc::new(JobState::new())).collect();
+        let jobs: VectorSync<JobState> = snapshot.workflow().jobs.iter().map(|_| JobState::new()).collect();
         Self {
             run,
             chain,
@@ -181,8 +183,8 @@ impl State {
             status: None,
             paused: false,
             branch: None,
-            jobs: Arc::new(jobs),
-            sessions: Arc::default(),
+            jobs,
+            sessions: HashTrieMapSync::default(),
             iterations: BTreeMap::new(),
             decisions: Vec::new(),
             escalations: Vec::new(),
@@ -245,7 +247,7 @@ impl State {
 
     /// The jobs in document order, each with its declaration.
     pub fn jobs(&self) -> impl ExactSizeIterator<Item = (&workflow::Job, &JobState)> {
-        self.workflow().jobs.iter().zip(self.jobs.iter().map(AsRef::as_ref))
+        self.workflow().jobs.iter().zip(self.jobs.iter())
     }
 
     /// A job by its number in document order, with its declaration.
@@ -255,7 +257,7 @@ impl State {
 
     /// A job by its name.
     pub fn job(&self, id: &JobId) -> Option<&JobState> {
-        self.snapshot.graph().index(id).map(|index| self.jobs[index].as_ref())
+        self.snapshot.graph().index(id).map(|index| &self.jobs[index])
     }
 
     /// A session.

@@ -88,7 +88,7 @@ fn register(draft: &mut Draft, index: usize, claim: &Claim) -> Result<(), Reject
     let spec = draft.state.spec(index);
     let registered = SessionRegistered {
         session: claim.session,
-        ordinal: u32::try_from(draft.state.sessions.len()).unwrap_or(u32::MAX).saturating_add(1),
+        ordinal: u32::try_from(draft.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1),
         role: spec.role_id.clone(),
         lane: spec.lane_id.clone(),
         owner: claim.owner.clone(),
