@@ -154,7 +154,9 @@ pub(crate) fn stamp() -> Stamp {
 
 /// Says that a test cannot run on this host.
 pub(crate) fn skip(test: &str, reason: &str) -> Outcome {
-    eprintln!("skipped: {test}: {reason}");
+    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
+    let _ =
+        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {test}: {reason}\n").as_bytes());
     if let Some(list) = std::env::var_os("STRIATUM_SKIPS") {
         writeln!(fs::File::options().append(true).create(true).open(list)?, "{test}: {reason}")?;
     }
