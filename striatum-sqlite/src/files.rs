@@ -76,7 +76,6 @@ pub(crate) fn open(
     // Where flushing a file does not flush the disk, ask for what does.
     writer.pragma_update(None, "fullfsync", true)?;
     writer.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
-    writer.pragma_update_and_check(None, "wal_autocheckpoint", JOURNAL_PAGES, |_| Ok(()))?;
     if let Some(bytes) = max_bytes {
         let page: u64 = writer.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?.into();
         let pages = i64::try_from(bytes / page.max(1)).unwrap_or(i64::MAX).clamp(1, MAX_PAGES);
@@ -93,10 +92,6 @@ pub(crate) fn open(
 
 /// How much of the write-ahead log's file is kept when it is empty.
 const JOURNAL_BYTES: i64 = 16 << 20;
-
-/// After how many pages the log is folded in: when it fills the file that is kept. A page that was written often meanwhile is
-/// folded in once.
-const JOURNAL_PAGES: i64 = JOURNAL_BYTES / 4096;
 
 /// The most pages that SQLite can count.
 const MAX_PAGES: i64 = 4_294_967_294;
