@@ -6,8 +6,8 @@ use crate::{
     id::{Fence, JobId},
     run::{
         JobStatus, RunStatus,
-        event::{CanceledJob, Event, LeaseEnd, RunEnded},
-        state::{Escalation, Session, State},
+        event::{CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, LeaseEnd, RunEnded},
+        state::{Escalation, Session, State, Withheld},
     },
 };
 
@@ -120,7 +120,10 @@ impl Fold<'_> {
                 self.state.status = Some(RunStatus::Running);
             }
             Event::RunPaused(_) => self.pause(true)?,
-            Event::RunResumed(_) => self.pause(false)?,
+            Event::RunResumed(e) => {
+                self.pause(false)?;
+                self.state.allotments += u32::from(e.more_budget);
+            }
             Event::RunEnded(e) => self.end_run(e)?,
             Event::RunReopened(_) => {
                 self.expect_run(&[RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator])?;
@@ -132,6 +135,15 @@ impl Fold<'_> {
                 self.expect_run(&[RunStatus::Completed])?;
                 ensure(self.state.delivered.is_none(), || "the run is delivered already".to_owned())?;
                 self.state.delivered = Some(e.commit.clone());
+            }
+            Event::DeliveryWithheld(e) => {
+                self.expect_run(&[RunStatus::Completed])?;
+                ensure(self.state.delivered.is_none(), || "the run is delivered already".to_owned())?;
+                self.state.withheld = Some(Withheld { commit: e.commit.clone(), ruling: None });
+            }
+            Event::RunCompromised(_) => {
+                self.expect_run(&[RunStatus::Completed])?;
+                self.state.status = Some(RunStatus::Compromised);
             }
             Event::SessionRegistered(e) => {
                 let ordinal = u32::try_from(self.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1);
@@ -189,14 +201,23 @@ impl Fold<'_> {
             }
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
-                self.expect_job(index, &[JobStatus::Pending, JobStatus::Claimed, JobStatus::Running])?;
+                // A review that was completed by its dissent may come to wait when nobody answers the dissent.
+                let moving =
+                    [JobStatus::Pending, JobStatus::Claimed, JobStatus::Running, JobStatus::Completed];
+                self.expect_job(index, &moving)?;
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
                 self.set(index, JobStatus::WaitingHuman);
                 self.job(index).checkpoint = Some(e.checkpoint);
             }
-            Event::JobBlocked(e) => self.end(&e.job, &e.ended, JobStatus::Blocked)?,
+            Event::JobBlocked(e) => {
+                self.end(&e.job, &e.ended, JobStatus::Blocked)?;
+                let index = self.index(&e.job)?;
+                let job = self.job(index);
+                job.checkpoint = e.doubt.is_some().then_some(Checkpoint::Identity);
+                job.doubt.clone_from(&e.doubt);
+            }
             Event::JobParked(e) => self.end(&e.job, &e.ended, JobStatus::Parked)?,
             Event::JobQuarantined(e) => self.end(&e.job, &e.ended, JobStatus::Quarantined)?,
             Event::JobFailed(e) => {
@@ -208,8 +229,9 @@ impl Fold<'_> {
             Event::JobCanceled(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_open(index)?;
-                ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
+                self.end_lease(index, e.ended.as_ref())?;
                 self.set(index, JobStatus::Canceled);
+                self.job(index).canceled = Some(e.by);
             }
             Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
@@ -230,15 +252,25 @@ impl Fold<'_> {
                 ensure(e.escalation as usize == self.state.escalations.len() + 1, || {
                     "escalations are out of order".to_owned()
                 })?;
-                self.state.escalations.push(Escalation { raised: Arc::new(e.clone()), notified: false });
+                let raised = Escalation { raised: Arc::new(e.clone()), notified: false, ruling: None };
+                self.state.escalations.push(raised);
             }
             Event::EscalationNotified(e) => {
-                let index = (e.escalation as usize).wrapping_sub(1);
-                let escalation =
-                    self.state.escalations.get_mut(index).ok_or("there is no such escalation")?;
+                let escalation = self.escalation(e.escalation)?;
                 ensure(!escalation.notified, || "it was notified already".to_owned())?;
                 escalation.notified = true;
             }
+            Event::EscalationResolved(e) => {
+                let escalation = self.escalation(e.escalation)?;
+                ensure(escalation.ruling.is_none(), || "it was resolved already".to_owned())?;
+                escalation.ruling = Some(e.ruling);
+                let is_delivery = escalation.raised.topic == EscalationTopic::UnjudgedDelivery;
+                if let Some(withheld) = self.state.withheld.as_mut().filter(|_| is_delivery) {
+                    withheld.ruling = Some(e.ruling);
+                }
+            }
+            Event::QuestionAsked(e) => self.ask(e)?,
+            Event::QuestionAnswered(e) => self.answer(e)?,
             Event::TreeClosed(e) => {
                 let index = self.index(&e.job)?;
                 let job = &self.state.jobs[index];
@@ -260,13 +292,18 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn escalation(&mut self, number: u32) -> Result<&mut Escalation, String> {
+        let index = (number as usize).wrapping_sub(1);
+        self.state.escalations.get_mut(index).ok_or_else(|| "there is no such escalation".to_owned())
+    }
+
     fn cancel(&mut self, jobs: &[CanceledJob]) -> Step {
         for CanceledJob { job, ended } in jobs {
             let index = self.index(job)?;
             self.expect_open(index)?;
             self.end_lease(index, ended.as_ref())?;
             self.set(index, JobStatus::Canceled);
-            self.job(index).ended_with_run = true;
+            self.job(index).canceled = Some(CancelCause::RunEnd);
         }
         Ok(())
     }

@@ -9,9 +9,10 @@ use crate::{
         JobStatus, RunStatus,
         command::DeliveryMode,
         event::{
-            Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause, Reopened, Submission,
+            Checkpoint, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, QuestionAnswered,
+            QuestionAsked, ReopenCause, Reopened, Submission, Usage,
         },
-        state::{JobState, Lease, Tree, Wait},
+        state::{JobState, Lease, Question, Tree, Wait},
     },
 };
 
@@ -83,6 +84,40 @@ impl Fold<'_> {
         Ok(())
     }
 
+    pub(super) fn ask(&mut self, e: &QuestionAsked) -> Step {
+        let index = self.index(&e.job)?;
+        self.expect_job(index, &[JobStatus::Running])?;
+        self.expect_attempt(index, e.attempt)?;
+        ensure(e.question == self.state.questions + 1, || "questions are out of order".to_owned())?;
+        self.end_lease(index, Some(&e.ended))?;
+        self.set(index, JobStatus::AwaitingInput);
+        self.state.questions = e.question;
+        let job = self.job(index);
+        job.checkpoint = Some(Checkpoint::Question);
+        job.asked += 1;
+        job.questions.push(Arc::new(Question {
+            number: e.question,
+            text: e.text,
+            resume: e.resume.clone(),
+            session: e.ended.session,
+            answer: None,
+        }));
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, e: &QuestionAnswered) -> Step {
+        let index = self.index(&e.job)?;
+        let open = self.state.jobs[index].open_question().map(|question| question.number);
+        ensure(open == Some(e.question), || "the job does not wait for this answer".to_owned())?;
+        let job = self.job(index);
+        if let Some(question) = job.questions.last_mut() {
+            Arc::make_mut(question).answer = Some(e.text);
+        }
+        job.used = Usage::default();
+        self.set(index, JobStatus::Ready);
+        Ok(())
+    }
+
     pub(super) fn reopen(&mut self, e: &JobsReopened) -> Step {
         self.expect_run(&[RunStatus::Running])?;
         for Reopened { job, attempt, submission, ended } in &e.jobs {
@@ -137,6 +172,10 @@ impl Fold<'_> {
                     job.set_aside = end.set_aside.clone();
                 }
                 job.end_grant(end);
+                if let Some(usage) = &end.usage {
+                    job.used.add(usage);
+                    self.state.used.add(usage);
+                }
                 self.touched.ended.push(fence);
                 Ok(())
             }
@@ -173,7 +212,16 @@ impl Fold<'_> {
         if status != JobStatus::Skipped {
             job.skipped = None;
         }
-        job.ended_with_run = false;
+        job.canceled = None;
+        job.doubt = None;
+        if status == JobStatus::Completed
+            && job.wants_revision()
+            && self.state.snapshot.graph().is_binding(index)
+        {
+            self.state.dissents.insert(index);
+        } else if before == JobStatus::Completed {
+            self.state.dissents.remove(&index);
+        }
     }
 
     pub(super) fn job(&mut self, index: usize) -> &mut JobState {
@@ -226,5 +274,8 @@ impl JobState {
         self.attempt += 1;
         self.deliveries = 0;
         self.set_aside = None;
+        self.questions = Vec::new();
+        self.asked = 0;
+        self.used = Usage::default();
     }
 }
