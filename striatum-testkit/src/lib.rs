@@ -7,6 +7,8 @@
 
 pub mod agent;
 pub mod clock;
+pub mod dice;
+pub mod faulty;
 pub mod fixture;
 pub mod store;
 

@@ -1,6 +1,7 @@
 //! The suite over the store in memory, and the proof that the suite notices broken stores.
 
 mod broken;
+mod faulty;
 mod list;
 mod memory;
 mod mutants;
