@@ -16,7 +16,8 @@ use striatum_core::{
 use super::{Ability, Place, StoreFactory};
 use crate::clock::ManualClock;
 
-/// Makes stores in memory, whose clock stands still until it is moved.
+/// Makes stores in memory, whose clock stands still until it is moved: the fastest ground for a
+/// [simulation](crate::simulation).
 #[derive(Debug, Default)]
 pub struct MemoryStores {
     clock: ManualClock,
