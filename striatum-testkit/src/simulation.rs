@@ -33,6 +33,7 @@
 //! [`Simulation::replay`] with the steps that are left.
 
 mod agreement;
+mod chance;
 mod drain;
 mod failure;
 mod moves;

@@ -2,20 +2,14 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::{
-    id::{CommandId, Fence, JobId, SessionId},
-    run::{
-        Actor, Claim, Command, DeliveryMode, Intent, JobStatus, LeaseReport, Outcome, Pending, Resolution,
-        Ruling, RunStatus, Severity, State, Submit, Verdict,
-    },
-    transport::AgentIdentity,
-};
+use striatum_core::run::{Actor, Intent, JobStatus, Pending, Resolution, Ruling, RunStatus};
 
 use super::{
+    chance::Chance,
     step::{Act, Step},
     words,
 };
-use crate::{dice::Dice, faulty::Fault};
+use crate::faulty::Fault;
 
 /// Something that may be tried, if there is occasion for it.
 type Move = fn(&mut Chance<'_>) -> Option<Act>;
@@ -28,50 +22,19 @@ const MOVES: &[(usize, Move)] = &[
     (6, give_up),
     (5, expire),
     (4, with_an_old_fence),
+    (4, with_a_forged_fence),
+    (3, meddle),
     (6, repeat),
     (9, answer),
     (3, retry),
     (1, steer),
     (4, confirm),
-    (5, wait),
+    (7, wait),
     (2, renew),
     (2, reopen),
     (1, reindex),
     (5, race),
 ];
-
-/// What there is to choose from.
-#[derive(Debug)]
-pub(super) struct View<'a> {
-    /// The run as it stands.
-    pub(super) state: &'a State,
-    /// Leases whose deadline has passed.
-    pub(super) lapsed: Vec<Fence>,
-    /// Every grant that was ever made.
-    pub(super) grants: Vec<Fence>,
-    /// Every session that ever held a job.
-    pub(super) sessions: Vec<SessionId>,
-    /// Every command that was ever given.
-    pub(super) given: &'a [Command],
-}
-
-/// The same, with the dice that choose.
-#[derive(Debug)]
-pub(super) struct Chance<'a> {
-    dice: &'a mut Dice,
-    state: &'a State,
-    lapsed: &'a [Fence],
-    grants: &'a [Fence],
-    sessions: &'a [SessionId],
-    given: &'a [Command],
-}
-
-impl View<'_> {
-    pub(super) fn chance<'a>(&'a self, dice: &'a mut Dice) -> Chance<'a> {
-        let Self { state, lapsed, grants, sessions, given } = self;
-        Chance { dice, state, lapsed, grants, sessions, given }
-    }
-}
 
 impl Chance<'_> {
     /// The next step.
@@ -92,6 +55,7 @@ impl Chance<'_> {
                 (self.give(Intent::ConfirmBranch { branch: "striatum/simulated".to_owned(), at: None }), 1)
             }
             RunStatus::Ready => (self.give(Intent::Start), 1),
+            RunStatus::Running if !self.lapsed.is_empty() => (expire(self)?, 3),
             RunStatus::Running if self.state.is_paused() => (self.give(Intent::Resume), 4),
             RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => (retry(self)?, 3),
             _ => return None,
@@ -112,132 +76,6 @@ impl Chance<'_> {
             }
         }
         None
-    }
-
-    /// A command of somebody from outside, most often a person.
-    fn give(&mut self, intent: Intent) -> Act {
-        Act::Give(vec![self.command(intent)])
-    }
-
-    fn command(&mut self, intent: Intent) -> Command {
-        let actor = match self.dice.below(20) {
-            0..3 => Actor::Service("bot".to_owned()),
-            3 => Actor::AiOperator("deputy".to_owned()),
-            _ => Actor::Human("ada".to_owned()),
-        };
-        self.command_of(actor, intent)
-    }
-
-    fn command_of(&mut self, actor: Actor, intent: Intent) -> Command {
-        Command { id: CommandId::from_bytes(self.identity()), actor, intent }
-    }
-
-    /// A command of the session that holds a grant, or of whoever speaks for it.
-    fn command_under(&mut self, fence: &Fence, intent: Intent) -> Command {
-        if self.dice.once_in(4) {
-            return self.command_of(Actor::Session(fence.session), intent);
-        }
-        self.command(intent)
-    }
-
-    fn identity(&mut self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.dice.bits().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.dice.bits().to_be_bytes());
-        bytes
-    }
-
-    fn any_job(&mut self) -> Option<JobId> {
-        let all: Vec<JobId> = self.state.jobs().map(|(spec, _)| spec.id.clone()).collect();
-        self.dice.one_of(&all).cloned()
-    }
-
-    /// A job that stands in one of these ways.
-    fn job_that_is(&mut self, statuses: &[JobStatus]) -> Option<JobId> {
-        let such = self.state.jobs().filter(|(_, job)| statuses.contains(&job.status));
-        let such: Vec<JobId> = such.map(|(spec, _)| spec.id.clone()).collect();
-        self.dice.one_of(&such).cloned()
-    }
-
-    /// The grant of a job that is held.
-    fn held(&mut self) -> Option<Fence> {
-        let job = self.job_that_is(&[JobStatus::Claimed, JobStatus::Running])?;
-        self.state.fence(&job)
-    }
-
-    /// Somebody for a job: most often somebody new, else somebody of its role and lane, or just anybody.
-    fn session(&mut self, job: &JobId) -> SessionId {
-        let spec = self.state.workflow().job(job);
-        let fits = |session: &&SessionId| {
-            let known = self.state.session(session);
-            known
-                .zip(spec)
-                .is_some_and(|(known, spec)| (&known.role, &known.lane) == (&spec.role_id, &spec.lane_id))
-        };
-        let fitting: Vec<SessionId> = self.sessions.iter().filter(fits).copied().collect();
-        let chosen = match self.dice.below(10) {
-            0..4 => self.dice.one_of(&fitting).copied(),
-            4 => self.dice.one_of(self.sessions).copied(),
-            _ => None,
-        };
-        chosen.unwrap_or_else(|| SessionId::from_bytes(self.identity()))
-    }
-
-    fn claim_of(&mut self, job: JobId) -> Command {
-        let session = self.session(&job);
-        let mode = if self.dice.once_in(3) { DeliveryMode::Pull } else { DeliveryMode::Push };
-        let intent =
-            Intent::Claim(Claim { job, session, owner: words::owner(), mode, isolation: words::isolation() });
-        let actor = if self.dice.once_in(5) {
-            Actor::Session(session)
-        } else {
-            Actor::Service("orchestrator".to_owned())
-        };
-        self.command_of(actor, intent)
-    }
-
-    fn agent(&mut self) -> AgentIdentity {
-        let model = self.dice.one_of(&[None, Some("claude-1"), Some("gpt-1")]).copied().flatten();
-        AgentIdentity { model: model.map(str::to_owned), ..AgentIdentity::default() }
-    }
-
-    /// The outcome of a job: sometimes of the wrong kind, and of a review any verdict.
-    fn outcome(&mut self, job: &JobId) -> Outcome {
-        let judges = self.state.workflow().job(job).is_some_and(|spec| spec.kind.is_verdict_capable());
-        if judges == self.dice.once_in(25) {
-            return Outcome::Done;
-        }
-        let verdict = match self.dice.below(20) {
-            0..8 => Verdict::Accept,
-            8..10 => Verdict::AcceptWithFindings,
-            10..18 => Verdict::NeedsRevision,
-            _ => Verdict::Reject,
-        };
-        Outcome::Verdict { verdict, findings: Some(words::blob("findings")) }
-    }
-
-    fn submission(&mut self, fence: &Fence) -> Submit {
-        let outcome = self.outcome(&fence.job);
-        let mut submit = words::submit(self.state, fence, outcome);
-        match self.dice.below(25) {
-            0 => submit.artifacts.clear(),
-            1 => submit.artifacts.iter_mut().for_each(|it| it.content = words::blob("the same words")),
-            2 => submit.changed_paths.push("outside/everything".to_owned()),
-            3 => submit.agent = Some(self.agent()),
-            _ => {}
-        }
-        submit
-    }
-
-    fn end(&mut self, fence: Fence) -> Intent {
-        let report = LeaseReport { reason: Some(words::blob("why")), ..LeaseReport::new(fence) };
-        match self.dice.below(8) {
-            0 | 1 => Intent::Release(report),
-            2 | 3 => Intent::Crash(report),
-            4 | 5 => Intent::Fail(report),
-            6 => Intent::Block { report, severity: Severity::Operator },
-            _ => Intent::Block { report, severity: Severity::HumanCheckpoint },
-        }
     }
 }
 
@@ -303,6 +141,40 @@ fn with_an_old_fence(chance: &mut Chance<'_>) -> Option<Act> {
         _ => chance.end(fence.clone()),
     };
     Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
+/// Acts under a live grant in the name of somebody who does not hold it.
+fn with_a_forged_fence(chance: &mut Chance<'_>) -> Option<Act> {
+    let mut fence = chance.held()?;
+    fence.session = *chance.dice.one_of(chance.sessions)?;
+    let intent = match chance.dice.below(4) {
+        0 => Intent::Submit(chance.submission(&fence)),
+        1 => Intent::Identify { fence: fence.clone(), agent: chance.agent() },
+        2 => Intent::Publish {
+            artifacts: words::artifacts(chance.state, &fence.job, "forged words"),
+            fence: fence.clone(),
+        },
+        _ => chance.end(fence.clone()),
+    };
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
+/// A session does what is not for it to do.
+fn meddle(chance: &mut Chance<'_>) -> Option<Act> {
+    let session = *chance.dice.one_of(chance.sessions)?;
+    let held = chance.held();
+    let intent = match (chance.dice.below(6), held) {
+        (0, Some(fence)) => Intent::Expire { fence },
+        (1, Some(fence)) => Intent::Submit(chance.submission(&fence)),
+        (2, Some(fence)) => chance.end(fence),
+        (3, _) => Intent::Cancel { reason: None },
+        (4, _) => Intent::Pause,
+        (_, _) => match answer(chance)? {
+            Act::Give(mut commands) => commands.pop()?.intent,
+            _ => return None,
+        },
+    };
+    Some(Act::Give(vec![chance.command_of(Actor::Session(session), intent)]))
 }
 
 /// Gives a command again, as it was or with something else in it.

@@ -15,7 +15,7 @@ mod rest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use striatum_core::{
-    id::{CommandId, Fence, JobId, SessionId},
+    id::{CommandId, Fence, JobId},
     run::{Actor, Command, CommandRef, Event, Intent, Record, RunStatus},
     time::Timestamp,
     workflow::Workflow,
@@ -106,6 +106,7 @@ impl Oracle {
                 format!("{} under grant {fence}, which is over, appended", block.command.intent.name())
             })?;
         }
+        self.expect_own(block.command)?;
         self.block = Done { actor: Some(first.actor.clone()), at: *at, ..Done::default() };
         for (record, _) in block.records {
             self.fold(&record.event)?;
@@ -139,12 +140,15 @@ impl Oracle {
         Property::Rules.holds(self.is_principal(), || format!("a session {what}"))
     }
 
-    fn expect_session(&self, session: SessionId) -> Holds {
-        let own = match &self.block.actor {
-            Some(Actor::Session(actor)) => *actor == session,
-            Some(Actor::Human(_) | Actor::AiOperator(_) | Actor::Service(_)) | None => true,
+    /// A session speaks for its own grants and for nothing else.
+    fn expect_own(&self, command: &Command) -> Holds {
+        let Actor::Session(session) = &command.actor else { return Ok(()) };
+        let own = match (&command.intent, fence(&command.intent)) {
+            (Intent::Claim(claim), _) => claim.session == *session,
+            (Intent::Expire { .. } | Intent::Crash(_), _) | (_, None) => false,
+            (_, Some(fence)) => fence.session == *session,
         };
-        Property::Rules.holds(own, || "a session acted for another".to_owned())
+        Property::Rules.holds(own, || format!("a session may not {}", command.intent.name()))
     }
 }
 

@@ -21,7 +21,7 @@ use striatum_core::{
 
 use super::{
     Tally,
-    moves::View,
+    chance::View,
     oracle::{Block, Oracle},
     property::{Broken, Holds, Property},
     step::{Act, Step},

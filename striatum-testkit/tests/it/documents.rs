@@ -5,10 +5,11 @@ use striatum_core::workflow::{
     JobBuilder, JobType, LaneBuilder, OnExpiry, OnReject, RecoveryPolicy, Workflow, WorkflowBuilder,
 };
 
-/// A job that anybody may do, and that leaves one file for each attempt.
+/// A job that leaves one file for each attempt. Whoever brings things together has a role of their own.
 fn job(id: &str, kind: JobType) -> JobBuilder {
+    let role = if kind == JobType::Synthesis { "clerk" } else { "hand" };
     let (name, path) = (format!("{id}_${{cycle}}"), format!("out/{id}/${{cycle}}.md"));
-    let job = JobBuilder::new(id, kind).by("hand", "local").objective(id);
+    let job = JobBuilder::new(id, kind).by(role, "local").objective(id);
     match kind {
         JobType::Review => job.leaves(id, format!("out/{id}.md")),
         _ => job.writes([format!("out/{id}")]).artifact(name, path),
@@ -19,10 +20,14 @@ fn review(id: &str) -> JobBuilder {
     job(id, JobType::Review)
 }
 
-/// One role and one lane for everybody: only the rules keep one from judging what is one's own.
+/// Nearly one role and one lane for everybody: only the rules keep one from judging what is one's own.
 fn workflow(id: &str) -> WorkflowBuilder {
     let lane = LaneBuilder::process(["true"]).model("model-1");
-    Workflow::builder(id).lane("local", lane).role("hand", "Does everything.").max_active_jobs(3)
+    Workflow::builder(id)
+        .lane("local", lane)
+        .role("hand", "Does everything.")
+        .role("clerk", "Sums up.")
+        .max_active_jobs(3)
 }
 
 fn tolerating(requeues: u32, quarantined: u32) -> RecoveryPolicy {

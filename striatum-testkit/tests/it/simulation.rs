@@ -4,6 +4,10 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use striatum_core::{
@@ -38,6 +42,7 @@ const REFUSALS: &[&str] = &[
     "run_status",
     "scope_violation",
     "session_busy",
+    "session_mismatch",
     "session_not_fresh",
     "stale_fence",
     "store_unavailable",
@@ -45,39 +50,41 @@ const REFUSALS: &[&str] = &[
 ];
 
 /// How many seeds each document is played with: few in the gate, many where somebody says so.
-fn seeds() -> u64 {
+fn seeds() -> usize {
     std::env::var("STRIATUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
 }
 
-async fn play(workflow: &Workflow) -> Tally {
-    let simulation = Simulation::of(workflow).unwrap();
-    match simulation.seeds(0..seeds(), &MemoryStores::default()).await {
-        Ok(tally) => tally,
-        Err(failure) => panic!("{failure}"),
-    }
-}
-
-/// Plays on as many threads as there are processors.
+/// Plays each document with each seed, on as many threads as there are processors, up to the first failure.
 fn play_all(workflows: &[Workflow]) -> Tally {
-    let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let played = |lane: usize| {
-        let own = workflows.iter().skip(lane).step_by(lanes);
+    let simulations: Vec<_> = workflows.iter().map(|workflow| Simulation::of(workflow).unwrap()).collect();
+    let (next, failed) = (AtomicUsize::new(0), OnceLock::new());
+    let play = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut tally = Tally::default();
-        own.for_each(|workflow| tally.merge(&runtime().block_on(play(workflow))));
-        tally
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..lanes).map(|lane| scope.spawn(move || played(lane))).collect();
-        let mut tally = Tally::default();
-        for thread in threads {
-            match thread.join() {
+        while failed.get().is_none() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let (seed, document) = (number / simulations.len(), number % simulations.len());
+            if seed >= seeds() {
+                break;
+            }
+            match runtime.block_on(simulations[document].run(seed as u64, &MemoryStores::default())) {
                 Ok(played) => tally.merge(&played),
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(failure) => drop(failed.set(failure)),
             }
         }
         tally
-    })
+    };
+    let tally = std::thread::scope(|scope| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(play)).collect();
+        let mut tally = Tally::default();
+        threads.into_iter().for_each(|thread| tally.merge(&thread.join().unwrap()));
+        tally
+    });
+    match failed.into_inner() {
+        None => tally,
+        Some(failure) => panic!("{failure}"),
+    }
 }
 
 /// The documents below a folder that this version can run.
