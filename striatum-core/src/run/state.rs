@@ -14,8 +14,9 @@ use crate::{
         JobStatus, RunStatus,
         command::{DeliveryMode, Owner},
         event::{
-            ArtifactPublished, BranchConfirmed, Checkpoint, DecisionRecorded, EscalationRaised, Ground,
-            LeaseCause, LeaseEnd, SkipCause, Submission, VerdictRecorded,
+            ArtifactPublished, BranchConfirmed, CancelCause, Checkpoint, DecisionRecorded, EscalationRaised,
+            Ground, IdentityDoubt, LeaseCause, LeaseEnd, Ruling, SkipCause, Submission, Usage, Verdict,
+            VerdictRecorded,
         },
     },
     time::Timestamp,
@@ -38,6 +39,8 @@ pub struct State {
     pub(super) jobs: VectorSync<JobState>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
+    /// Binding reviews that are completed and want a revision.
+    pub(super) dissents: BTreeSet<usize>,
     pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
@@ -46,6 +49,21 @@ pub struct State {
     pub(super) begun_at: Option<Timestamp>,
     pub(super) record: Option<Digest>,
     pub(super) delivered: Option<CommitId>,
+    /// The result that waits for leave to be delivered although it differs from what was judged, and the leave.
+    pub(super) withheld: Option<Withheld>,
+    pub(super) questions: u32,
+    pub(super) used: Usage,
+    /// How often the budget of the run was granted.
+    pub(super) allotments: u32,
+}
+
+/// A delivery that was not made, because the result differs from what was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// The commit that would have been delivered.
+    pub commit: CommitId,
+    /// How a principal ruled, if one has: whether it may be delivered all the same.
+    pub ruling: Option<Ruling>,
 }
 
 /// One job of a run.
@@ -78,8 +96,16 @@ pub struct JobState {
     pub checkpoint: Option<Checkpoint>,
     /// Why it is skipped.
     pub skipped: Option<SkipCause>,
-    /// Whether it was cancelled because the run ended.
-    pub ended_with_run: bool,
+    /// Why it is cancelled.
+    pub canceled: Option<CancelCause>,
+    /// What is doubted of the agent that held it last, if it is blocked for that.
+    pub doubt: Option<IdentityDoubt>,
+    /// What its agents asked at this attempt, in order.
+    pub questions: Vec<Arc<Question>>,
+    /// How many of its grants at this attempt ended in a question, and do not count as lost.
+    pub asked: u32,
+    /// What was used at this attempt since it was last left to go on.
+    pub used: Usage,
     /// What an earlier grant of this attempt, which ended without an outcome, left behind.
     pub set_aside: Option<CommitId>,
     /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
@@ -97,6 +123,21 @@ pub struct FailedGrant {
     pub session: SessionId,
     /// Why, in words.
     pub reason: Option<BlobRef>,
+}
+
+/// What an agent asked a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Its number in the run, from 1.
+    pub number: u32,
+    /// The question.
+    pub text: BlobRef,
+    /// By what the agent can find its conversation again.
+    pub resume: Option<String>,
+    /// Who asked.
+    pub session: SessionId,
+    /// The answer, once there is one.
+    pub answer: Option<BlobRef>,
 }
 
 /// A live lease.
@@ -156,6 +197,8 @@ pub struct Escalation {
     pub raised: Arc<EscalationRaised>,
     /// Whether somebody was told.
     pub notified: bool,
+    /// How a principal ruled, once one has.
+    pub ruling: Option<Ruling>,
 }
 
 /// A work tree that was opened for a grant and is not yet known to be gone.
@@ -178,6 +221,7 @@ impl State {
             chain,
             open_jobs: jobs.len(),
             held_jobs: 0,
+            dissents: BTreeSet::new(),
             snapshot,
             version: 0,
             status: None,
@@ -192,6 +236,10 @@ impl State {
             begun_at: None,
             record: None,
             delivered: None,
+            withheld: None,
+            questions: 0,
+            used: Usage::default(),
+            allotments: 1,
         }
     }
 
@@ -270,6 +318,21 @@ impl State {
         self.decisions.iter().map(AsRef::as_ref)
     }
 
+    /// What the agents of the run have used so far.
+    pub fn used(&self) -> &Usage {
+        &self.used
+    }
+
+    /// The delivery that was not made, because the result differs from what was judged.
+    pub fn withheld(&self) -> Option<&Withheld> {
+        self.withheld.as_ref()
+    }
+
+    /// The questions that wait for an answer, each with its job.
+    pub fn open_questions(&self) -> impl Iterator<Item = (&workflow::Job, &Question)> {
+        self.jobs().filter_map(|(spec, job)| Some((spec, job.open_question()?)))
+    }
+
     /// The escalations so far.
     pub fn escalations(&self) -> &[Escalation] {
         &self.escalations
@@ -316,14 +379,31 @@ impl State {
         &self.snapshot.workflow().jobs[job]
     }
 
-    /// Whether what waits for this job may go on.
-    pub(super) fn satisfies(&self, job: usize) -> bool {
-        self.jobs[job].status == JobStatus::Completed
+    /// Whether this job has ended without success.
+    pub(super) fn is_lost(&self, job: usize) -> bool {
+        let status = self.jobs[job].status;
+        status.is_terminal() && status != JobStatus::Completed
     }
 
-    /// Whether this job has ended in a way that what waits for it never can go on.
-    pub(super) fn is_lost(&self, job: usize) -> bool {
-        self.jobs[job].status.is_terminal() && !self.satisfies(job)
+    /// Whether what waits for this job's acceptance may go on.
+    pub(super) fn is_accepted(&self, job: usize) -> bool {
+        self.jobs[job].is_accepted()
+            || !self.snapshot.graph().is_binding(job) && self.jobs[job].is_completed()
+    }
+
+    /// The last ruling on a job at its present attempt, with its number.
+    pub(super) fn ruling(&self, job: usize) -> Option<(u32, Ruling)> {
+        let (id, attempt) = (&self.spec(job).id, self.jobs[job].attempt);
+        let mut of_job = self.decisions.iter().rev().filter(|it| it.job == *id && it.attempt == attempt);
+        of_job.next().map(|decision| (decision.decision, decision.ruling))
+    }
+
+    /// A job that is held, of the same parallel group as this one, that may write to the same place.
+    pub(crate) fn held_scope(&self, job: usize) -> Option<usize> {
+        let scope = &self.spec(job).write_scope;
+        let companions = self.snapshot.graph().companions(job).iter().copied();
+        let mut held = companions.filter(|other| *other != job && self.jobs[*other].status.is_held());
+        held.find(|other| self.spec(*other).write_scope.overlaps(scope))
     }
 
     /// The jobs whose outcome a review judges: those named as its inputs, else all directly before it.
@@ -351,7 +431,11 @@ impl JobState {
             verdicts: Vec::new(),
             checkpoint: None,
             skipped: None,
-            ended_with_run: false,
+            canceled: None,
+            doubt: None,
+            questions: Vec::new(),
+            asked: 0,
+            used: Usage::default(),
             set_aside: None,
             failed: None,
             holders: BTreeSet::new(),
@@ -373,6 +457,30 @@ impl JobState {
         self.verdicts.last().map(AsRef::as_ref).filter(|verdict| verdict.attempt == self.attempt)
     }
 
+    /// Whether its work is done, whatever was said of it.
+    pub fn is_completed(&self) -> bool {
+        self.status == JobStatus::Completed
+    }
+
+    /// Whether it is completed, and not by a verdict that says no.
+    pub fn is_accepted(&self) -> bool {
+        let dissent = || self.live_verdict().is_some_and(|verdict| !verdict.verdict.is_accepting());
+        self.is_completed() && !(self.ground == Some(Ground::Verdict) && dissent())
+    }
+
+    /// Whether it has said, at its present attempt, that it wants a revision, and that stands.
+    pub(super) fn wants_revision(&self) -> bool {
+        let is_said = matches!(self.status, JobStatus::Running)
+            || self.is_completed() && self.ground == Some(Ground::Verdict);
+        is_said && self.live_verdict().is_some_and(|verdict| verdict.verdict == Verdict::NeedsRevision)
+    }
+
+    /// The question that it waits for an answer to.
+    pub fn open_question(&self) -> Option<&Question> {
+        let last = self.questions.last().filter(|_| self.status == JobStatus::AwaitingInput);
+        last.map(AsRef::as_ref).filter(|question| question.answer.is_none())
+    }
+
     /// Keeps in mind why the work failed, until some is handed in.
     pub(super) fn end_grant(&mut self, end: &LeaseEnd) {
         match end.cause {
@@ -386,7 +494,9 @@ impl JobState {
             | LeaseCause::Crashed
             | LeaseCause::Blocked
             | LeaseCause::Reopened
-            | LeaseCause::RunEnded => {}
+            | LeaseCause::RunEnded
+            | LeaseCause::Asked
+            | LeaseCause::Quorum => {}
         }
     }
 

@@ -126,7 +126,10 @@ fn targets(draft: &Draft, order: &Order, job: usize, index: usize, report: &Repo
         } else if !order.is_before(asked, job) {
             let message = format!("{id} need not be completed when {} starts", jobs[job].id);
             report.error(FindingCode::TargetNotUpstream, pointer, message);
-        } else if !jobs[asked].interrogable {
+        } else if jobs[asked].interrogable {
+            let message = format!("{} cannot ask {id} in this version; it works on without", jobs[job].id);
+            report.warning(FindingCode::NotYetSupported, pointer, message);
+        } else {
             report.error(
                 FindingCode::TargetNotInterrogable,
                 pointer,
