@@ -8,7 +8,7 @@ use crate::{
         script::Step,
         search::{BEGINNING, Node, Search},
     },
-    run::{JobState, JobStatus, Rejection, RunStatus},
+    run::{IdentityDoubt, JobState, JobStatus, Rejection, RunStatus},
 };
 
 /// A history shows so many steps at most.
@@ -99,6 +99,24 @@ impl Search<'_> {
         self.find(FindingCode::CheckpointUnresolvable, Some(job), node, message);
     }
 
+    pub(super) fn unplanned(&mut self, node: &Node, job: usize) {
+        let (id, state) = (&self.workflow.jobs[job].id, node.position.job(job));
+        let why = match &state.doubt {
+            Some(IdentityDoubt::SameFamily { family, .. }) => {
+                format!("author and reviewer are of the family {family}")
+            }
+            Some(IdentityDoubt::Unreported { job }) => {
+                format!("the agent of {job} has not reported its model")
+            }
+            Some(IdentityDoubt::Unattested { .. }) => {
+                "its agent has not shown that it is that of the lane".to_owned()
+            }
+            None => "a person is asked".to_owned(),
+        };
+        let message = format!("{id} is {}, although every agent has done well: {why}", state.status);
+        self.find(FindingCode::CheckpointUnplanned, Some(job), node, message);
+    }
+
     pub(super) fn outcome_refused(&mut self, node: &Node, job: usize, refusal: &Rejection) {
         let message = format!("what {} ends with is refused: {refusal}", self.workflow.jobs[job].id);
         self.find(FindingCode::OutcomeRefused, Some(job), node, message);
@@ -158,11 +176,13 @@ impl Search<'_> {
             last = before;
             let told = match step {
                 Step::Claim(_) => None,
-                Step::Act(job, act) => Some((job, act.to_string())),
-                Step::Answer(job, answer) => Some((job, answer.to_string())),
-                Step::Retry(job) => Some((job, "retry".to_owned())),
+                Step::Act(job, act) => Some((Some(job), act.to_string())),
+                Step::Answer(job, answer) => Some((Some(job), answer.to_string())),
+                Step::Settle(_, answer) => Some((None, answer.to_string())),
+                Step::Retry(job) => Some((Some(job), "retry".to_owned())),
             };
-            history.extend(told.map(|(job, what)| format!("{}: {what}", self.workflow.jobs[job].id)));
+            let who = |job: Option<usize>| job.map_or("the run", |job| self.workflow.jobs[job].id.as_str());
+            history.extend(told.map(|(job, what)| format!("{}: {what}", who(job))));
         }
         history.reverse();
         history

@@ -143,15 +143,33 @@ impl<'w> Search<'w> {
         }
         if let Some(job) = position.held().next() {
             for (act, script) in node.script.acts(job, self.gives(job), &self.sends_back_to[job]) {
+                if act == Act::Spend && !position.has_budget(job) {
+                    continue;
+                }
                 match self.after(node, Step::Act(job, act), script) {
                     Ok(next) => self.open(next, open),
                     Err(refusal) => self.outcome_refused(node, job, &refusal),
                 }
             }
         } else if let Some(job) = position.asking().next() {
+            if position.is_flawless && !position.is_planned(job) {
+                self.unplanned(node, job);
+            }
             self.answer_each_way(node, job, open);
+        } else if let Some(escalation) = position.escalation() {
+            self.settle_each_way(node, escalation, open);
         } else {
             self.stuck(node, refused);
+        }
+    }
+
+    fn settle_each_way(&mut self, node: &Node, escalation: u32, open: &mut Vec<Node>) {
+        let ways = [(Answer::Continue, node.script.granting()), (Answer::Cancel, Some(node.script))];
+        for (answer, script) in ways {
+            let Some(script) = script else { continue };
+            if let Ok(next) = self.after(node, Step::Settle(escalation, answer), script) {
+                self.open(next, open);
+            }
         }
     }
 
