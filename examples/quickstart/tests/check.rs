@@ -117,8 +117,18 @@ fn programs_are_told_the_same_under_stable_keys() {
     assert_eq!(keys(rehearsal), stable);
     assert!(rehearsal["ends"]["completed"].as_u64() > Some(0));
     let review = &rehearsal["jobs"][1];
-    let stable = ["asked", "completed_at", "grants_bound", "id", "most_attempts", "most_grants", "statuses"];
+    let stable = [
+        "asked",
+        "completed_at",
+        "grants_bound",
+        "id",
+        "most_attempts",
+        "most_grants",
+        "statuses",
+        "verdicts",
+    ];
     assert_eq!(keys(review), stable);
+    assert_eq!(review["verdicts"]["3"].as_array().unwrap().len(), 4, "{review}");
     let asked = review["asked"].as_array().unwrap();
     let exhausted = asked.iter().find(|asked| asked["checkpoint"] == "revisions_exhausted").unwrap();
     assert_eq!(keys(exhausted), ["answers", "checkpoint", "status"]);

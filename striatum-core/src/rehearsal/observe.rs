@@ -5,10 +5,10 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use crate::{
     rehearsal::{
         Answer, Asked, Finding, FindingCode, Report,
-        script::Step,
+        script::{Act, Step},
         search::{BEGINNING, Node, Search},
     },
-    run::{IdentityDoubt, JobState, JobStatus, Rejection, RunStatus},
+    run::{IdentityDoubt, JobState, JobStatus, Rejection, RunStatus, Verdict},
 };
 
 /// A history shows so many steps at most.
@@ -39,9 +39,24 @@ impl Search<'_> {
         }
     }
 
-    /// Takes note of an answer that was possible.
-    pub(super) fn observe_answer(&mut self, node: &Node, job: usize, answer: Answer) {
-        let JobState { status, checkpoint, .. } = *node.position.job(job);
+    /// Takes note of what was said: of verdicts, and of answers that were possible.
+    pub(super) fn observe_step(&mut self, before: &Node, step: Step) {
+        match step {
+            Step::Act(job, Act::Judge(verdict)) if !before.position.is_assisted => {
+                let attempt = before.position.job(job).attempt;
+                let given = self.report.jobs[job].verdicts.entry(attempt).or_default();
+                if !given.contains(&verdict) {
+                    given.push(verdict);
+                    given.sort_unstable_by_key(|verdict| Verdict::ALL.iter().position(|one| one == verdict));
+                }
+            }
+            Step::Answer(job, answer) => self.observe_answer(before, job, answer),
+            Step::Claim(_) | Step::Act(..) | Step::Settle(..) | Step::Retry(_) => {}
+        }
+    }
+
+    fn observe_answer(&mut self, before: &Node, job: usize, answer: Answer) {
+        let JobState { status, checkpoint, .. } = *before.position.job(job);
         let asked = &mut self.report.jobs[job].asked;
         let known = asked.iter().position(|asked| (asked.status, asked.checkpoint) == (status, checkpoint));
         let place = known.unwrap_or_else(|| {

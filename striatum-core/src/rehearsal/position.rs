@@ -11,7 +11,8 @@ use crate::{
     },
     run::{
         Actor, Checkpoint, Claim, Command, DeliveryMode, Intent, JobState, JobStatus, LeaseReport, Outcome,
-        Owner, Publication, Rejection, Resolution, Ruling, RunStatus, State, Submission, Submit, Usage, plan,
+        Owner, Publication, Rejection, Resolution, Ruling, RunStatus, State, Submission, Submit, Usage,
+        Verdict, plan,
     },
     sandbox::{Isolation, Level},
     time::Timestamp,
@@ -302,6 +303,13 @@ impl Position {
 
     pub(super) fn job(&self, job: usize) -> &JobState {
         self.state.at(job).1
+    }
+
+    /// Whether a job has ended, and is not waited for: a review that wants a revision is, until its cohort has spoken.
+    pub(super) fn is_over(&self, job: usize) -> bool {
+        let state = self.job(job);
+        let dissents = state.live_verdict().is_some_and(|said| said.verdict == Verdict::NeedsRevision);
+        state.status.is_terminal() && !dissents
     }
 
     /// How the run ended, if it has.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use striatum_core::{
     rehearsal::{Answer, JobReport, Options, Report, rehearse},
-    run::{Checkpoint, RunStatus},
+    run::{Checkpoint, RunStatus, Verdict},
     sandbox::Level,
     workflow::{Constraint, Finding, FindingCode, Findings, Offers, Rules, Severity, Validated, Workflow},
 };
@@ -164,6 +164,16 @@ fn play(test: &str, name: &str, json: &[u8], offers: Offers) -> Option<Result<Pl
     assert_eq!(report.findings, [], "{name}");
     assert!(report.ends[&RunStatus::Completed] > 0, "{name}");
     assert!(report.most_grants <= report.grants_bound, "{name}");
+    for (spec, job) in
+        workflow.jobs.iter().zip(&report.jobs).filter(|(spec, _)| spec.kind.is_verdict_capable())
+    {
+        // Alone it comes to its first attempt, and to one more for each time that it sends work back.
+        let ways = workflow.cycles.iter().filter(|way| way.from == spec.id);
+        let rounds = ways.map(|way| way.max_iterations).max().unwrap_or(0);
+        for attempt in 1..=rounds + 1 {
+            assert_eq!(job.verdicts[&attempt], Verdict::ALL, "{name}: {} at attempt {attempt}", job.id);
+        }
+    }
     Some(Ok(Played { name: name.to_owned(), workflow, warnings, report }))
 }
 

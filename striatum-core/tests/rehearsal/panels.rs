@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use striatum_core::{
     rehearsal::{Answer, FindingCode, JobReport, Options, Report, rehearse},
-    run::{Checkpoint, JobStatus, RunStatus},
+    run::{Checkpoint, JobStatus, RunStatus, Verdict},
     workflow::{Rules, Severity, Workflow},
 };
 
@@ -59,6 +59,8 @@ fn a_cohort_sends_work_back_once_and_then_asks_together() {
     assert_eq!(told(&report), []);
     assert_eq!(job(&report, "a").most_attempts, 2, "three dissents are one revision");
     for review in ["r1", "r2", "r3"] {
+        let every = [1, 2].map(|attempt| (attempt, Verdict::ALL.to_vec()));
+        assert_eq!(job(&report, review).verdicts, every.into(), "{review}: every verdict at every attempt");
         let answers = job(&report, review).answers_to(Checkpoint::RevisionsExhausted);
         // The first of those who wait is answered, and its answer is for all.
         assert!(answers.is_empty() || answers == [Answer::Continue, Answer::Override, Answer::Cancel].into());
