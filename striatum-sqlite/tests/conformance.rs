@@ -15,13 +15,13 @@ use striatum_testkit::{
 };
 use tempfile::TempDir;
 
-struct Files {
+pub(crate) struct Files {
     folder: TempDir,
     clock: ManualClock,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::default() }
     }
 

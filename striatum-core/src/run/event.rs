@@ -18,9 +18,13 @@ use crate::{
     workflow::Posture,
 };
 
+mod identity;
 mod part;
+mod usage;
 
+pub use identity::*;
 pub use part::*;
+pub use usage::Usage;
 
 pub use crate::workflow::Checkpoint;
 

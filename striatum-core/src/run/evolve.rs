@@ -138,7 +138,8 @@ impl Fold<'_> {
             }
             Event::DeliveryWithheld(e) => {
                 self.expect_run(&[RunStatus::Completed])?;
-                ensure(self.state.delivered.is_none(), || "the run is delivered already".to_owned())?;
+                let is_settled = self.state.delivered.is_some() || self.state.withheld.is_some();
+                ensure(!is_settled, || "the run is delivered, or its delivery withheld, already".to_owned())?;
                 self.state.withheld = Some(Withheld { commit: e.commit.clone(), ruling: None });
             }
             Event::RunCompromised(_) => {

@@ -86,7 +86,6 @@ fn a_review_of_a_phase_leads_to_its_synthesis() {
     document["cycles"].as_array_mut().unwrap().pop();
     document["jobs"][5]["quorum"]["veto_roles"] = json!([]);
     let parsed = Workflow::parse(document.to_string().as_bytes(), &Rules::strict()).unwrap();
-    assert_eq!(parsed.warnings, []);
     let ways = Analysis::of(&parsed.workflow).unwrap().ways(3).unwrap();
     assert_eq!((ways.needs_revision, ways.rejected), (Way::Adjudicator, Way::Adjudicator));
 }

@@ -47,8 +47,18 @@ fn findings(json: &[u8]) -> Vec<Finding> {
     }
 }
 
+/// Where something was found, but for what has no effect yet.
 fn places(findings: &[Finding]) -> Vec<(FindingCode, &str)> {
-    findings.iter().map(|finding| (finding.code, finding.pointer.as_str())).collect()
+    let found = findings.iter().filter(|finding| finding.code != FindingCode::NotYetSupported);
+    found.map(|finding| (finding.code, finding.pointer.as_str())).collect()
+}
+
+#[test]
+fn what_has_no_effect_yet_is_a_warning() {
+    let found = findings(WHOLE.as_bytes());
+    let found: Vec<_> = found.iter().map(|it| (it.code, it.severity, it.pointer.as_str())).collect();
+    let pointer = "/jobs/5/interrogation_targets";
+    assert_eq!(found, [(FindingCode::NotYetSupported, Severity::Warning, pointer)]);
 }
 
 #[test]
@@ -67,8 +77,9 @@ fn each_mistake_is_found_alone_with_its_code_at_its_place() {
     let surprises = all.filter_map(|(base, mistake)| {
         let found = findings(&made(base, mistake.changes));
         let is_found = places(&found) == [(mistake.code, mistake.pointer)];
-        let is_corrected =
-            mistake.correct.is_none_or(|correct| found[0].suggestion.as_deref() == Some(correct));
+        let is_corrected = mistake
+            .correct
+            .is_none_or(|correct| found.iter().any(|it| it.suggestion.as_deref() == Some(correct)));
         (!is_found || !is_corrected).then(|| format!("{}: {found:?}", mistake.what))
     });
     let surprises: Vec<_> = surprises.collect();
@@ -99,7 +110,7 @@ fn every_code_has_a_mistake_and_the_mistakes_are_many() {
         .chain(TEXTS.iter().map(|(_, _, code, _)| *code))
         .collect();
     // Limits are shown by hostile documents, which a table cannot hold.
-    let hostile = [FindingCode::DocumentTooLarge, FindingCode::NestedTooDeep];
+    let hostile = [FindingCode::DocumentTooLarge, FindingCode::NestedTooDeep, FindingCode::NotYetSupported];
     for code in FindingCode::ALL {
         assert!(shown.contains(code) || hostile.contains(code), "no mistake gives {code}");
     }

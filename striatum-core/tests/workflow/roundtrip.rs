@@ -157,7 +157,6 @@ fn the_builder_is_judged_like_a_file() {
         .unwrap_err();
     let found: Vec<_> = refused.iter().map(|finding| (finding.code, finding.pointer.as_str())).collect();
     let expected = [
-        (FindingCode::NotYetSupported, "/cycles/1/from"),
         (FindingCode::CycleTargetNotUpstream, "/cycles/1/to"),
         (FindingCode::UnknownLane, "/jobs/3/lane_id"),
     ];

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, CommitId, Fence, JobId, SessionId},
+    run::event::Usage,
     sandbox::Exit,
     time::Timestamp,
-    workflow::Budget,
 };
 
 /// How a lease ended.
@@ -60,59 +60,6 @@ pub enum LeaseCause {
     RunEnded,
     Asked,
     Quorum,
-}
-
-/// What an agent used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Usage {
-    /// How long it worked, in milliseconds.
-    pub wall_ms: u64,
-    /// Tokens read, if it says.
-    pub input_tokens: Option<u64>,
-    /// Tokens written, if it says.
-    pub output_tokens: Option<u64>,
-    /// Turns taken, if they are counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turns: Option<u64>,
-}
-
-impl Usage {
-    /// Adds what something else used. What one of them does not say counts as nothing.
-    pub(crate) fn add(&mut self, other: &Self) {
-        let sum = |one: Option<u64>, two: Option<u64>| match (one, two) {
-            (Some(one), Some(two)) => Some(one.saturating_add(two)),
-            (one, two) => one.or(two),
-        };
-        self.wall_ms = self.wall_ms.saturating_add(other.wall_ms);
-        self.input_tokens = sum(self.input_tokens, other.input_tokens);
-        self.output_tokens = sum(self.output_tokens, other.output_tokens);
-        self.turns = sum(self.turns, other.turns);
-    }
-
-    /// Tokens read and written.
-    pub fn tokens(&self) -> u64 {
-        self.input_tokens.unwrap_or(0).saturating_add(self.output_tokens.unwrap_or(0))
-    }
-
-    /// What this leaves of a budget.
-    pub(crate) fn left_of(&self, budget: &Budget) -> Budget {
-        let left = |bound: Option<u64>, used: u64| bound.map(|bound| bound.saturating_sub(used));
-        Budget {
-            turns: left(budget.turns, self.turns.unwrap_or(0)),
-            wall_seconds: left(budget.wall_seconds, self.wall_ms / 1000),
-            tokens: left(budget.tokens, self.tokens()),
-        }
-    }
-
-    /// Whether this uses up so many of these budgets.
-    pub(crate) fn spends(&self, budget: &Budget, times: u64) -> bool {
-        let over =
-            |used: u64, bound: Option<u64>| bound.is_some_and(|bound| used >= bound.saturating_mul(times));
-        over(self.wall_ms / 1000, budget.wall_seconds)
-            || over(self.tokens(), budget.tokens)
-            || over(self.turns.unwrap_or(0), budget.turns)
-    }
 }
 
 /// The commit that a writing job ends with.
@@ -208,20 +155,6 @@ pub struct Judged {
     pub artifacts: Vec<(ArtifactName, Digest)>,
 }
 
-/// Who says what an agent is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdentityBasis {
-    /// The agent, over its protocol.
-    Reported,
-    /// The document, by the lane's label.
-    Declared,
-    /// The agent, in the file that it left.
-    SelfReported,
-    /// Nobody.
-    Unknown,
-}
-
 /// On what ground a job counts as completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -254,57 +187,6 @@ impl CancelCause {
     pub(super) fn is_principal(&self) -> bool {
         *self == Self::Principal
     }
-}
-
-/// Why an agent is not taken to be independent, or to be that of its lane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum IdentityDoubt {
-    /// Author and reviewer are of one family of models.
-    SameFamily {
-        /// What was made by the author.
-        job: JobId,
-        /// The author's model.
-        author: String,
-        /// The reviewer's model.
-        reviewer: String,
-        /// The family of both.
-        family: String,
-    },
-    /// An agent has to say which model it is, and did not: the author's of this job, or the reviewer's own.
-    Unreported {
-        /// The job that it worked on.
-        job: JobId,
-    },
-    /// The reviewer's agent did not show over its protocol that it is that of the lane.
-    Unattested {
-        /// What it reported.
-        reported: Option<String>,
-        /// What the lane declares.
-        declared: Option<String>,
-    },
-}
-
-/// A job whose author and reviewer are of one family of models, and who gave leave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SameModel {
-    /// What was made by the author.
-    pub job: JobId,
-    /// Who gave leave.
-    pub leave: Leave,
-}
-
-/// Who gave leave that author and reviewer are of one family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Leave {
-    /// The workflow: it does not compare models, or allows this pair.
-    Workflow,
-    /// A principal, by the accepting decision of this number.
-    Decision(u32),
 }
 
 /// Why a job will never run, the graver cause being the greater.

@@ -116,6 +116,11 @@ fn postures(job: &Job, position: usize, index: usize, order: &Order, judges: &Ju
 fn targets(draft: &Draft, order: &Order, job: usize, index: usize, report: &Report) {
     let jobs = &draft.workflow.jobs;
     let mut seen = HashSet::new();
+    if !jobs[job].interrogation_targets.is_empty() {
+        let message = format!("{} cannot ask anybody in this version, and works on without", jobs[job].id);
+        let pointer = inside("jobs", index, "/interrogation_targets");
+        report.warning(FindingCode::NotYetSupported, pointer, message);
+    }
     for (place, target) in jobs[job].interrogation_targets.iter().enumerate() {
         let Some(asked) = order.graph().index(&target.workflow_job_id) else { continue };
         let pointer = inside("jobs", index, &format!("/interrogation_targets/{place}"));
@@ -126,10 +131,7 @@ fn targets(draft: &Draft, order: &Order, job: usize, index: usize, report: &Repo
         } else if !order.is_before(asked, job) {
             let message = format!("{id} need not be completed when {} starts", jobs[job].id);
             report.error(FindingCode::TargetNotUpstream, pointer, message);
-        } else if jobs[asked].interrogable {
-            let message = format!("{} cannot ask {id} in this version; it works on without", jobs[job].id);
-            report.warning(FindingCode::NotYetSupported, pointer, message);
-        } else {
+        } else if !jobs[asked].interrogable {
             report.error(
                 FindingCode::TargetNotInterrogable,
                 pointer,

@@ -1,0 +1,66 @@
+//! What workers of a simulation leave behind.
+
+use striatum_core::{
+    digest::{BlobRef, Digest},
+    id::{CommitId, Fence, InstanceId, JobId},
+    run::{Outcome, Owner, Publication, State, Submission, Submit},
+    sandbox::{Isolation, Level},
+};
+
+/// A text, by its digest.
+pub(super) fn blob(text: &str) -> BlobRef {
+    BlobRef::of(text.as_bytes())
+}
+
+/// The commit of a text.
+pub(super) fn commit(text: &str) -> Option<CommitId> {
+    CommitId::new(Digest::of(text.as_bytes()).to_string().get(..40)?).ok()
+}
+
+/// The process that answers for every session.
+pub(super) fn owner() -> Owner {
+    Owner::unproven(InstanceId::from_bytes([1; 16]))
+}
+
+pub(super) fn isolation() -> Isolation {
+    Isolation::uniform(Level::Advisory)
+}
+
+/// Words that no other grant would find.
+pub(super) fn of_grant(fence: &Fence) -> String {
+    format!("{} {}", fence.job, fence.epoch)
+}
+
+/// The artifacts that a job declares for its present attempt.
+pub(super) fn all_artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
+    let (Some(spec), Some(job)) = (state.workflow().job(job), state.job(job)) else { return Vec::new() };
+    let declared = spec.expected_artifacts.iter().filter_map(|artifact| {
+        let name = artifact.name_at(job.attempt)?;
+        let path = artifact.path_at(job.attempt);
+        let content = blob(&format!("{text} {name}"));
+        Some(Publication { name, path, content })
+    });
+    declared.collect()
+}
+
+/// The same, but for those that are published.
+pub(super) fn artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
+    let mut missing = all_artifacts(state, job, text);
+    let published =
+        |it: &Publication| state.job(job).is_some_and(|job| job.live_artifact(&it.name).is_some());
+    missing.retain(|it| !published(it));
+    missing
+}
+
+/// A sound end of a grant.
+pub(super) fn submit(state: &State, fence: &Fence, outcome: Outcome) -> Submit {
+    let words = of_grant(fence);
+    let artifacts = artifacts(state, &fence.job, &words);
+    let submission = commit("base").zip(commit(&words));
+    Submit {
+        changed_paths: artifacts.iter().map(|artifact| artifact.path.clone()).collect(),
+        artifacts,
+        submission: submission.map(|(base, commit)| Submission { base, commit, manifest: blob(&words) }),
+        ..Submit::new(fence.clone(), outcome)
+    }
+}
