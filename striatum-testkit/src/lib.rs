@@ -8,6 +8,8 @@
 pub mod agent;
 pub mod clock;
 pub mod fixture;
+#[cfg(feature = "pg")]
+pub mod pg;
 pub mod store;
 
 #[doc(hidden)]

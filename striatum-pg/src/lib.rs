@@ -1,0 +1,175 @@
+//! Postgres store for Striatum: one engine for many processes and hosts.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use striatum_core::{
+    chain::{Position, Sealed},
+    id::{ChainId, Fence, RunId},
+    store::{
+        AppendError, Batch, ChainInfo, ChainMeta, Due, IndexDelta, Mark, Page, ReadyJob, ReadyQuery, Renewal,
+        RunHead, RunQuery, RunSummary, Store, StoreError, Wait,
+    },
+    time::Timestamp,
+};
+use tokio::runtime::Handle;
+use tokio_postgres::Transaction;
+
+mod append;
+mod batching;
+mod config;
+mod delta;
+mod error;
+mod group;
+mod link;
+mod notify;
+mod read;
+mod ready;
+mod reindex;
+mod request;
+mod row;
+mod schema;
+mod tls;
+
+pub use config::{Config, Hardening};
+pub use error::SetupError;
+pub use request::{Requests, RunRequest};
+
+use append::Appender;
+use error::Fault;
+use link::{Effect, Link};
+use notify::Growth;
+use ready::Renewer;
+
+/// A store in a schema of a Postgres database.
+///
+/// Share it as `Arc<PgStore>`: appends of one value travel in groups. It works on the tokio runtime in which it was made.
+pub struct PgStore {
+    config: Arc<Config>,
+    link: Link,
+    appender: Appender,
+    renewer: Renewer,
+    growth: Arc<Growth>,
+    runtime: Handle,
+}
+
+impl PgStore {
+    /// Makes the schema, or brings it to the version of this crate, and grants the runtime role what it needs. Whoever does
+    /// this owns the store, and needs the right to create schemas in the database and, if there is no runtime role, roles.
+    ///
+    /// Repeating it, also at the same time, changes nothing.
+    ///
+    /// # Errors
+    /// [`SetupError`]; nothing of a migration that failed remains.
+    pub async fn migrate(config: &Config) -> Result<(), SetupError> {
+        schema::migrate(config).await
+    }
+
+    /// Opens the store, which [`migrate`](Self::migrate) has made.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub async fn connect(config: &Config) -> Result<Self, SetupError> {
+        let link = Link::new(config)?;
+        schema::check_current(&link, config).await?;
+        let (growth, runtime) = (Arc::new(Growth::default()), Handle::current());
+        let appender = Appender::new(link.clone(), Arc::clone(&growth), runtime.clone());
+        let renewer = Renewer::new(link.clone(), runtime.clone());
+        Ok(Self { config: Arc::new(config.clone()), link, appender, renewer, growth, runtime })
+    }
+
+    /// Asks for a run in a transaction of the caller's own: if that commits, there will be a run, and if it does not, there
+    /// will not. An engine [begins](Requests::begin) it after the commit, once.
+    ///
+    /// The transaction may be on any connection to the same database, of a role that is a member of the runtime role. It holds
+    /// no lock of the store.
+    ///
+    /// # Errors
+    /// [`StoreError`], after which the transaction can only be rolled back: among others if the run is asked for already.
+    pub async fn request_run(
+        &self,
+        transaction: &Transaction<'_>,
+        request: &RunRequest,
+    ) -> Result<(), StoreError> {
+        request::request_run(&self.config.schema, transaction, request).await
+    }
+
+    /// The inbox of runs that were asked for.
+    pub fn requests(&self) -> Requests {
+        Requests::new(self.link.clone(), self.growth.requests(&self.config, &self.runtime))
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        const NOW: &str = "read the clock";
+        let row = self.link.row(NOW, Effect::Reads, "SELECT clock()", &[]).await?;
+        row::time(&row, 0).map_err(|fault| fault.reading(NOW))
+    }
+
+    async fn open_chain(&self, chain: &ChainId, meta: &ChainMeta) -> Result<Position, StoreError> {
+        const OPEN: &str = "open a chain";
+        let select = "SELECT seq, digest, beginning FROM open_chain($1, $2)";
+        let row = self.link.row(OPEN, Effect::Writes, select, &[&chain.as_str(), &meta.label]).await?;
+        let read = || {
+            if row::digest(&row, 2)? != Position::genesis(chain).digest {
+                let text =
+                    format!("the stored beginning of chain {chain} is not the one that its name gives");
+                return Err(Fault::corrupt(text));
+            }
+            Ok(Position { seq: row::uint(&row, 0)?, digest: row::digest(&row, 1)? })
+        };
+        read().map_err(|fault| fault.during(OPEN))
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainInfo>, StoreError> {
+        read::chains(&self.link).await
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<RunHead, AppendError> {
+        self.appender.append(batch).await
+    }
+
+    async fn read(&self, chain: &ChainId, after: Position, limit: usize) -> Result<Vec<Sealed>, StoreError> {
+        read::chain(&self.link, chain, after, limit).await
+    }
+
+    async fn read_run(&self, run: &RunId, after: RunHead, limit: usize) -> Result<Vec<Sealed>, StoreError> {
+        read::run(&self.link, *run, after, limit).await
+    }
+
+    async fn head(&self, chain: &ChainId) -> Result<Position, StoreError> {
+        read::head(&self.link, chain).await
+    }
+
+    async fn runs(&self, query: &RunQuery) -> Result<Page<RunSummary>, StoreError> {
+        read::runs(&self.link, query).await
+    }
+
+    async fn ready(&self, query: &ReadyQuery) -> Result<Vec<ReadyJob>, StoreError> {
+        ready::ready(&self.link, query).await
+    }
+
+    async fn renew(&self, leases: &[(Fence, Duration)]) -> Result<Vec<Renewal>, StoreError> {
+        self.renewer.renew(leases).await
+    }
+
+    async fn due(&self, chain: Option<&ChainId>, limit: usize) -> Result<Due, StoreError> {
+        ready::due(&self.link, chain, limit).await
+    }
+
+    async fn changed(&self, wait: &Wait) -> Result<Mark, StoreError> {
+        self.growth.changed(&self.link, &self.config, &self.runtime, wait).await
+    }
+
+    async fn reindex(&self, run: &RunId, expected: RunHead, index: &IndexDelta) -> Result<(), AppendError> {
+        reindex::reindex(&self.link, *run, expected, index).await
+    }
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore").field("config", &self.config).finish_non_exhaustive()
+    }
+}
