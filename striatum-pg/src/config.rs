@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::{error::SetupError, tls::Tls};
 
@@ -70,7 +70,9 @@ impl Config {
             Some("verify-full") => (SslMode::Require, Tls::Full(roots)),
             Some(mode) => return Err(SetupError::Config(format!("there is no sslmode {mode:?}"))),
         };
-        server.ssl_mode(mode);
+        // On a socket of the same machine there is nobody in between; the server would only be asked in vain.
+        let is_local = server.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        server.ssl_mode(if is_local { SslMode::Disable } else { mode });
         if server.get_application_name().is_none() {
             server.application_name("striatum");
         }
@@ -225,6 +227,7 @@ mod tests {
         for (address, mode, tls) in [
             ("postgres://a@b/c", SslMode::Prefer, Tls::Unverified),
             ("host=b user=a", SslMode::Prefer, Tls::Unverified),
+            ("host=/run/postgresql sslmode=require", SslMode::Disable, Tls::Unverified),
             ("host=b sslmode=disable", SslMode::Disable, Tls::Unverified),
             ("postgres://a@b/c?sslmode=require&connect_timeout=3", SslMode::Require, Tls::Unverified),
             (

@@ -14,7 +14,7 @@ use striatum_core::{
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
-    time::{self, Instant},
+    time,
 };
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -28,8 +28,9 @@ use crate::{
 /// How often the heads are looked at when nothing is heard: a net, should a notification be lost.
 const NET: Duration = Duration::from_secs(30);
 
-/// The longest pause between two attempts to listen again.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The pauses between attempts to listen again.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// What the listener tells those who wait.
 #[derive(Debug, Default)]
@@ -164,18 +165,18 @@ struct Listener {
 impl Listener {
     /// Listens for as long as the store lives, through any number of connections.
     async fn run(self) {
-        let mut pause = Duration::from_millis(10);
+        let mut pause = SHORTEST;
         while self.growth.strong_count() > 0 {
-            let began = Instant::now();
-            if let Err(fault) = self.hear().await {
+            let mut has_listened = false;
+            if let Err(fault) = self.hear(&mut has_listened).await {
                 tracing::debug!(error = &fault as &dyn std::error::Error, "the listening connection broke");
             }
-            pause = if began.elapsed() > NET { Duration::from_millis(10) } else { (pause * 2).min(PAUSE) };
             time::sleep(pause).await;
+            pause = if has_listened { SHORTEST } else { (pause * 2).min(LONGEST) };
         }
     }
 
-    async fn hear(&self) -> Result<(), Fault> {
+    async fn hear(&self, has_listened: &mut bool) -> Result<(), Fault> {
         let connector = self.config.tls.connector();
         let connector = connector
             .map_err(|error| Fault::rule(striatum_core::store::StoreErrorKind::Other, error.to_string()))?;
@@ -193,6 +194,7 @@ impl Listener {
             client.batch_execute(&link::session(&self.config)).await?;
             client.batch_execute(&format!("LISTEN \"striatum.{}\"", self.config.schema)).await?;
             self.refresh(&client, Trust::Found).await?;
+            *has_listened = true;
             if let Some(growth) = self.growth.upgrade() {
                 growth.requests.send_replace(());
             }

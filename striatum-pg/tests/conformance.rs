@@ -3,12 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use striatum_core::{id::RunId, store::Store};
-use striatum_pg::{Hardening, PgStore};
+use striatum_pg::PgStore;
 use striatum_testkit::store::{Ability, Place, StoreFactory};
 use tokio::sync::Mutex;
-use tokio_postgres::Client;
 
-use crate::server::{self, OWNER, RUNTIME};
+use crate::server::{self, OWNER, Schema};
 
 struct Schemas {
     address: &'static str,
@@ -18,23 +17,19 @@ struct Schemas {
 
 impl Schemas {
     async fn new(address: &'static str) -> Self {
-        server::roles(address).await;
+        Schema::empty(address).await;
         Self { address, ahead: Mutex::default() }
     }
 
-    async fn owner(&self, place: &Place) -> Client {
-        server::client(self.address, OWNER, place.as_str()).await
+    fn schema(&self, place: &Place) -> Schema {
+        Schema { address: self.address.to_owned(), name: place.as_str().to_owned() }
     }
 
     async fn shift_clock(&self, place: &Place, by: i64) {
         let mut ahead = self.ahead.lock().await;
         let ahead = ahead.entry(place.clone()).or_default();
         *ahead += by;
-        let clock = format!(
-            "CREATE OR REPLACE FUNCTION clock() RETURNS bigint LANGUAGE sql VOLATILE AS
-             $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {ahead} $$"
-        );
-        self.owner(place).await.batch_execute(&clock).await.unwrap();
+        self.schema(place).set_clock_ahead(*ahead).await;
     }
 }
 
@@ -45,9 +40,9 @@ fn micros(by: Duration) -> i64 {
 #[async_trait::async_trait]
 impl StoreFactory for Schemas {
     async fn open(&self, place: &Place) -> Arc<dyn Store> {
-        PgStore::migrate(&server::config(self.address, OWNER, place.as_str())).await.unwrap();
-        let config = server::config(self.address, RUNTIME, place.as_str());
-        Arc::new(PgStore::connect(&config.hardening(Hardening::Require)).await.unwrap())
+        let schema = self.schema(place);
+        PgStore::migrate(&schema.config(OWNER)).await.unwrap();
+        Arc::new(PgStore::connect(&schema.runtime()).await.unwrap())
     }
 
     async fn advance(&self, place: &Place, by: Duration) {
@@ -61,12 +56,12 @@ impl StoreFactory for Schemas {
 
     async fn drop_indexes(&self, place: &Place) -> Ability {
         let tables = "DELETE FROM runs; DELETE FROM ready; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources";
-        self.owner(place).await.batch_execute(tables).await.unwrap();
+        self.schema(place).client(OWNER).await.batch_execute(tables).await.unwrap();
         Ability::Done
     }
 
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
-        let owner = self.owner(place).await;
+        let owner = self.schema(place).client(OWNER).await;
         let update = format!(
             "ALTER TABLE events DISABLE TRIGGER events_are_never_changed;
              UPDATE events SET body = set_byte(body, 0, get_byte(body, 0) # 1) WHERE run = '{run}' AND version = {version};

@@ -3,4 +3,18 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod connection;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod setup;

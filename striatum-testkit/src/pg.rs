@@ -262,7 +262,9 @@ fn binaries() -> Option<PathBuf> {
     let complete = |folder: &Path| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
     let path = env::var_os("PATH").unwrap_or_default();
     if let Some(folder) = env::split_paths(&path).find(|folder| complete(folder)) {
-        return Some(folder);
+        // It may hold links to some of them only.
+        let initdb = fs::canonicalize(folder.join("initdb")).ok()?;
+        return initdb.parent().map(Path::to_owned);
     }
     let told = Command::new("pg_config").arg("--bindir").output().ok();
     let told = told.and_then(|output| String::from_utf8(output.stdout).ok());
