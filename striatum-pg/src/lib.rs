@@ -1,4 +1,54 @@
-//! Postgres store for Striatum: one engine for many processes and hosts.
+//! Postgres store for Striatum: many processes on many hosts share one log, and the database enforces what must not be bent.
+//!
+//! ```no_run
+//! use striatum_core::{chain::Position, id::ChainId, store::{ChainMeta, Store}};
+//! use striatum_pg::{Config, Hardening, PgStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Once, by whoever may create a schema. The owner is nobody's login at work.
+//! PgStore::migrate(&Config::new("postgres://owner@db.example/team?sslmode=verify-full")?).await?;
+//!
+//! // Every worker, as a member of the runtime role.
+//! let config = Config::new("postgres://worker@db.example/team?sslmode=verify-full")?;
+//! let store = PgStore::connect(&config.hardening(Hardening::Require)).await?;
+//! let chain = ChainId::new("demo")?;
+//! let head = store.open_chain(&chain, &ChainMeta { label: "a repository".to_owned() }).await?;
+//! assert_eq!(head, Position::genesis(&chain));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//! - **Durable.** An answer is given after the commit, which `synchronous_commit` makes durable: where it is `off` the store
+//!   turns it on. With a synchronous standby what was acknowledged survives the loss of the primary.
+//! - **Two roles.** The runtime role reads, and executes the store's functions. It can neither insert, change nor delete an
+//!   event, nor move the head of a chain: sealing is done by the database, in the format that every verifier knows.
+//! - **One round trip.** Appends that arrive while one is out travel together, up to 256, and each has its own answer. One that
+//!   is alone waits for nobody. So do renewals.
+//! - **Lost answers.** The store asks again by itself, within its [patience](Config::patience). What it cannot find out it
+//!   calls `Unknown`, and never a conflict. After a restart of the server it goes on.
+//! - **One clock.** Deadlines are counted and compared on the database's clock; a worker whose clock is wrong neither steals a
+//!   lease nor loses one.
+//! - **Nothing runs when nothing happens.** Whoever waits in [`changed`](Store::changed) is woken by a notification. One
+//!   connection listens for the whole store, and looks every 30 seconds in case it missed something.
+//! - **Bounded waits.** No call waits for longer than patience, [statement timeout](Config::statement_timeout) and five seconds
+//!   together.
+//!
+//! # What it needs
+//! Postgres 14 or later, reached directly or through a pooler in session mode. A transaction pooler is not supported: it loses
+//! prepared statements, which the store says, and notifications. Any isolation level may be the database's default; the store's
+//! own transactions are `READ COMMITTED`, and its functions refuse others.
+//!
+//! # The schema
+//! Several stores share a database, each in a [schema](Config::schema) of its own. A verifier in another language needs one
+//! statement, and one view that is kept for it:
+//!
+//! ```sql
+//! SELECT seq, at, prev, digest, body FROM striatum.chain_events WHERE chain = 'demo' ORDER BY seq;
+//! ```
+//!
+//! Times are microseconds since the Unix epoch, digests are 32 bytes, bodies are the bytes that were hashed.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -7,6 +7,8 @@ mod connection;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod proxy;

@@ -130,6 +130,16 @@ impl Cluster {
         self.folder.join(".s.PGSQL.5432")
     }
 
+    /// The server's first process.
+    ///
+    /// # Errors
+    /// [`ClusterError`] if it does not run.
+    pub fn pid(&self) -> Result<u32, ClusterError> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let pid = file.lines().next().and_then(|line| line.parse().ok());
+        pid.ok_or_else(|| ClusterError::Failed("the server's pid file has no pid".to_owned()))
+    }
+
     /// Kills the server as a crash would: the processes at once, nothing written down.
     ///
     /// # Errors
