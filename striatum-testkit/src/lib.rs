@@ -12,6 +12,8 @@ pub mod clock;
 pub mod dice;
 pub mod faulty;
 pub mod fixture;
+#[cfg(feature = "pg")]
+pub mod pg;
 pub mod simulation;
 pub mod store;
 
