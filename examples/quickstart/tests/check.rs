@@ -90,8 +90,22 @@ fn a_file_that_is_referred_to_and_not_there_is_a_warning() {
     git(&place.path(""), &["init", "--quiet"]);
     fs::create_dir(place.path("prompts")).unwrap();
     fs::write(place.path("prompts/draft.md"), "Draft it.").unwrap();
+    let mut command = place.quickstart(&["--check", "workflow.json"]);
+    command.current_dir(file.parent().unwrap());
+    for said in [check(&place, &[&file], &[]), run(command)] {
+        let said = said.expect_code(0);
+        assert!(said.out.contains("  sound: "), "{}", said.out);
+    }
+}
+
+#[test]
+fn a_document_cannot_steer_the_terminal() {
+    let (place, file) = demo();
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replacen('{', "{\"\\u001b[2J\": 1, \"\\u0007\": {}, ", 1)).unwrap();
     let said = check(&place, &[&file], &[]).expect_code(0);
-    assert!(said.out.contains("  sound: "), "{}", said.out);
+    assert!(said.out.contains("[unknown_key]"), "{}", said.out);
+    assert!(!said.out.contains(['\u{1b}', '\u{7}']), "{:?}", said.out);
 }
 
 #[test]
