@@ -96,11 +96,11 @@ fn main() -> Outcome {
         Section::Workload => runtime.block_on(memory::repeat(args.quick)),
         Section::Sqlite => runtime.block_on(sqlite::run(&args.folder, args.quick)),
         Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
-        Section::Pg => threads()?.block_on(pg::run(&args.folder, args.quick)),
+        Section::Pg => server()?.block_on(pg::run(&args.folder, args.quick)),
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
             let time = Duration::from_secs(*seconds);
-            threads()?.block_on(pg::producers::produce(address, schema, *number, time))
+            server()?.block_on(pg::producers::produce(address, schema, *number, time))
         }
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
@@ -110,9 +110,9 @@ fn main() -> Outcome {
     }
 }
 
-/// A driver that speaks to a server has tasks of its own.
-fn threads() -> Outcome<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+/// What speaks to a server waits for sockets.
+fn server() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Each section in a process of its own, so that none finds the memory that another left behind.
