@@ -9,8 +9,8 @@ use striatum_core::{
     transport::AgentIdentity,
 };
 
-use super::{step::Act, words};
-use crate::dice::Dice;
+use super::step::Act;
+use crate::{dice::Dice, words};
 
 /// What there is to choose from.
 #[derive(Debug)]

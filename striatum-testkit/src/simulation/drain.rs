@@ -14,10 +14,9 @@ use striatum_core::{
 use super::{
     property::{Broken, Holds, Property},
     step::{Act, Step},
-    words,
     world::{RUN, World, unexpected},
 };
-use crate::dice::Dice;
+use crate::{dice::Dice, words};
 
 /// How often each job may be looked at before the run counts as stuck.
 const PATIENCE: usize = 60;

@@ -7,9 +7,8 @@ use striatum_core::run::{Actor, Intent, JobStatus, Pending, Resolution, Ruling, 
 use super::{
     chance::Chance,
     step::{Act, Step},
-    words,
 };
-use crate::faulty::Fault;
+use crate::{faulty::Fault, words};
 
 /// Something that may be tried, if there is occasion for it.
 type Move = fn(&mut Chance<'_>) -> Option<Act>;

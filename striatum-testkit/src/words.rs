@@ -1,38 +1,39 @@
-//! What workers of a simulation leave behind.
+//! What workers that only pretend leave behind.
 
 use striatum_core::{
     digest::{BlobRef, Digest},
     id::{CommitId, Fence, InstanceId, JobId},
     run::{Outcome, Owner, Publication, State, Submission, Submit},
     sandbox::{Isolation, Level},
+    workflow::{FrozenFile, InvalidSnapshot, Snapshot, Workflow},
 };
 
 /// A text, by its digest.
-pub(super) fn blob(text: &str) -> BlobRef {
+pub(crate) fn blob(text: &str) -> BlobRef {
     BlobRef::of(text.as_bytes())
 }
 
 /// The commit of a text.
-pub(super) fn commit(text: &str) -> Option<CommitId> {
+pub(crate) fn commit(text: &str) -> Option<CommitId> {
     CommitId::new(Digest::of(text.as_bytes()).to_string().get(..40)?).ok()
 }
 
 /// The process that answers for every session.
-pub(super) fn owner() -> Owner {
+pub(crate) fn owner() -> Owner {
     Owner::unproven(InstanceId::from_bytes([1; 16]))
 }
 
-pub(super) fn isolation() -> Isolation {
+pub(crate) fn isolation() -> Isolation {
     Isolation::uniform(Level::Advisory)
 }
 
 /// Words that no other grant would find.
-pub(super) fn of_grant(fence: &Fence) -> String {
+pub(crate) fn of_grant(fence: &Fence) -> String {
     format!("{} {}", fence.job, fence.epoch)
 }
 
 /// The artifacts that a job declares for its present attempt.
-pub(super) fn all_artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
+pub(crate) fn all_artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
     let (Some(spec), Some(job)) = (state.workflow().job(job), state.job(job)) else { return Vec::new() };
     let declared = spec.expected_artifacts.iter().filter_map(|artifact| {
         let name = artifact.name_at(job.attempt)?;
@@ -44,7 +45,7 @@ pub(super) fn all_artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publi
 }
 
 /// The same, but for those that are published.
-pub(super) fn artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
+pub(crate) fn artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
     let mut missing = all_artifacts(state, job, text);
     let published =
         |it: &Publication| state.job(job).is_some_and(|job| job.live_artifact(&it.name).is_some());
@@ -53,7 +54,7 @@ pub(super) fn artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publicati
 }
 
 /// A sound end of a grant.
-pub(super) fn submit(state: &State, fence: &Fence, outcome: Outcome) -> Submit {
+pub(crate) fn submit(state: &State, fence: &Fence, outcome: Outcome) -> Submit {
     let words = of_grant(fence);
     let artifacts = artifacts(state, &fence.job, &words);
     let submission = commit("base").zip(commit(&words));
@@ -63,4 +64,12 @@ pub(super) fn submit(state: &State, fence: &Fence, outcome: Outcome) -> Submit {
         submission: submission.map(|(base, commit)| Submission { base, commit, manifest: blob(&words) }),
         ..Submit::new(fence.clone(), outcome)
     }
+}
+
+/// A workflow frozen at a commit that is in no repository, with stand-ins for the files that it refers to.
+pub(crate) fn snapshot(workflow: &Workflow) -> Result<Snapshot, InvalidSnapshot> {
+    let stand_in = |path: &str| FrozenFile { path: path.to_owned(), content: blob(path) };
+    let files = workflow.referenced_files().map(|file| stand_in(file.path)).collect();
+    let base = commit("base").ok_or_else(|| InvalidSnapshot::MissingFile("the base commit".to_owned()))?;
+    Snapshot::new(workflow.clone(), base, files)
 }
