@@ -143,7 +143,7 @@ fn ways(workflow: &Workflow, graph: &Graph, job: usize) -> Option<Ways> {
     if workflow.jobs[job].is_advisory() {
         return Some(Ways { accepted: Way::On, needs_revision: Way::On, rejected: Way::On });
     }
-    let is_adjudicated = is_adjudicated(workflow, graph, job);
+    let is_adjudicated = graph.is_adjudicated(job);
     let back = workflow.cycles.iter().find(|cycle| cycle.from == *id);
     let back = back
         .and_then(|cycle| Some(Way::Back { to: graph.index(&cycle.to)?, iterations: cycle.max_iterations }));
@@ -155,13 +155,6 @@ fn ways(workflow: &Workflow, graph: &Graph, job: usize) -> Option<Ways> {
         OnReject::SkipBranch => Way::Skips { exits_left: exits_without(workflow, graph, job) },
     };
     Some(Ways { accepted: Way::On, needs_revision: back.unwrap_or(otherwise), rejected })
-}
-
-/// Whether a review is one of those that a phase synthesis weighs: it leads nowhere else.
-pub(super) fn is_adjudicated(workflow: &Workflow, graph: &Graph, job: usize) -> bool {
-    let behind = graph.downstream(job);
-    let is_synthesis = |job: &usize| workflow.jobs[*job].kind == JobType::PhaseSynthesis;
-    workflow.jobs[job].kind == JobType::Review && !behind.is_empty() && behind.iter().all(is_synthesis)
 }
 
 /// How many exits can still be reached when a job is skipped: one behind a quorum can, as long as enough seats are left.

@@ -1,0 +1,5 @@
+//! Rehearsals of workflows.
+
+mod bounds;
+mod documents;
+mod findings;
