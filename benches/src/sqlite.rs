@@ -96,8 +96,10 @@ impl<'a> Replay<'a> {
             let prepared = left.before[begun.start * BEFORE..begun.end * BEFORE].chunks(BEFORE);
             let prepared = lines.iter_mut().zip(prepared).map(|(line, before)| line.append(&*store, before));
             try_join_all(prepared).await?;
-            let work =
-                lines.iter_mut().zip(&left.counted[begun]).map(|(line, counted)| line.append(&*store, counted));
+            let work = lines
+                .iter_mut()
+                .zip(&left.counted[begun])
+                .map(|(line, counted)| line.append(&*store, counted));
             watch.during(try_join_all(work)).await?;
         }
         Ok(watch.read())

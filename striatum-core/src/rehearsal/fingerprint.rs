@@ -60,12 +60,17 @@ fn of_job(place: usize, job: &JobState) -> u64 {
         verdicts: _,
         checkpoint,
         skipped,
-        ended_with_run,
+        canceled,
+        doubt,
+        questions: _,
+        asked,
+        // Nobody uses anything in a rehearsal.
+        used: _,
         set_aside: _,
         failed: _,
         holders: _,
     } = job;
-    let spent = if status.is_terminal() { (0, 0) } else { (*deliveries, *failures) };
+    let spent = if status.is_terminal() { (0, 0) } else { (deliveries - asked, *failures) };
     let verdict = job.live_verdict().map(|said| match said.verdict {
         Verdict::AcceptWithFindings => Verdict::Accept,
         other => other,
@@ -73,7 +78,8 @@ fn of_job(place: usize, job: &JobState) -> u64 {
     let mut hasher = DefaultHasher::new();
     (place, status, spent, verdict, job.live_artifacts().count()).hash(&mut hasher);
     (ground.as_ref().map(discriminant), checkpoint.as_ref().map(discriminant)).hash(&mut hasher);
-    (skipped.as_ref().map(discriminant), ended_with_run).hash(&mut hasher);
+    (skipped.as_ref().map(discriminant), canceled.as_ref().map(discriminant), doubt.is_some())
+        .hash(&mut hasher);
     hasher.finish()
 }
 

@@ -68,7 +68,7 @@ impl Oracle {
                 self.expect_principal("retried a job")?;
                 self.leaves += 1;
             }
-            ReopenCause::Revision { review, iteration } => {
+            ReopenCause::Revision { review, iteration, .. } => {
                 let review = self.job(review)?;
                 let spoke = self.block.spoke == Some(review);
                 let limit = self.plan.way_back(review).filter(|(to, _)| *to == target).map(|(_, most)| most);
