@@ -173,7 +173,7 @@ impl Simulation {
         let mut world = World::new(factory, &self.snapshot).await?;
         for _ in 0..self.steps {
             // Little can be done to a run that is completed.
-            if world.status() == Some(RunStatus::Completed) && dice.once_in(10) {
+            if world.status() == Some(RunStatus::Completed) && dice.once_in(12) {
                 break;
             }
             let view = world.view().await?;

@@ -3,7 +3,7 @@
 use striatum_core::{
     digest::{BlobRef, Digest},
     id::{CommitId, Fence, InstanceId, JobId},
-    run::{Outcome, Owner, Publication, State, Submission, Submit},
+    run::{Deviation, Outcome, Owner, Publication, State, Submission, Submit, Usage},
     sandbox::{Isolation, Level},
     workflow::{FrozenFile, InvalidSnapshot, Snapshot, Workflow},
 };
@@ -64,6 +64,23 @@ pub(crate) fn submit(state: &State, fence: &Fence, outcome: Outcome) -> Submit {
         submission: submission.map(|(base, commit)| Submission { base, commit, manifest: blob(&words) }),
         ..Submit::new(fence.clone(), outcome)
     }
+}
+
+/// What a grant may have cost: enough to use up a small budget.
+pub(crate) fn usage() -> Usage {
+    Usage { wall_ms: 60_000, input_tokens: Some(500), output_tokens: Some(500), turns: Some(1) }
+}
+
+/// A judged file that comes out otherwise, if there is an artifact at all.
+pub(crate) fn deviations(state: &State) -> Option<Vec<Deviation>> {
+    let mut artifacts = state.jobs().flat_map(|(_, job)| job.live_artifacts());
+    let deviation = artifacts.next().map(|artifact| Deviation {
+        job: artifact.job.clone(),
+        path: artifact.path.clone(),
+        judged: artifact.content.digest,
+        delivered: None,
+    });
+    deviation.map(|deviation| vec![deviation])
 }
 
 /// A workflow frozen at a commit that is in no repository, with stand-ins for the files that it refers to.
