@@ -7,6 +7,7 @@ mod bare;
 mod machine;
 mod measure;
 mod memory;
+mod pg;
 mod recorder;
 mod resident;
 mod sqlite;
@@ -14,7 +15,7 @@ mod table;
 mod verify;
 mod workload;
 
-use std::{error::Error, path::PathBuf, process::Command};
+use std::{error::Error, path::PathBuf, process::Command, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
@@ -27,12 +28,27 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 struct Args {
     /// What to measure.
     section: Section,
+    #[command(flatten)]
+    share: Share,
     /// Takes a tenth of the time or less; good for comparing two builds, not for the record.
     #[arg(long)]
     quick: bool,
     /// Where the databases are written: on the disk that is to be measured.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
+}
+
+/// What one of several producing processes is told by the one that measures.
+#[derive(Debug, clap::Args)]
+struct Share {
+    #[arg(long, hide = true, default_value = "")]
+    address: String,
+    #[arg(long, hide = true, default_value = "")]
+    schema: String,
+    #[arg(long, hide = true, default_value_t = 0)]
+    number: usize,
+    #[arg(long, hide = true, default_value_t = 1)]
+    seconds: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,6 +63,11 @@ enum Section {
     Sqlite,
     /// Resident memory on SQLite.
     Resident,
+    /// The workload, appends, waiting and growth on Postgres.
+    Pg,
+    /// One process of several that append.
+    #[value(hide = true)]
+    Produce,
     /// All of it, each section in a process of its own.
     All,
 }
@@ -63,14 +84,25 @@ fn main() -> Outcome {
         Section::Workload => runtime.block_on(memory::repeat(args.quick)),
         Section::Sqlite => runtime.block_on(sqlite::run(&args.folder, args.quick)),
         Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
+        Section::Pg => threads()?.block_on(pg::run(&args.folder, args.quick)),
+        Section::Produce => {
+            let Share { address, schema, number, seconds } = &args.share;
+            let time = Duration::from_secs(*seconds);
+            threads()?.block_on(pg::producers::produce(address, schema, *number, time))
+        }
         Section::All => all(&args),
     }
+}
+
+/// A driver that speaks to a server has tasks of its own.
+fn threads() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// Each section in a process of its own, so that none finds the memory that another left behind.
 fn all(args: &Args) -> Outcome {
     println!("{}\n", Machine::describe(&args.folder)?);
-    for section in [Section::Verify, Section::Memory, Section::Sqlite, Section::Resident] {
+    for section in [Section::Verify, Section::Memory, Section::Sqlite, Section::Resident, Section::Pg] {
         let name = section.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(&name).arg("--folder").arg(&args.folder);
