@@ -176,6 +176,23 @@ impl Shell {
         Ok(())
     }
 
+    /// Claims the draft of a run that was started.
+    pub(crate) async fn grab(&mut self, run: RunId) -> Outcome<Fence> {
+        let session = SessionId::from_bytes(self.lot.identity());
+        let fence = Fence { run, job: self.names.draft.clone(), epoch: 1, session };
+        let claim = self.claim(&fence);
+        self.engine.execute(run, claim).await?;
+        Ok(fence)
+    }
+
+    /// Cancels a run.
+    pub(crate) async fn end(&mut self, run: RunId, fence: Fence) -> Outcome {
+        let cancel = self.command(self.names.person.clone(), Intent::Cancel { reason: None });
+        let close = self.close(&fence);
+        self.engine.execute_all(run, &[cancel, close]).await?;
+        Ok(())
+    }
+
     async fn give(&mut self, run: RunId, actor: Actor, intent: Intent) -> Outcome {
         let command = self.command(actor, intent);
         self.engine.execute(run, command).await?;

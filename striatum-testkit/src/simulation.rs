@@ -41,20 +41,18 @@ mod oracle;
 mod property;
 mod shrink;
 mod step;
-mod words;
 mod world;
 
 use std::{collections::BTreeMap, ops::Range};
 
 use striatum_core::{
-    id::CommitId,
     run::RunStatus,
-    workflow::{FrozenFile, InvalidSnapshot, Snapshot, Workflow},
+    workflow::{InvalidSnapshot, Snapshot, Workflow},
 };
 
 pub use self::{failure::Failure, property::Property};
 use self::{property::Broken, step::Step, world::World};
-use crate::{dice::Dice, store::StoreFactory};
+use crate::{dice::Dice, store::StoreFactory, words};
 
 /// How many steps are taken before a run is left to itself.
 const STEPS: usize = 120;
@@ -101,11 +99,7 @@ impl Simulation {
     /// # Errors
     /// [`InvalidSnapshot`]; none for a workflow that was parsed or built.
     pub fn of(workflow: &Workflow) -> Result<Self, InvalidSnapshot> {
-        let stand_in = |path: &str| FrozenFile { path: path.to_owned(), content: words::blob(path) };
-        let files = workflow.referenced_files().map(|file| stand_in(file.path)).collect();
-        let base = words::commit("base").or_else(|| CommitId::new("0".repeat(40)).ok());
-        let base = base.ok_or_else(|| InvalidSnapshot::MissingFile("the base commit".to_owned()))?;
-        Ok(Self::over(Snapshot::new(workflow.clone(), base, files)?))
+        Ok(Self::over(words::snapshot(workflow)?))
     }
 
     /// Simulates what a run would execute.
@@ -179,7 +173,7 @@ impl Simulation {
         let mut world = World::new(factory, &self.snapshot).await?;
         for _ in 0..self.steps {
             // Little can be done to a run that is completed.
-            if world.status() == Some(RunStatus::Completed) && dice.once_in(10) {
+            if world.status() == Some(RunStatus::Completed) && dice.once_in(12) {
                 break;
             }
             let view = world.view().await?;

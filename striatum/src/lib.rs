@@ -11,7 +11,8 @@
 //! - [`core`]: the machine, the chain, the ports;
 //! - [`workspace`]: git trees and blobs;
 //! - [`sandbox`]: where agents run;
-//! - `sqlite` (feature `sqlite`, on by default): the embedded store.
+//! - `sqlite` (feature `sqlite`, on by default): the embedded store;
+//! - `pg` (feature `pg`): the store for many processes and hosts.
 //!
 //! ```no_run
 //! use std::{path::Path, sync::Arc};
@@ -39,6 +40,8 @@
 //! ```
 
 pub use striatum_core as core;
+#[cfg(feature = "pg")]
+pub use striatum_pg as pg;
 pub use striatum_sandbox as sandbox;
 #[cfg(feature = "sqlite")]
 pub use striatum_sqlite as sqlite;

@@ -158,6 +158,18 @@ fn a_seat_that_something_else_needs_is_not_released() {
 }
 
 #[test]
+fn an_exit_is_not_released() {
+    // What only an advisor waits for is an exit.
+    let mut jobs = Document::v2().job("a", "draft").job("v", "review").with("panel_role", "advisory");
+    jobs = jobs.with("quorum", json!({"k": 1})).job("r", "review").job("s", "review");
+    let mut run = begun(&jobs.edge("a", "r").edge("a", "s").edge("r", "v").edge("s", "v"));
+    run.complete(&["r"]);
+    assert_eq!(run.show(), "a completed, v ready, r completed, s ready");
+    run.complete(&["v", "s"]);
+    assert_eq!(run.status(), RunStatus::Completed);
+}
+
+#[test]
 fn a_run_without_a_posture_that_is_required_has_failed() {
     let jobs = || {
         let jobs = Document::v2().job("a", "build").with("required_review_postures", json!(["security"]));

@@ -125,7 +125,7 @@ impl World<'_> {
             && !model.paused
             && model.held() < self.snapshot.workflow().parallelism.max_active_jobs as usize;
         for (spec, job) in self.snapshot.workflow().jobs.iter().zip(&model.jobs) {
-            let is_ready = hands_out && job.status == JobStatus::Ready;
+            let is_ready = hands_out && job.status == JobStatus::Ready && self.oracle.is_unhindered(&spec.id);
             let from = job.not_before.unwrap_or_default();
             let (may, must) = (from <= after.after(SLACK), from.after(SLACK) <= before);
             let is_shown = shown.contains(&spec.id);

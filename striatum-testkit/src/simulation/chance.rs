@@ -9,8 +9,8 @@ use striatum_core::{
     transport::AgentIdentity,
 };
 
-use super::{step::Act, words};
-use crate::dice::Dice;
+use super::step::Act;
+use crate::{dice::Dice, words};
 
 /// What there is to choose from.
 #[derive(Debug)]
@@ -156,13 +156,15 @@ impl Chance<'_> {
             1 => submit.artifacts.iter_mut().for_each(|it| it.content = words::blob("the same words")),
             2 => submit.changed_paths.push("outside/everything".to_owned()),
             3 => submit.agent = Some(self.agent()),
+            4..8 => submit.usage = Some(words::usage()),
             _ => {}
         }
         submit
     }
 
     pub(super) fn end(&mut self, fence: Fence) -> Intent {
-        let report = LeaseReport { reason: Some(words::blob("why")), ..LeaseReport::new(fence) };
+        let usage = self.dice.once_in(3).then(words::usage);
+        let report = LeaseReport { reason: Some(words::blob("why")), usage, ..LeaseReport::new(fence) };
         match self.dice.below(8) {
             0 | 1 => Intent::Release(report),
             2 | 3 => Intent::Crash(report),

@@ -5,19 +5,19 @@ use std::time::Duration;
 use striatum_core::{
     id::{CommandId, InstanceId, JobId, SessionId},
     run::{
-        Actor, Checkpoint, Claim, Command, DeliveryMode, Intent, JobStatus, Outcome, Resolution, Ruling,
-        RunStatus, State, Verdict,
+        Actor, Checkpoint, Claim, Command, DeliveryMode, Intent, JobStatus, LeaseReport, Outcome, Resolution,
+        Ruling, RunStatus, Severity, State, Verdict,
     },
     store::ReadyQuery,
+    transport::AgentIdentity,
 };
 
 use super::{
     property::{Broken, Holds, Property},
     step::{Act, Step},
-    words,
     world::{RUN, World, unexpected},
 };
-use crate::dice::Dice;
+use crate::{dice::Dice, words};
 
 /// How often each job may be looked at before the run counts as stuck.
 const PATIENCE: usize = 60;
@@ -56,12 +56,35 @@ impl World<'_> {
         if let Some(job) = shown.iter().find(|shown| shown.run == RUN) {
             return Ok(give(dice, claim(dice.clone(), &job.job)));
         }
-        if let Some(intent) = work(state).or_else(|| resolve(state)) {
+        if let Some(intent) = self.work(state).or_else(|| resolve(state)) {
             return Ok(give(dice, intent));
         }
         let due = self.store.due(Some(&self.chain), 100).await.map_err(unexpected)?;
         let next = due.next.map_or(1, |next| next.max(Duration::from_secs(1)).as_secs() + 1);
         Ok(Some(Act::Advance(next)))
+    }
+}
+
+impl World<'_> {
+    /// The good end of a job that is held. Whoever was refused it says that a person is needed, since the same again would be
+    /// refused again.
+    fn work(&self, state: &State) -> Option<Intent> {
+        let (spec, job) = state.jobs().find(|(_, job)| job.lease.is_some())?;
+        let fence = state.fence(&spec.id)?;
+        if job.status == JobStatus::Claimed {
+            return Some(Intent::Acknowledge { fence, agent: AgentIdentity::default() });
+        }
+        let last = self.given.last().map(|command| &command.intent);
+        if matches!(last, Some(Intent::Submit(refused)) if refused.fence == fence) {
+            let report = LeaseReport::new(fence);
+            return Some(Intent::Block { report, severity: Severity::HumanCheckpoint });
+        }
+        let outcome = if spec.kind.is_verdict_capable() {
+            Outcome::Verdict { verdict: Verdict::Accept, findings: None }
+        } else {
+            Outcome::Done
+        };
+        Some(Intent::Submit(words::submit(state, &fence, outcome)))
     }
 }
 
@@ -85,23 +108,12 @@ fn claim(mut dice: Dice, job: &JobId) -> Intent {
     })
 }
 
-/// The good end of a job that is held.
-fn work(state: &State) -> Option<Intent> {
-    let (spec, job) = state.jobs().find(|(_, job)| job.lease.is_some())?;
-    let fence = state.fence(&spec.id)?;
-    if job.status == JobStatus::Claimed {
-        return Some(Intent::Acknowledge { fence, agent: Default::default() });
-    }
-    let outcome = if spec.kind.is_verdict_capable() {
-        Outcome::Verdict { verdict: Verdict::Accept, findings: None }
-    } else {
-        Outcome::Done
-    };
-    Some(Intent::Submit(words::submit(state, &fence, outcome)))
-}
-
 /// What a principal says to a job that waits for one.
 fn resolve(state: &State) -> Option<Intent> {
+    if let Some((_, question)) = state.open_questions().next() {
+        let (question, answer) = (question.number, words::blob("an answer"));
+        return Some(Intent::Answer { question, answer });
+    }
     let waits = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked];
     let (spec, waiting) = state.jobs().find(|(_, job)| waits.contains(&job.status))?;
     let job = spec.id.clone();
@@ -109,13 +121,11 @@ fn resolve(state: &State) -> Option<Intent> {
     let resolution = match waiting.checkpoint {
         None => Resolution::Resume,
         Some(Checkpoint::Planned) => go_on(words::artifacts(state, &job, "a person's words")),
-        Some(Checkpoint::Blocked) => go_on(Vec::new()),
+        Some(Checkpoint::Blocked | Checkpoint::BudgetSpent) => go_on(Vec::new()),
         Some(_) => {
-            let rulings = state.decisions().zip(1..);
-            let accepting = rulings.filter(|(it, _)| it.job == job && it.ruling == Ruling::Accept);
-            let mut live = accepting.filter(|(it, _)| it.attempt == waiting.attempt);
-            match live.next() {
-                Some((_, decision)) => Resolution::Override { decision },
+            let of_job = state.decisions().filter(|it| it.job == job && it.attempt == waiting.attempt);
+            match of_job.last().filter(|it| it.ruling == Ruling::Accept) {
+                Some(last) => Resolution::Override { decision: last.decision },
                 None => {
                     let rationale = words::blob("because");
                     return Some(Intent::Decide { job, ruling: Ruling::Accept, rationale });

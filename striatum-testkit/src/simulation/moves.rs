@@ -2,14 +2,13 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::run::{Actor, Intent, JobStatus, Pending, Resolution, Ruling, RunStatus};
+use striatum_core::run::{Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus};
 
 use super::{
     chance::Chance,
     step::{Act, Step},
-    words,
 };
-use crate::faulty::Fault;
+use crate::{faulty::Fault, words};
 
 /// Something that may be tried, if there is occasion for it.
 type Move = fn(&mut Chance<'_>) -> Option<Act>;
@@ -29,6 +28,9 @@ const MOVES: &[(usize, Move)] = &[
     (3, retry),
     (1, steer),
     (4, confirm),
+    (4, ask),
+    (1, escalate),
+    (2, settle),
     (7, wait),
     (2, renew),
     (2, reopen),
@@ -40,7 +42,8 @@ impl Chance<'_> {
     /// The next step.
     pub(super) fn step(&mut self) -> Step {
         let fault = self.dice.once_in(12).then(|| {
-            let faults = [Fault::LostAnswer, Fault::CrashBefore, Fault::Slow(2), Fault::FullDisk];
+            let faults =
+                [Fault::LostAnswer, Fault::CrashBefore, Fault::CrashAfter, Fault::Slow(2), Fault::FullDisk];
             faults[self.dice.below(faults.len())]
         });
         let engine = self.dice.below(2);
@@ -58,6 +61,7 @@ impl Chance<'_> {
             RunStatus::Running if !self.lapsed.is_empty() => (expire(self)?, 3),
             RunStatus::Running if self.state.is_paused() => (self.give(Intent::Resume), 4),
             RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => (retry(self)?, 3),
+            RunStatus::Completed => (confirm(self).or_else(|| settle(self))?, 2),
             _ => return None,
         };
         (self.dice.once_in(one_in) && !self.dice.once_in(10)).then_some(act)
@@ -190,7 +194,11 @@ fn repeat(chance: &mut Chance<'_>) -> Option<Act> {
 
 /// What a principal is asked, or is not asked.
 fn answer(chance: &mut Chance<'_>) -> Option<Act> {
-    let waiting = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked];
+    if let Some((_, question)) = chance.state.open_questions().next().filter(|_| !chance.dice.once_in(4)) {
+        let (question, answer) = (question.number, words::blob("an answer"));
+        return Some(chance.give(Intent::Answer { question, answer }));
+    }
+    let waiting = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked, JobStatus::AwaitingInput];
     let job = match chance.job_that_is(&waiting) {
         Some(job) => job,
         None if chance.dice.once_in(6) => chance.any_job()?,
@@ -209,6 +217,33 @@ fn answer(chance: &mut Chance<'_>) -> Option<Act> {
         }
     };
     Some(chance.give(Intent::Resolve { job, resolution }))
+}
+
+/// An agent asks a person, and gives its job up meanwhile.
+fn ask(chance: &mut Chance<'_>) -> Option<Act> {
+    let fence =
+        if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
+    let report = LeaseReport::new(fence.clone());
+    let intent =
+        Intent::Ask { report, question: words::blob("which one?"), resume: Some("thread".to_owned()) };
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
+fn escalate(chance: &mut Chance<'_>) -> Option<Act> {
+    let job = chance.any_job();
+    Some(chance.give(Intent::Escalate { job, reason: words::blob("somebody must look") }))
+}
+
+/// A principal rules on something that was escalated, or calls a completed run unsound.
+fn settle(chance: &mut Chance<'_>) -> Option<Act> {
+    let rationale = words::blob("because");
+    if chance.state.status() == Some(RunStatus::Completed) && chance.dice.once_in(8) {
+        return Some(chance.give(Intent::Compromise { rationale }));
+    }
+    let escalations = u32::try_from(chance.state.escalations().len()).ok()?;
+    let escalation = u32::try_from(chance.dice.below(escalations as usize + 1)).ok()?;
+    let ruling = if chance.dice.once_in(3) { Ruling::Reject } else { Ruling::Accept };
+    Some(chance.give(Intent::Settle { escalation, ruling, rationale: Some(rationale) }))
 }
 
 fn retry(chance: &mut Chance<'_>) -> Option<Act> {
@@ -239,7 +274,15 @@ fn confirm(chance: &mut Chance<'_>) -> Option<Act> {
         Pending::CloseTree { fence, .. } | Pending::Drive { fence, .. } => {
             Intent::TreeClosed { fence: fence.clone(), kept: commit }
         }
-        Pending::Deliver { .. } => Intent::Delivered { commit: commit?, deviations: Vec::new() },
+        Pending::Deliver { .. } => {
+            let deviations = words::deviations(chance.state).filter(|_| chance.dice.once_in(3));
+            match (deviations, chance.dice.once_in(2)) {
+                (Some(deviations), true) => Intent::Withhold { commit: commit?, deviations },
+                (deviations, _) => {
+                    Intent::Delivered { commit: commit?, deviations: deviations.unwrap_or_default() }
+                }
+            }
+        }
         Pending::Notify { escalation, .. } => Intent::Notified { escalation: *escalation },
         _ => return None,
     };

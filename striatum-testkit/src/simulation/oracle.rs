@@ -8,6 +8,7 @@ mod events;
 mod grants;
 mod model;
 mod outcomes;
+mod panel;
 mod plan;
 mod reopening;
 mod rest;
@@ -60,7 +61,10 @@ struct Done {
     quarantined: Option<usize>,
     run_reopened: bool,
     run_ended: Option<RunStatus>,
+    /// How often a principal is needed for the run to go on.
     escalated: usize,
+    asked_for_budget: bool,
+    paused: bool,
 }
 
 impl Oracle {
@@ -123,6 +127,13 @@ impl Oracle {
         self.model.is_live(&self.plan, fence)
     }
 
+    /// Whether no job that is held uses what a job wants, or writes where it may write.
+    pub(super) fn is_unhindered(&self, job: &JobId) -> bool {
+        let Some(job) = self.plan.index(job) else { return false };
+        let mut held = (0..self.plan.len()).filter(|other| self.model.jobs[*other].lease.is_some());
+        !held.any(|other| self.plan.excludes(job, other))
+    }
+
     fn job(&self, job: &JobId) -> Result<usize, Broken> {
         self.plan.index(job).ok_or_else(|| Property::Rules.broken(format!("there is no job {job}")))
     }
@@ -163,6 +174,7 @@ fn fence(intent: &Intent) -> Option<&Fence> {
         Intent::Release(report)
         | Intent::Crash(report)
         | Intent::Fail(report)
+        | Intent::Ask { report, .. }
         | Intent::Block { report, .. } => Some(&report.fence),
         _ => None,
     }

@@ -90,6 +90,7 @@ impl fmt::Display for Told<'_> {
             Intent::Release(report)
             | Intent::Crash(report)
             | Intent::Fail(report)
+            | Intent::Ask { report, .. }
             | Intent::Block { report, .. } => at(f, &report.fence),
             Intent::Decide { job, ruling, .. } => write!(f, " {job}: {ruling:?}"),
             Intent::Resolve { job, resolution: Resolution::Continue { artifacts } } => {
@@ -97,6 +98,8 @@ impl fmt::Display for Told<'_> {
             }
             Intent::Resolve { job, resolution } => write!(f, " {job}: {resolution:?}"),
             Intent::Retry { job } => write!(f, " {job}"),
+            Intent::Answer { question, .. } => write!(f, " question {question}"),
+            Intent::Settle { escalation, ruling, .. } => write!(f, " escalation {escalation}: {ruling:?}"),
             _ => Ok(()),
         }
     }

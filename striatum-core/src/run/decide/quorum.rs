@@ -51,7 +51,8 @@ pub(super) fn release(draft: &mut Draft, job: usize) -> Result<(), Rejection> {
         let posture = jobs[seat].review_posture.as_ref();
         let is_required = posture
             .is_some_and(|posture| jobs.iter().any(|job| job.required_review_postures.contains(posture)));
-        let is_wanted = is_required || graph.downstream(seat).iter().any(|next| *next != job);
+        let leads_on = graph.is_exit(seat) || graph.downstream(seat).iter().any(|next| *next != job);
+        let is_wanted = is_required || leads_on;
         if is_wanted || draft.job(seat).status.is_terminal() {
             continue;
         }

@@ -57,7 +57,6 @@ impl Oracle {
             })?;
             self.end(job, ended.as_ref())?;
             self.model.jobs[index].moves(JobStatus::Canceled);
-            self.model.jobs[index].ended_with_run = true;
         }
         Ok(())
     }
@@ -68,7 +67,7 @@ impl Oracle {
         for exit in self.plan.exits() {
             let job = &self.model.jobs[exit];
             match (job.status, job.skipped) {
-                (JobStatus::Completed, _) => reached += 1,
+                (JobStatus::Completed, _) if self.model.accepts(&self.plan, exit) => reached += 1,
                 (JobStatus::Skipped, Some(SkipCause::Rejected)) => {}
                 (JobStatus::Quarantined, _) | (JobStatus::Skipped, Some(SkipCause::Quarantined)) => {
                     (all, quarantined) = (false, true);
@@ -85,17 +84,19 @@ impl Oracle {
         }
     }
 
-    /// Whether every build was accepted from every posture that it requires.
+    /// Whether every job that is completed was accepted from every posture that it requires.
     fn postures_are_there(&self) -> bool {
-        let accepted = |build: usize, posture| {
-            (0..self.plan.len()).any(|review| {
-                self.plan.job(review).review_posture.as_ref() == Some(posture)
-                    && self.plan.judged(review).contains(&build)
-                    && self.model.jobs[review].status == JobStatus::Completed
-                    && self.model.live_verdict(review).is_some_and(|it| it.verdict.is_accepting())
+        let accepted = |job: usize, posture| {
+            let around = self.plan.upstream(job).union(self.plan.downstream(job));
+            around.copied().any(|review| {
+                self.plan.binds(review)
+                    && self.plan.job(review).review_posture.as_ref() == Some(posture)
+                    && self.model.accepts(&self.plan, review)
             })
         };
+        let completed = |job: &usize| self.model.jobs[*job].status == JobStatus::Completed;
         (0..self.plan.len())
+            .filter(completed)
             .all(|job| self.plan.job(job).required_review_postures.iter().all(|it| accepted(job, it)))
     }
 

@@ -3,13 +3,14 @@
 use striatum_core::{
     id::JobId,
     run::{
-        Actor, ArtifactPublished, Checkpoint, DecisionRecorded, Event, Ground, JobCompleted, JobSkipped,
-        JobStatus, JobWaits, LeaseCause, LeaseEnd, Ruling, RunStatus, SkipCause, Verdict, VerdictRecorded,
+        Actor, ArtifactPublished, CancelCause, Checkpoint, DecisionRecorded, EscalationTopic, Event, Ground,
+        JobCanceled, JobCompleted, JobSkipped, JobStatus, JobWaits, LeaseCause, LeaseEnd, Ruling, RunStatus,
+        SkipCause, Verdict, VerdictRecorded,
     },
-    workflow::{JobType, OnExpiry, OnReject},
+    workflow::{IndependenceModel, JobType, OnExpiry, OnReject},
 };
 
-use super::{Oracle, model::Decision};
+use super::{Oracle, model::Decision, panel::Poll};
 use crate::simulation::property::{Holds, Property};
 
 const RULES: Property = Property::Rules;
@@ -27,10 +28,27 @@ impl Oracle {
                 self.run(&[RunStatus::NeedsBranchConfirmation], RunStatus::Ready, event)
             }
             Event::RunStarted(_) => self.run(&[RunStatus::Ready], RunStatus::Running, event),
-            Event::RunPaused(_) | Event::RunResumed(_) => {
-                self.model.paused = matches!(event, Event::RunPaused(_));
+            Event::RunPaused(_) => {
+                // Who may is looked at when all is known: a budget that is used up pauses a run by itself.
+                (self.block.paused, self.model.paused) = (true, true);
+                let going = [Some(RunStatus::Ready), Some(RunStatus::Running)];
+                RULES.holds(going.contains(&self.model.status), || {
+                    "a run was paused that does not go".to_owned()
+                })
+            }
+            Event::RunResumed(e) => {
+                if e.more_budget {
+                    self.expect_person(Some(Checkpoint::BudgetSpent))?;
+                    self.leaves += 1;
+                }
+                self.model.paused = false;
                 let status = self.model.status.unwrap_or(RunStatus::Ready);
                 self.run(&[RunStatus::Ready, RunStatus::Running], status, event)
+            }
+            Event::DeliveryWithheld(_) => self.run(&[RunStatus::Completed], RunStatus::Completed, event),
+            Event::RunCompromised(_) => {
+                self.expect_person(None)?;
+                self.run(&[RunStatus::Completed], RunStatus::Compromised, event)
             }
             Event::RunEnded(e) => self.run_ended(e),
             Event::RunReopened(_) => {
@@ -52,6 +70,7 @@ impl Oracle {
             }
             Event::SessionIdentified(e) => {
                 let index = self.job(&e.job)?;
+                self.model.agents.insert(e.session, e.agent.clone());
                 self.expect_at_work(index, e.epoch, e.session, event)
             }
             Event::JobReadied(e) => self.ready(e),
@@ -82,8 +101,9 @@ impl Oracle {
             }
             Event::JobQuarantined(e) => {
                 let index = self.job(&e.job)?;
-                let (given, most) =
-                    (self.model.jobs[index].deliveries, self.plan.workflow.recovery_policy.max_requeues);
+                let job = &self.model.jobs[index];
+                let given = job.deliveries.saturating_sub(job.asked);
+                let most = self.plan.workflow.recovery_policy.max_requeues;
                 RULES.holds(given > most, || format!("{} was quarantined after {given} grants", e.job))?;
                 self.block.quarantined = Some(index);
                 let from = [JobStatus::Claimed, JobStatus::Running];
@@ -101,14 +121,38 @@ impl Oracle {
                 let spent = job.failures >= spec.max_attempts;
                 RULES.holds(is_rejection || spent, || format!("{} failed with attempts left", e.job))
             }
-            Event::JobCanceled(e) => {
-                self.expect_principal("cancelled a job")?;
+            Event::JobCanceled(e) => self.canceled(e),
+            Event::QuestionAsked(e) => {
                 let index = self.job(&e.job)?;
-                let job = &mut self.model.jobs[index];
-                let was = job.status;
-                job.moves(JobStatus::Canceled);
-                RULES.holds(!was.is_terminal() && job.lease.is_none(), || {
-                    format!("{} was cancelled, which was {was}", e.job)
+                self.model.questions += 1;
+                let (questions, attempt) = (self.model.questions, self.model.jobs[index].attempt);
+                RULES.holds(e.question == questions && e.attempt == attempt, || {
+                    format!("question {} of {} is not number {questions}", e.question, e.job)
+                })?;
+                self.model.jobs[index].asked += 1;
+                self.lost(
+                    &e.job,
+                    &e.ended,
+                    &[JobStatus::Running],
+                    LeaseCause::Asked,
+                    JobStatus::AwaitingInput,
+                )
+            }
+            Event::QuestionAnswered(e) => {
+                self.expect_person(Some(Checkpoint::Question))?;
+                let index = self.job(&e.job)?;
+                let was = self.model.jobs[index].status;
+                self.model.jobs[index].moves(JobStatus::Ready);
+                self.leaves += 1;
+                RULES.holds(was == JobStatus::AwaitingInput, || {
+                    format!("a question of {} was answered, which was {was}", e.job)
+                })
+            }
+            Event::EscalationResolved(e) => {
+                let known = e.escalation <= self.model.escalations;
+                let is_new = self.model.settled.insert(e.escalation);
+                RULES.holds(known && is_new && self.is_principal(), || {
+                    format!("escalation {} was resolved again, or by a session", e.escalation)
                 })
             }
             Event::JobsCanceled(e) => self.canceled_with_run(&e.jobs),
@@ -117,7 +161,8 @@ impl Oracle {
             Event::DecisionRecorded(e) => self.decided(e),
             Event::EscalationRaised(e) => {
                 self.model.escalations += 1;
-                self.block.escalated += 1;
+                self.block.escalated += usize::from(e.topic == EscalationTopic::NeedsOperator);
+                self.block.asked_for_budget |= e.topic == EscalationTopic::BudgetSpent;
                 RULES.holds(e.escalation == self.model.escalations, || "an escalation is missing".to_owned())
             }
             Event::EscalationNotified(e) => {
@@ -210,6 +255,7 @@ impl Oracle {
             format!("{} judged twice, or at another attempt", event.job)
         })?;
         let named: Vec<usize> = event.judged.iter().filter_map(|it| self.plan.index(&it.job)).collect();
+        self.expect_other_model(index, event)?;
         RULES.holds(
             named.iter().copied().collect::<std::collections::BTreeSet<_>>() == self.plan.judged(index),
             || format!("{} judged {named:?} and was to judge others", event.job),
@@ -238,20 +284,25 @@ impl Oracle {
             Ground::Done => submitted && !self.plan.judges(index),
             Ground::Verdict => submitted && self.block.spoke == Some(index),
             Ground::Continued => asked && checkpoint == Some(Checkpoint::Planned),
-            Ground::Decision(_) => asked && checkpoint != Some(Checkpoint::Blocked),
+            Ground::Decision(_) => {
+                asked && !matches!(checkpoint, Some(Checkpoint::Blocked | Checkpoint::BudgetSpent))
+            }
         };
         RULES.holds(may && event.attempt == self.model.jobs[index].attempt, show)?;
         match event.ground {
             Ground::Decision(number) => {
-                self.expect_person(index)?;
+                self.expect_person(checkpoint)?;
                 let decision = self.model.decisions.get((number as usize).wrapping_sub(1));
                 let covers = decision.is_some_and(|it| {
-                    it.job == index && it.attempt == event.attempt && it.ruling == Ruling::Accept
+                    // Dissents that ask together are answered together.
+                    let together = checkpoint != Some(Checkpoint::Planned) && self.plan.binds(it.job);
+                    let live = it.attempt == self.model.jobs[it.job].attempt;
+                    (it.job == index || together) && live && it.ruling == Ruling::Accept
                 });
                 RULES.holds(covers, || format!("{} was overruled without a decision", event.job))?;
             }
             Ground::Continued => {
-                self.expect_person(index)?;
+                self.expect_person(checkpoint)?;
                 self.expect_artifacts(index)?;
             }
             Ground::Done | Ground::Verdict => self.expect_artifacts(index)?,
@@ -274,8 +325,16 @@ impl Oracle {
                 format!("{} asks a person before what it waits for", event.job)
             })?;
         }
-        let from = if planned { JobStatus::Pending } else { JobStatus::Running };
-        RULES.holds(was == from && event.attempt == self.model.jobs[index].attempt, || {
+        let from = match event.checkpoint {
+            Checkpoint::Planned => was == JobStatus::Pending,
+            Checkpoint::BudgetSpent => matches!(was, JobStatus::Claimed | JobStatus::Running),
+            Checkpoint::RevisionsExhausted | Checkpoint::NoWayBack => {
+                self.expect_asking(index)?;
+                true
+            }
+            _ => was == JobStatus::Running,
+        };
+        RULES.holds(from && event.attempt == self.model.jobs[index].attempt, || {
             format!("{} asks a person ({:?}) from {was}", event.job, event.checkpoint)
         })?;
         self.end(&event.job, event.ended.as_ref())?;
@@ -310,7 +369,7 @@ impl Oracle {
 
     fn decided(&mut self, event: &DecisionRecorded) -> Holds {
         let index = self.job(&event.job)?;
-        self.expect_person(index)?;
+        self.expect_person(self.model.jobs[index].checkpoint)?;
         let next = self.model.decisions.len() + 1;
         let attempt = self.model.jobs[index].attempt;
         RULES.holds(event.decision as usize == next && event.attempt == attempt, || {
@@ -321,13 +380,77 @@ impl Oracle {
     }
 
     /// What a person is asked only a person answers, or a program that the workflow lets.
-    fn expect_person(&self, index: usize) -> Holds {
+    fn expect_person(&self, asked: Option<Checkpoint>) -> Holds {
+        let is_left = |asked| self.plan.workflow.ai_operator_may.contains(&asked);
         let may = match &self.block.actor {
             Some(Actor::Human(_)) => true,
-            Some(Actor::AiOperator(_)) => !self.plan.workflow.ai_operator_may.is_empty(),
+            Some(Actor::AiOperator(_)) => asked.is_some_and(is_left),
             Some(Actor::Service(_) | Actor::Session(_)) | None => false,
         };
-        RULES.holds(may, || format!("{:?} ruled on {}", self.block.actor, self.name(index)))
+        RULES.holds(may, || format!("{:?} ruled on {asked:?}", self.block.actor))
+    }
+
+    /// A dissent is left to a person when all were heard and there is no round left.
+    fn expect_asking(&self, review: usize) -> Holds {
+        let job = &self.model.jobs[review];
+        RULES.holds(self.model.dissents(&self.plan, review), || {
+            format!("{} asks about a dissent that there is not, and is {}", self.name(review), job.status)
+        })?;
+        let mut targets = self.plan.ways_back(review).into_iter();
+        let left = targets.any(|(to, ..)| self.model.has_round_left(&self.plan, to));
+        RULES.holds(!left, || format!("{} asks although a round is left", self.name(review)))
+    }
+
+    fn canceled(&mut self, event: &JobCanceled) -> Holds {
+        let index = self.job(&event.job)?;
+        let was = self.model.jobs[index].status;
+        match event.by {
+            CancelCause::Principal => self.expect_principal("cancelled a job")?,
+            CancelCause::Quorum => {
+                let mut votes = self.plan.behind(index).filter_map(|job| self.model.poll(&self.plan, job));
+                let met = votes.any(|poll| poll == Poll::Met);
+                RULES.holds(met, || format!("{} was released from a vote that is not met", event.job))?;
+            }
+            _ => return Err(RULES.broken(format!("{} was cancelled by {:?}", event.job, event.by))),
+        }
+        self.end(&event.job, event.ended.as_ref())?;
+        let job = &mut self.model.jobs[index];
+        job.moves(JobStatus::Canceled);
+        job.released = event.by == CancelCause::Quorum;
+        RULES.holds(!was.is_terminal(), || format!("{} was cancelled, which was {was}", event.job))
+    }
+
+    /// Author and reviewer are of different families, where the workflow says so and nobody gave leave.
+    fn expect_other_model(&self, review: usize, event: &VerdictRecorded) -> Holds {
+        let workflow = &self.plan.workflow;
+        let label = |session| {
+            let (_, lane) = self.model.sessions.get(&session)?;
+            workflow.lanes.get(lane)?.display_model.clone()
+        };
+        let reported = |session| self.model.agents.get(&session).and_then(|agent| agent.model.clone());
+        let model = |session| match workflow.independence_model() {
+            IndependenceModel::Off => None,
+            IndependenceModel::Declared => reported(session).or_else(|| label(session)),
+            IndependenceModel::Reported => reported(session),
+        };
+        let attempt = self.model.jobs[review].attempt;
+        let mut rulings = self.model.decisions.iter().rev();
+        let last = rulings.find(|it| (it.job, it.attempt) == (review, attempt)).map(|it| it.ruling);
+        if !self.plan.binds(review) || last == Some(Ruling::Accept) {
+            return Ok(());
+        }
+        let own = model(event.session).map(|model| workflow.family_of(&model));
+        let mut authors = self.plan.under_judgement(review).into_iter().filter(|job| {
+            let spec = self.plan.job(*job);
+            spec.kind.has_author() && !workflow.allows_same_model(&event.job, &spec.id)
+        });
+        let same = authors.find(|job| {
+            let mut families = self.model.jobs[*job].hands.iter().filter_map(|it| model(*it));
+            families.any(|model| Some(workflow.family_of(&model)) == own)
+        });
+        Property::Independence.holds(same.is_none(), || {
+            format!("{} was judged by a model of the family of its author, {own:?}", event.job)
+        })
     }
 
     pub(super) fn keep(&mut self, index: usize, manifest: Option<striatum_core::digest::Digest>) {

@@ -35,6 +35,9 @@ impl Oracle {
             model.jobs.iter().any(|job| job.lease.as_ref().is_some_and(|it| it.session == event.session));
         rules.holds(!is_busy, || show("the session holds another job"))?;
         let took_part = |job: usize| model.jobs[job].hands.contains(&event.session);
+        let mut held = (0..plan.len()).filter(|other| model.jobs[*other].lease.is_some());
+        let in_the_way = held.find(|other| plan.excludes(index, *other));
+        rules.holds(in_the_way.is_none(), || show("what it uses, or where it writes, is taken"))?;
         let is_fresh = !spec.fresh_session_required || !(0..plan.len()).any(took_part);
         rules.holds(is_fresh, || show("it wants a fresh session"))?;
         if plan.judges(index) {
@@ -104,7 +107,7 @@ impl Oracle {
         match event.fresh {
             First => {}
             Again if is_lost => {
-                rules.holds(job.deliveries <= most, || {
+                rules.holds(job.deliveries.saturating_sub(job.asked) <= most, || {
                     format!("{} is handed out again after {} grants", event.job, job.deliveries)
                 })?;
             }

@@ -10,9 +10,11 @@ use striatum_core::{
     id::{ArtifactName, Fence, LaneId, RoleId, RunId, SessionId},
     run::{Checkpoint, Ground, JobStatus, Ruling, RunStatus, SkipCause, VerdictRecorded},
     time::Timestamp,
+    transport::AgentIdentity,
+    workflow::JobType,
 };
 
-use super::Plan;
+use super::{Plan, panel::Poll};
 
 #[derive(Debug, Clone)]
 pub(in crate::simulation) struct Model {
@@ -23,7 +25,10 @@ pub(in crate::simulation) struct Model {
     pub(super) sessions: HashMap<SessionId, (RoleId, LaneId)>,
     pub(super) counters: BTreeMap<usize, Counter>,
     pub(super) decisions: Vec<Decision>,
+    pub(super) agents: HashMap<SessionId, AgentIdentity>,
+    pub(super) questions: u32,
     pub(super) escalations: u32,
+    pub(super) settled: BTreeSet<u32>,
     pub(super) notified: BTreeSet<u32>,
     pub(super) closed: BTreeSet<(usize, u32)>,
     pub(super) delivered: bool,
@@ -50,6 +55,10 @@ pub(in crate::simulation) struct Job {
     pub(in crate::simulation) epoch: u32,
     /// Grants at this attempt.
     pub(in crate::simulation) deliveries: u32,
+    /// Grants at this attempt that ended in a question.
+    pub(super) asked: u32,
+    /// Whether it was cancelled because a vote was met without it.
+    pub(super) released: bool,
     /// Failures since it was last reopened.
     pub(in crate::simulation) failures: u32,
     pub(in crate::simulation) lease: Option<Lease>,
@@ -63,7 +72,6 @@ pub(in crate::simulation) struct Job {
     pub(super) ground: Option<Ground>,
     pub(super) skipped: Option<SkipCause>,
     pub(super) checkpoint: Option<Checkpoint>,
-    pub(super) ended_with_run: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +91,10 @@ impl Model {
             sessions: HashMap::new(),
             counters: BTreeMap::new(),
             decisions: Vec::new(),
+            agents: HashMap::new(),
+            questions: 0,
             escalations: 0,
+            settled: BTreeSet::new(),
             notified: BTreeSet::new(),
             closed: BTreeSet::new(),
             delivered: false,
@@ -107,13 +118,16 @@ impl Model {
 
     /// Whether an edge is satisfied at the live attempt of what it leaves.
     pub(super) fn satisfies(&self, plan: &Plan, from: usize, to: usize) -> bool {
-        let job = &self.jobs[from];
-        if job.status != JobStatus::Completed {
-            return false;
-        }
-        !plan.wants_acceptance(from, to)
-            || matches!(job.ground, Some(Ground::Decision(_)))
-            || self.live_verdict(from).is_some_and(|verdict| verdict.verdict.is_accepting())
+        self.jobs[from].status == JobStatus::Completed
+            && !self.is_undecided(plan, from)
+            && (self.accepts(plan, from) || !plan.wants_acceptance(from, to))
+    }
+
+    /// Why an edge never can be satisfied, if that is so.
+    fn lost_edge(&self, plan: &Plan, from: usize, to: usize) -> Option<SkipCause> {
+        let ended = self.jobs[from].status == JobStatus::Completed && !self.is_undecided(plan, from);
+        let refused = ended && !self.satisfies(plan, from, to);
+        self.jobs[from].lost().or_else(|| refused.then_some(SkipCause::Rejected))
     }
 
     /// The verdict of a review that still counts: it was given at the live attempt, on what is live.
@@ -122,36 +136,36 @@ impl Model {
         job.verdict.as_ref().filter(|verdict| verdict.attempt == job.attempt)
     }
 
-    /// Whether all edges into a job are satisfied.
+    /// Whether all edges into a job are satisfied, but for reviews that may be missing.
     pub(super) fn may_begin(&self, plan: &Plan, job: usize) -> bool {
-        let satisfied = |from: &usize| self.satisfies(plan, *from, job);
-        match plan.quorum(job) {
-            None => plan.before(job).all(|from| satisfied(&from)),
-            Some((quorum, seats)) => {
-                let rest = plan.before(job).filter(|from| !seats.contains(from)).all(|from| satisfied(&from));
-                let accepted = seats.iter().filter(|seat| satisfied(seat)).count();
-                let vetoed = seats.iter().any(|seat| {
-                    let dissents = self.live_verdict(*seat).is_some_and(|it| !it.verdict.is_accepting());
-                    dissents && quorum.veto_roles.contains(&plan.job(*seat).role_id)
-                });
-                rest && !vetoed && u32::try_from(accepted).is_ok_and(|accepted| accepted >= quorum.k)
-            }
-        }
+        let (rest, missing) = self.alone(plan, job);
+        let few = missing.len() <= plan.job(job).max_gating_abstentions as usize;
+        let satisfied = rest.into_iter().all(|from| self.satisfies(plan, from, job));
+        few && satisfied && self.poll(plan, job).is_none_or(|poll| poll == Poll::Met)
     }
 
     /// Why a job can never begin, the gravest cause first, if that is so.
     pub(super) fn lost_to(&self, plan: &Plan, job: usize) -> Option<SkipCause> {
-        let lost = |from: usize| self.jobs[from].lost();
-        match plan.quorum(job) {
-            None => plan.before(job).filter_map(lost).max(),
-            Some((quorum, seats)) => {
-                let rest = plan.before(job).filter(|from| !seats.contains(from)).filter_map(lost).max();
-                let left = seats.iter().filter(|seat| lost(**seat).is_none()).count();
-                let short = u32::try_from(left).is_ok_and(|left| left < quorum.k);
-                let seats = seats.iter().filter_map(|seat| lost(*seat)).max().filter(|_| short);
-                rest.max(seats)
-            }
-        }
+        let (rest, missing) = self.alone(plan, job);
+        let lost = rest.into_iter().filter_map(|from| self.lost_edge(plan, from, job)).max();
+        let many = missing.len() > plan.job(job).max_gating_abstentions as usize;
+        let missing = missing.into_iter().filter_map(|from| self.jobs[from].lost()).max().filter(|_| many);
+        let vote = self.poll(plan, job).filter(|poll| *poll == Poll::Failed).map(|_| {
+            let seats = plan.quorum(job).map(|(_, seats)| seats).unwrap_or_default();
+            seats.into_iter().filter_map(|seat| self.jobs[seat].lost()).max().unwrap_or(SkipCause::Lost)
+        });
+        lost.max(missing).max(vote)
+    }
+
+    /// What a job waits for that is no seat of its vote: what must be satisfied, and the binding reviews that are missing.
+    fn alone(&self, plan: &Plan, job: usize) -> (Vec<usize>, Vec<usize>) {
+        let seats = plan.quorum(job).map(|(_, seats)| seats).unwrap_or_default();
+        let alone = plan.before(job).filter(|from| !seats.contains(from));
+        let may_be_missing = |from: &usize| {
+            plan.binds(*from) && plan.job(*from).kind == JobType::Review && self.is_missing(*from)
+        };
+        let (missing, rest) = alone.partition(may_be_missing);
+        (rest, missing)
     }
 }
 
@@ -162,6 +176,8 @@ impl Job {
             attempt: 1,
             epoch: 0,
             deliveries: 0,
+            asked: 0,
+            released: false,
             failures: 0,
             lease: None,
             not_before: None,
@@ -172,7 +188,6 @@ impl Job {
             ground: None,
             skipped: None,
             checkpoint: None,
-            ended_with_run: false,
         }
     }
 
@@ -197,12 +212,13 @@ impl Job {
         self.checkpoint = None;
         self.ground = None;
         self.skipped = None;
-        self.ended_with_run = false;
+        self.released = false;
     }
 
     pub(super) fn begins_attempt(&mut self) {
         self.attempt += 1;
         self.deliveries = 0;
+        self.asked = 0;
     }
 
     pub(super) fn waits(&mut self, from: Timestamp, milliseconds: u64) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use striatum_core::{
     id::JobId,
-    workflow::{Job, JobType, PanelRole, Quorum, Workflow},
+    workflow::{Job, JobType, PanelRole, Quorum, SharedResource, Workflow},
 };
 
 /// Who stands before whom, by the number of a job in document order.
@@ -56,6 +56,11 @@ impl Plan {
         self.before[job].iter().copied()
     }
 
+    /// What waits for a job directly.
+    pub(super) fn behind(&self, job: usize) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(move |next| self.before[*next].contains(&job))
+    }
+
     /// Whatever is before a job, near or far.
     pub(super) fn upstream(&self, job: usize) -> &BTreeSet<usize> {
         &self.upstream[job]
@@ -93,17 +98,22 @@ impl Plan {
         self.judges(from) && !self.is_advisory(from) && self.job(to).kind != JobType::PhaseSynthesis
     }
 
+    /// Whether two jobs may not be held at the same time.
+    pub(super) fn excludes(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (self.job(one), self.job(other));
+        let shares = |wanted: &SharedResource| other.shared_resources.iter().any(|it| wanted.excludes(it));
+        let together = one.parallel_group.is_some() && one.parallel_group == other.parallel_group;
+        let overlaps = together
+            && !self.workflow.parallelism.require_disjoint_write_scopes
+            && one.write_scope.overlaps(&other.write_scope);
+        overlaps || one.shared_resources.iter().any(shares)
+    }
+
     /// The quorum of a job, with the seats that decide it.
     pub(super) fn quorum(&self, job: usize) -> Option<(&Quorum, BTreeSet<usize>)> {
         let quorum = self.job(job).quorum.as_ref()?;
         let is_seat = |job: &usize| self.job(*job).kind == JobType::Review && !self.is_advisory(*job);
         Some((quorum, self.before(job).filter(is_seat).collect()))
-    }
-
-    /// Where a review sends work back to, and how often.
-    pub(super) fn way_back(&self, review: usize) -> Option<(usize, u32)> {
-        let cycle = self.workflow.cycles.iter().find(|cycle| cycle.from == self.job(review).id)?;
-        Some((self.index(&cycle.to)?, cycle.max_iterations))
     }
 
     /// The jobs that a run is for: nothing that binds waits for them.

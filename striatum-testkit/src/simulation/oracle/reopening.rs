@@ -68,28 +68,39 @@ impl Oracle {
                 self.expect_principal("retried a job")?;
                 self.leaves += 1;
             }
-            ReopenCause::Revision { review, iteration, .. } => {
+            ReopenCause::Revision { review, iteration, with } => {
                 let review = self.job(review)?;
-                let spoke = self.block.spoke == Some(review);
-                let limit = self.plan.way_back(review).filter(|(to, _)| *to == target).map(|(_, most)| most);
+                // What comes behind it in the same block was decided on before the first target moved.
+                if self.block.reopened.is_empty() {
+                    let leads = self.plan.ways_back(review).iter().any(|(to, ..)| *to == target);
+                    let wants = leads && self.model.dissents(&self.plan, review);
+                    rules.holds(wants, || format!("{name} was sent back by nobody"))?;
+                    self.expect_closed(review)?;
+                    let may = self.model.has_round_left(&self.plan, target);
+                    Property::Progress.holds(may, || format!("{name} was sent back once too often"))?;
+                    for other in with {
+                        let wants = self.model.dissents(&self.plan, self.job(other)?);
+                        rules.holds(wants, || {
+                            format!("{name} was sent back by {other}, which did not say so")
+                        })?;
+                    }
+                }
                 let counter = self.model.counters.entry(target).or_default();
-                let may = limit.is_some_and(|most| counter.taken < most.saturating_add(counter.granted));
                 counter.taken += 1;
-                Property::Progress.holds(may, || format!("{name} was sent back once too often"))?;
                 let fits = counter.taken == *iteration;
-                rules.holds(spoke && fits, || format!("{name} was sent back by nobody, or miscounted"))?;
+                rules.holds(fits, || format!("{name} was sent back and miscounted"))?;
             }
             ReopenCause::Granted { review, iteration } => {
                 self.expect_principal("granted a revision")?;
                 self.leaves += 1;
                 let review = self.job(review)?;
-                let leads = self.plan.way_back(review).is_some_and(|(to, _)| to == target);
-                let asked = self.model.jobs[review].status == JobStatus::WaitingHuman;
+                let asked = self.model.jobs[review].status == JobStatus::WaitingHuman
+                    || self.block.reopened.keys().any(|it| self.plan.downstream(*it).contains(&review));
                 let counter = self.model.counters.entry(target).or_default();
                 counter.taken += 1;
                 counter.granted += 1;
                 let fits = counter.taken == *iteration;
-                rules.holds(leads && asked && fits, || format!("{name} was granted a revision unasked"))?;
+                rules.holds(asked && fits, || format!("{name} was granted a revision unasked"))?;
             }
         }
         self.block.reopened.insert(target, Reopening { cause: cause.clone(), due, reset });

@@ -5,7 +5,7 @@ use striatum_core::{
     workflow::OnReject,
 };
 
-use super::Oracle;
+use super::{Oracle, panel::Standing};
 use crate::simulation::property::{Holds, Property};
 
 impl Oracle {
@@ -13,6 +13,7 @@ impl Oracle {
         self.expect_end()?;
         for job in 0..self.plan.len() {
             self.expect_standing(job)?;
+            self.expect_heard(job)?;
             if self.model.status == Some(RunStatus::Running) {
                 self.expect_motion(job)?;
             }
@@ -33,10 +34,16 @@ impl Oracle {
         Property::Ending.holds(!beyond || self.model.has_ended(), || {
             "a run goes on with more jobs in quarantine than it may lose".to_owned()
         })?;
-        let failed = self.block.failed.filter(|job| self.plan.job(*job).on_reject == OnReject::FailRun);
+        let ends =
+            |job: &usize| self.plan.job(*job).on_reject == OnReject::FailRun && !self.plan.is_advisory(*job);
+        let failed = self.block.failed.filter(ends);
         Property::Ending.holds(failed.is_none() || self.model.has_ended(), || {
             "a run goes on although a job failed whose failure ends it".to_owned()
-        })
+        })?;
+        Property::Rules
+            .holds(!self.block.paused || self.is_principal() || self.block.asked_for_budget, || {
+                "a session paused the run".to_owned()
+            })
     }
 
     /// Whatever has begun stands on what is completed and accepted, at live attempts.
@@ -62,6 +69,17 @@ impl Oracle {
         })
     }
 
+    /// A dissent that nobody has answered waits for others to be heard.
+    fn expect_heard(&self, review: usize) -> Holds {
+        let stands = self.model.status == Some(RunStatus::Running)
+            && self.model.dissents(&self.plan, review)
+            && self.model.standing(&self.plan, review) == Standing::Stands;
+        let is_closed = stands && self.model.cohort(&self.plan, review).1;
+        Property::Progress.holds(!is_closed, || {
+            format!("the dissent of {} is not answered: {}", self.name(review), self.show())
+        })
+    }
+
     /// A pending job waits for something that is still open.
     fn expect_motion(&self, job: usize) -> Holds {
         if self.model.jobs[job].status != JobStatus::Pending {
@@ -72,7 +90,8 @@ impl Oracle {
         progress.holds(!self.model.may_begin(&self.plan, job), || show("may begin"))?;
         progress.holds(self.model.lost_to(&self.plan, job).is_none(), || show("never can begin"))?;
         let mut upstream = self.plan.upstream(job).iter();
-        let open = upstream.any(|up| !self.model.jobs[*up].status.is_terminal());
+        let open = upstream
+            .any(|up| !self.model.jobs[*up].status.is_terminal() || self.model.is_undecided(&self.plan, *up));
         progress.holds(open, || show("waits for nobody"))
     }
 

@@ -1,0 +1,141 @@
+//! W and plain appends on Postgres, with `fsync` and `synchronous_commit` on, against what anybody would write first.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::try_join_all;
+use striatum_core::store::Store;
+use striatum_pg::{Config, PgStore};
+use striatum_testkit::pg::Cluster;
+
+use crate::{
+    Outcome,
+    bare::Recording,
+    machine::Machine,
+    measure::{Best, Stopwatch},
+    table::{Table, per_second},
+    workload::{COMMANDS, Shell},
+};
+
+mod bare;
+mod cpu;
+mod growth;
+pub(crate) mod producers;
+mod waiting;
+
+use bare::Rows;
+use cpu::Cpu;
+
+/// A cluster, and schemas in it that nobody has used.
+pub(crate) struct Server {
+    cluster: Cluster,
+    schemas: u32,
+}
+
+impl Server {
+    fn start() -> Outcome<Self> {
+        Ok(Self { cluster: Cluster::start()?, schemas: 0 })
+    }
+
+    /// The configuration of a new store.
+    async fn schema(&mut self) -> Outcome<Config> {
+        self.schemas += 1;
+        let config = config(&self.cluster.url(), &format!("bench_{}", self.schemas))?;
+        PgStore::migrate(&config).await?;
+        Ok(config)
+    }
+}
+
+pub(crate) fn config(address: &str, schema: &str) -> Outcome<Config> {
+    Ok(Config::new(address)?.schema(schema)?.connections(16))
+}
+
+pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
+    println!("{}\n", Machine::describe(folder)?);
+    let mut server = Server::start()?;
+    let mut table = Table::new("Postgres, W");
+    let rounds = if quick { 2 } else { 5 };
+    for (lines, runs) in [(1, 64), (8, 32), (64, 16)] {
+        let runs = if quick { runs / 2 } else { runs };
+        compare(&mut table, &mut server, &Load { lines, runs, rounds }).await?;
+    }
+    table.print();
+    producers::run(&mut server, quick).await?;
+    waiting::run(&mut server, quick).await?;
+    growth::run(&mut server, quick).await
+}
+
+/// How many runs one behind the other, in how many lines at once.
+struct Load {
+    lines: usize,
+    runs: usize,
+    rounds: usize,
+}
+
+/// How many runs of each line are not counted.
+const WARM_UP: usize = 4;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Plain,
+    Fused,
+}
+
+async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome {
+    let Load { lines, runs, rounds } = *load;
+    let rows = Recording::of(lines * runs).await?.rows();
+    let [mut bare, mut plain, mut fused] = [Best::new(); 3];
+    let mut cpu = Duration::MAX;
+    for _ in 0..rounds {
+        bare.take(Rows::open(&server.cluster.url(), lines).await?.commit(&rows).await?);
+        let (took, burnt) = engines(server, load, Way::Plain).await?;
+        plain.take(took);
+        cpu = cpu.min(burnt / u32::try_from(lines * runs)?);
+        fused.take(engines(server, load, Way::Fused).await?.0);
+    }
+    let count = lines * runs * COMMANDS;
+    let (bare, plain, fused) = (bare.rate(count), plain.rate(count), fused.rate(count));
+    table.base(&format!("bare loop, 1 row a commit, {lines} connections"), per_second(bare));
+    table.row(&format!("W, {lines} in flight, commands"), per_second(plain), plain / bare, "≥ 0.6");
+    table.row(
+        &format!("W fused, {lines} in flight, commands, against W"),
+        per_second(fused),
+        fused / plain,
+        "≥ 1.5",
+    );
+    let wanted = if lines == 64 { "< 0.8 ms" } else { "" };
+    table.plain(
+        &format!("CPU of client and server per run, {lines} in flight"),
+        format!("{:.2} ms", cpu.as_secs_f64() * 1e3),
+        wanted,
+    );
+    Ok(())
+}
+
+/// The store under an engine: how long it took, and how much of the processors.
+async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duration, Duration)> {
+    let config = server.schema().await?;
+    let store = Arc::new(PgStore::connect(&config).await?);
+    let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
+    let numbers = 1..=load.lines as u64;
+    let mut lines = numbers.map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
+    // Each connection of the server plans its statements once.
+    for _ in 0..WARM_UP {
+        try_join_all(lines.iter_mut().map(Shell::fill)).await?;
+        let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
+        try_join_all(lines.iter_mut().zip(&prepared).map(|(line, run)| line.work(*run))).await?;
+    }
+    let (mut watch, mut burnt) = (Stopwatch::default(), Duration::ZERO);
+    for _ in 0..load.runs {
+        let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
+        let before = Cpu::now(&server.cluster)?;
+        let work = lines.iter_mut().zip(&prepared).map(async |(line, run)| match way {
+            Way::Plain => line.work(*run).await,
+            Way::Fused => line.work_fused(*run).await,
+        });
+        let fences = watch.during(try_join_all(work)).await?;
+        burnt += Cpu::now(&server.cluster)?.since(&before);
+        let ended = lines.iter_mut().zip(&prepared).zip(&fences);
+        try_join_all(ended.map(|((line, run), fences)| line.finish(*run, fences))).await?;
+    }
+    Ok((watch.read(), burnt))
+}

@@ -1,0 +1,79 @@
+//! The conformance suite, each case in a schema of its own, as the runtime role.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use striatum_core::{id::RunId, store::Store};
+use striatum_pg::PgStore;
+use striatum_testkit::store::{Ability, Place, StoreFactory};
+use tokio::sync::Mutex;
+
+use crate::server::{self, OWNER, Schema};
+
+struct Schemas {
+    address: &'static str,
+    /// By how much the clock of a place is ahead, in microseconds.
+    ahead: Mutex<HashMap<Place, i64>>,
+}
+
+impl Schemas {
+    async fn new(address: &'static str) -> Self {
+        Schema::empty(address).await;
+        Self { address, ahead: Mutex::default() }
+    }
+
+    fn schema(&self, place: &Place) -> Schema {
+        Schema { address: self.address.to_owned(), name: place.as_str().to_owned() }
+    }
+
+    async fn shift_clock(&self, place: &Place, by: i64) {
+        let mut ahead = self.ahead.lock().await;
+        let ahead = ahead.entry(place.clone()).or_default();
+        *ahead += by;
+        self.schema(place).set_clock_ahead(*ahead).await;
+    }
+}
+
+fn micros(by: Duration) -> i64 {
+    by.as_micros().try_into().unwrap()
+}
+
+#[async_trait::async_trait]
+impl StoreFactory for Schemas {
+    async fn open(&self, place: &Place) -> Arc<dyn Store> {
+        let schema = self.schema(place);
+        PgStore::migrate(&schema.config(OWNER)).await.unwrap();
+        Arc::new(PgStore::connect(&schema.runtime()).await.unwrap())
+    }
+
+    async fn advance(&self, place: &Place, by: Duration) {
+        self.shift_clock(place, micros(by)).await;
+    }
+
+    async fn turn_back(&self, place: &Place, by: Duration) -> Ability {
+        self.shift_clock(place, -micros(by)).await;
+        Ability::Done
+    }
+
+    async fn drop_indexes(&self, place: &Place) -> Ability {
+        let tables = "DELETE FROM runs; DELETE FROM ready; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources";
+        self.schema(place).client(OWNER).await.batch_execute(tables).await.unwrap();
+        Ability::Done
+    }
+
+    async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
+        let owner = self.schema(place).client(OWNER).await;
+        let update = format!(
+            "ALTER TABLE events DISABLE TRIGGER events_are_never_changed;
+             UPDATE events SET body = set_byte(body, 0, get_byte(body, 0) # 1) WHERE run = '{run}' AND version = {version};
+             ALTER TABLE events ENABLE TRIGGER events_are_never_changed"
+        );
+        owner.batch_execute(&update).await.unwrap();
+        Ability::Done
+    }
+}
+
+// Inside the block in which the macro evaluates its argument, `return` ends the case.
+striatum_testkit::store_conformance!(match server::address() {
+    Some(address) => Schemas::new(address).await,
+    None => return,
+});

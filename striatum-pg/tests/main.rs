@@ -1,0 +1,22 @@
+//! What the Postgres store promises beyond the port: roles, lost connections, crashes, several processes.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod engines;
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod setup;

@@ -1,0 +1,121 @@
+//! Making a schema, and refusing one.
+
+use striatum_core::store::Store;
+use striatum_pg::{Hardening, PgStore, SetupError};
+use striatum_testkit::fixture::{Draft, run};
+
+use crate::server::{self, OWNER, RUNTIME, Schema, chain};
+
+#[tokio::test]
+async fn migrating_many_times_at_once_makes_one_schema() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let config = schema.config(OWNER);
+            tokio::spawn(async move { PgStore::migrate(&config).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    schema.store().await;
+}
+
+#[tokio::test]
+async fn a_schema_that_was_not_migrated_is_refused() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let refused = PgStore::connect(&schema.runtime()).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Older { found: 0, .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let Some(schema) = Schema::new().await else { return };
+    let stamp = "INSERT INTO migrations SELECT 1 + max(version), 'future', '', 0 FROM migrations";
+    schema.client(OWNER).await.execute(stamp, &[]).await.unwrap();
+    for refused in [
+        PgStore::migrate(&schema.config(OWNER)).await.unwrap_err(),
+        PgStore::connect(&schema.runtime()).await.unwrap_err(),
+    ] {
+        assert!(matches!(refused, SetupError::Newer { found, known } if found == known + 1), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_other_migrations_is_refused() {
+    let Some(schema) = Schema::new().await else { return };
+    let change = "UPDATE migrations SET checksum = sha256(checksum) WHERE version = 2";
+    schema.client(OWNER).await.execute(change, &[]).await.unwrap();
+    for refused in [
+        PgStore::migrate(&schema.config(OWNER)).await.unwrap_err(),
+        PgStore::connect(&schema.runtime()).await.unwrap_err(),
+    ] {
+        assert!(matches!(refused, SetupError::Changed { version: 2 }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_schema_of_another_application_is_left_alone() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let foreign = format!("CREATE SCHEMA {0}; CREATE TABLE {0}.customers ()", schema.name);
+    schema.client(OWNER).await.batch_execute(&foreign).await.unwrap();
+    let refused = PgStore::migrate(&schema.config(OWNER)).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Foreign(_)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn who_owns_the_store_is_refused_where_that_matters() {
+    let Some(schema) = Schema::new().await else { return };
+    for role in [OWNER, "postgres"] {
+        let refused = PgStore::connect(&schema.config(role).hardening(Hardening::Require)).await.unwrap_err();
+        assert!(matches!(&refused, SetupError::TooMighty { role: found } if found == role), "{refused:?}");
+        PgStore::connect(&schema.config(role)).await.unwrap();
+    }
+    PgStore::connect(&schema.config(RUNTIME).hardening(Hardening::Require)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_unavailable() {
+    let schema = Schema { address: "host=/nonexistent".to_owned(), name: "striatum".to_owned() };
+    let config = schema.config(RUNTIME).patience(std::time::Duration::ZERO);
+    for refused in
+        [PgStore::connect(&config).await.unwrap_err(), PgStore::migrate(&config).await.unwrap_err()]
+    {
+        assert!(matches!(&refused, SetupError::Store(error) if error.is_retryable()), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_schemas_share_a_database_and_nothing_else() {
+    let (Some(one), Some(other)) = (Schema::new().await, Schema::new().await) else { return };
+    let (first, second) = (one.store().await, other.store().await);
+    let batch = Draft::new(&chain(), run(1), striatum_core::store::RunHead::START).batch();
+    first.append(&batch).await.unwrap();
+    assert_eq!(first.head(&chain()).await.unwrap().seq, 1);
+    assert_eq!(second.head(&chain()).await.unwrap().seq, 0);
+    second.append(&batch).await.unwrap();
+}
+
+/// Each statement of an append reads what is committed then; a snapshot of the whole transaction would hide a renewal.
+#[tokio::test]
+async fn another_isolation_level_is_refused() {
+    let Some(schema) = Schema::new().await else { return };
+    schema.store().await;
+    let mut client = schema.client(RUNTIME).await;
+    for function in ["append", "reindex"] {
+        let call = "SELECT format('SELECT %s(%s)', proname, string_agg(format('NULL::%s', format_type(t, NULL)), ', '))
+                    FROM pg_proc, unnest(proargtypes) t WHERE proname = $1 AND pronamespace = current_schema()::regnamespace
+                    GROUP BY proname";
+        let call: String = client.query_one(call, &[&function]).await.unwrap().get(0);
+        for level in
+            [tokio_postgres::IsolationLevel::RepeatableRead, tokio_postgres::IsolationLevel::Serializable]
+        {
+            let transaction = client.build_transaction().isolation_level(level).start().await.unwrap();
+            let refused = transaction.query(&call, &[]).await.unwrap_err();
+            assert_eq!(refused.code().unwrap().code(), "SR001", "{refused:?}");
+        }
+    }
+}
