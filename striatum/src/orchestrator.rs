@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{adapter::Patience, fault, instance::Instance, mint, progress::Progress};
 
+mod assignment;
 mod base;
 mod builder;
 mod collect;

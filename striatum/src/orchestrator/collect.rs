@@ -19,8 +19,9 @@ use crate::{
     fault,
     orchestrator::{
         Error, ErrorKind,
+        assignment::report_path,
         base::Bases,
-        grant::{Work, is_stale, report_path},
+        grant::{Work, is_stale},
         owed,
     },
 };

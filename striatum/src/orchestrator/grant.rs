@@ -1,11 +1,8 @@
 //! One grant, from the claim to the closed tree.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,31 +11,26 @@ use striatum_core::{
     engine::EngineError,
     id::{CommandId, Fence, RunId},
     run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Pending, Rejection, Severity, State, Usage},
-    sandbox::{EnvVar, Exit},
+    sandbox::Exit,
     store::ReadyJob,
-    transport::{AgentUpdate, Stream},
-    workflow::{Constraint, Lane},
+    workflow::Lane,
 };
 use striatum_workspace::{Grant, Tree};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapter::{Assignment, End, Finished, Patience, Updates},
+    adapter::{Assignment, End, Finished, Patience},
     fault, mint,
     orchestrator::{
         Error, ErrorKind, Shared,
+        assignment::LOG,
         base::{Base, Bases},
         collect,
         leases::Held,
         owed, used, words,
     },
-    progress::Progress,
-    prompt::{self, Texts},
 };
-
-/// How much of an agent's output is kept in its session's folder, in bytes.
-const LOG_BYTES: usize = 16 << 20;
 
 /// Claims a job and gives the work to be done on it; `None` if somebody was faster.
 pub(super) async fn claim(
@@ -177,7 +169,7 @@ impl<'a> Work<'a> {
     }
 
     /// How long the agent may take: what its lane or the orchestrator allows, or what is left of its budget if that is less.
-    fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         let patience = self.shared.patience(self.lane.adapter_timeout_seconds);
         Patience { wall: self.budget().map_or(patience.wall, |left| left.min(patience.wall)), ..patience }
     }
@@ -285,84 +277,6 @@ impl<'a> Work<'a> {
             other => other,
         }
     }
-
-    async fn assignment(&self, tree: &Tree, stop: CancellationToken) -> Result<Assignment, Error> {
-        let folder = self.shared.session_folder(&self.grant);
-        let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
-        let packet_path = folder.join("packet.json");
-        let write = |error| owed::folder_error(self.shared, error);
-        fs::create_dir_all(&folder).map_err(write)?;
-        fs::write(&packet_path, self.packet.bytes()).map_err(write)?;
-        Ok(Assignment {
-            fence: self.fence().clone(),
-            prompt: prompt::render(&self.packet, &texts),
-            packet: self.packet.clone(),
-            env: self.environment(&packet_path, &folder)?,
-            lane: self.lane.clone(),
-            tree: tree.path().to_owned(),
-            updates: self.updates(&folder)?,
-            folder,
-            sandbox: self.shared.sandbox.clone(),
-            patience: self.patience(),
-            stop,
-        })
-    }
-
-    fn environment(&self, packet: &Path, folder: &Path) -> Result<Vec<EnvVar>, Error> {
-        let mut env = vec![
-            EnvVar::new("STRIATUM_PACKET", packet),
-            EnvVar::new("STRIATUM_REPORT", report_path(folder)),
-            EnvVar::new("STRIATUM_RUN", self.fence().run.to_string()),
-            EnvVar::new("STRIATUM_JOB", self.fence().job.to_string()),
-            EnvVar::new("STRIATUM_ATTEMPT", self.packet.attempt.to_string()),
-        ];
-        env.extend(lane_environment(&self.lane.env)?);
-        Ok(env)
-    }
-
-    /// Passes on what the agent does to those who watch, and keeps its output unless the lane forbids transcripts.
-    fn updates(&self, folder: &Path) -> Result<Updates, Error> {
-        let keep = self.lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
-        let log = match keep {
-            true => {
-                Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?)
-            }
-            false => None,
-        };
-        let log = Mutex::new((log, 0_usize));
-        let (progress, fence) = (self.shared.progress.clone(), self.fence().clone());
-        Ok(Updates::new(move |update| {
-            if let AgentUpdate::Output { text, stream: Stream::Out | Stream::Err } = update {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                let (file, written) = &mut *log;
-                if let Some(file) = file.as_mut().filter(|_| *written < LOG_BYTES) {
-                    *written += text.len();
-                    // A transcript is a convenience: a full disk must not end the agent.
-                    let _ = file.write_all(text.as_bytes());
-                }
-            }
-            let _ = progress.send(Progress::Agent { fence: fence.clone(), update: update.clone() });
-        }))
-    }
-}
-
-const LOG: &str = "agent.log";
-
-/// Where an agent may leave a report.
-pub(super) fn report_path(folder: &Path) -> PathBuf {
-    folder.join("report.json")
-}
-
-/// The variables that a lane names: values, or the host's.
-pub(super) fn lane_environment(named: &BTreeMap<String, Option<String>>) -> Result<Vec<EnvVar>, Error> {
-    let var = |(name, value): (&String, &Option<String>)| match value {
-        Some(value) => Ok(EnvVar::new(name, value)),
-        None => match std::env::var_os(name) {
-            Some(value) => Ok(EnvVar::new(name, value)),
-            None => Err(Error::new(ErrorKind::EnvMissing, format!("pass on {name}, which is not set"))),
-        },
-    };
-    named.iter().map(var).collect()
 }
 
 /// Whether a command came too late for its grant.

@@ -19,7 +19,7 @@ use striatum_workspace::BranchName;
 
 use crate::{
     mint,
-    orchestrator::{Error, ErrorKind, Orchestrator, Shared, grant::lane_environment},
+    orchestrator::{Error, ErrorKind, Orchestrator, Shared, assignment::lane_environment},
 };
 
 /// The largest document that is read, in bytes; the validator refuses more as well.

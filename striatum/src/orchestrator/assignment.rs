@@ -1,0 +1,109 @@
+//! What an agent is given: its task in words, its packet, its environment.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use striatum_core::{
+    sandbox::EnvVar,
+    transport::{AgentUpdate, Stream},
+    workflow::Constraint,
+};
+use striatum_workspace::Tree;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapter::{Assignment, Updates},
+    orchestrator::{Error, ErrorKind, grant::Work, owed},
+    progress::Progress,
+    prompt::{self, Texts},
+};
+
+/// How much of an agent's output is kept in its session's folder, in bytes.
+const LOG_BYTES: usize = 16 << 20;
+
+/// The transcript in a session's folder.
+pub(super) const LOG: &str = "agent.log";
+
+impl Work<'_> {
+    /// Writes the packet down and puts together what an adapter needs.
+    pub(super) async fn assignment(&self, tree: &Tree, stop: CancellationToken) -> Result<Assignment, Error> {
+        let folder = self.shared.session_folder(&self.grant);
+        let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
+        let packet_path = folder.join("packet.json");
+        let write = |error| owed::folder_error(self.shared, error);
+        fs::create_dir_all(&folder).map_err(write)?;
+        fs::write(&packet_path, self.packet.bytes()).map_err(write)?;
+        Ok(Assignment {
+            fence: self.fence().clone(),
+            prompt: prompt::render(&self.packet, &texts),
+            packet: self.packet.clone(),
+            env: self.environment(&packet_path, &folder)?,
+            lane: self.lane.clone(),
+            tree: tree.path().to_owned(),
+            updates: self.updates(&folder)?,
+            folder,
+            sandbox: self.shared.sandbox.clone(),
+            patience: self.patience(),
+            stop,
+        })
+    }
+
+    fn environment(&self, packet: &Path, folder: &Path) -> Result<Vec<EnvVar>, Error> {
+        let mut env = vec![
+            EnvVar::new("STRIATUM_PACKET", packet),
+            EnvVar::new("STRIATUM_REPORT", report_path(folder)),
+            EnvVar::new("STRIATUM_RUN", self.fence().run.to_string()),
+            EnvVar::new("STRIATUM_JOB", self.fence().job.to_string()),
+            EnvVar::new("STRIATUM_ATTEMPT", self.packet.attempt.to_string()),
+        ];
+        env.extend(lane_environment(&self.lane.env)?);
+        Ok(env)
+    }
+
+    /// Passes on what the agent does to those who watch, and keeps its output unless the lane forbids transcripts.
+    fn updates(&self, folder: &Path) -> Result<Updates, Error> {
+        let keep = self.lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
+        let log = match keep {
+            true => {
+                Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?)
+            }
+            false => None,
+        };
+        let log = Mutex::new((log, 0_usize));
+        let (progress, fence) = (self.shared.progress.clone(), self.fence().clone());
+        Ok(Updates::new(move |update| {
+            if let AgentUpdate::Output { text, stream: Stream::Out | Stream::Err } = update {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                let (file, written) = &mut *log;
+                if let Some(file) = file.as_mut().filter(|_| *written < LOG_BYTES) {
+                    *written += text.len();
+                    // A transcript is a convenience: a full disk must not end the agent.
+                    let _ = file.write_all(text.as_bytes());
+                }
+            }
+            let _ = progress.send(Progress::Agent { fence: fence.clone(), update: update.clone() });
+        }))
+    }
+}
+
+/// Where an agent may leave a report.
+pub(super) fn report_path(folder: &Path) -> PathBuf {
+    folder.join("report.json")
+}
+
+/// The variables that a lane names: values, or the host's.
+pub(super) fn lane_environment(named: &BTreeMap<String, Option<String>>) -> Result<Vec<EnvVar>, Error> {
+    let var = |(name, value): (&String, &Option<String>)| match value {
+        Some(value) => Ok(EnvVar::new(name, value)),
+        None => match std::env::var_os(name) {
+            Some(value) => Ok(EnvVar::new(name, value)),
+            None => Err(Error::new(ErrorKind::EnvMissing, format!("pass on {name}, which is not set"))),
+        },
+    };
+    named.iter().map(var).collect()
+}
