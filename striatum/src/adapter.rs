@@ -53,7 +53,7 @@ pub struct Assignment {
     pub prompt: String,
     /// The lane.
     pub lane: Lane,
-    /// The work tree.
+    /// The work tree, or the folder in which a reviewer finds what it judges and nothing else.
     pub tree: PathBuf,
     /// The session's own folder, outside the work tree.
     pub folder: PathBuf,

@@ -25,6 +25,7 @@ mod assignment;
 mod base;
 mod builder;
 mod collect;
+mod desk;
 mod error;
 mod grant;
 mod leases;

@@ -7,7 +7,7 @@ use striatum_core::{
     engine::EngineError,
     run::{Packet, PacketAnswer, PacketFailure, PacketFinding, PacketInput, PacketText},
     store::{BlobError, Blobs},
-    workflow::{Budget, WriteMode},
+    workflow::{Budget, ReviewAccess, WriteMode},
 };
 
 /// The texts that a packet names by digest.
@@ -157,6 +157,9 @@ fn scope(out: &mut Markdown, packet: &Packet) {
     out.heading(2, "What you may change");
     if packet.write_scope.mode == WriteMode::ReviewOnlyArtifact {
         out.paragraph("Do not change what you judge. Write only your own artifacts, at the paths below.");
+    }
+    if packet.review.as_ref().and_then(|review| review.access) == Some(ReviewAccess::DocumentOnly) {
+        out.paragraph("Your folder holds what you judge, and nothing else of the repository. Of what you leave there only your artifacts count.");
     }
     for path in &packet.write_scope.allowed_paths {
         out.item(&format!("allowed: {path}"));

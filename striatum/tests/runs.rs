@@ -45,6 +45,35 @@ async fn a_change_is_sent_back_revised_accepted_and_delivered() {
 }
 
 #[tokio::test]
+async fn a_reviewer_of_documents_finds_what_it_judges_and_nothing_else() {
+    let scene = Scene::new();
+    let agent = Agent::new(|assignment| {
+        if assignment.fence.job.as_str() == "write" {
+            write(assignment, "out/more.md", "beside the artifact\n");
+        } else {
+            let mut seen: Vec<_> = std::fs::read_dir(assignment.tree.join("out"))
+                .expect("a folder")
+                .map(|entry| entry.expect("an entry").file_name())
+                .collect();
+            seen.sort();
+            assert_eq!(seen, ["more.md", "write.md"]);
+            assert!(!assignment.tree.join("README.md").exists());
+            write(assignment, "elsewhere.md", "mine\n");
+        }
+        leave(assignment, "accept");
+        Some(End::Ended)
+    });
+    let orchestrator = scene.orchestrator(&agent).await;
+    let judge = review("judge", "write").key("reviewer_access_scope", "document_only");
+    let run = begin(&orchestrator, &workflow([draft("write"), judge])).await.run;
+    scene.work(&orchestrator).await;
+    assert_eq!(status(&orchestrator, run).await, Some(RunStatus::Completed));
+    let files = scene.git(&["ls-tree", "-r", "--name-only", "result"]);
+    assert_eq!(files, "README.md\nout/judge.md\nout/more.md\nout/write.md");
+    assert!(agent.told()[1].prompt.contains("nothing else of the repository"));
+}
+
+#[tokio::test]
 async fn an_unknown_adapter_is_refused_before_anything_is_written() {
     let scene = Scene::new();
     let orchestrator = scene.builder().await.build().await.expect("it builds");

@@ -1,84 +1,12 @@
 //! Questions, budgets, doubts and escalations: what a person is asked, and the command that answers.
 
-use std::{path::PathBuf, process::Command};
-
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    history::History,
-    place::{Place, Said, commit_all, git, run, write},
+    place::{Place, git, run},
+    site::{DILIGENT, Site, expect_words},
 };
-
-/// A repository with a document of three jobs, and an agent for all of them that is a shell script.
-struct Site {
-    place: Place,
-    repository: PathBuf,
-}
-
-impl Site {
-    fn new(script: &str, change: impl FnOnce(&mut Value)) -> Self {
-        let place = Place::new();
-        let repository = place.path("repository");
-        let agent = place.path("agent.sh");
-        write(&agent, script);
-        let job = |id: &str, kind: &str, more: Value| {
-            let mut job = json!({
-                "id": id, "type": kind, "role_id": "all", "lane_id": "main", "objective": "Do it.",
-                "write_scope": {"mode": "repo_write", "allowed_paths": ["out/"]},
-                "expected_artifacts": [{"logical_name": id, "path": format!("out/{id}.md")}],
-            });
-            job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            job
-        };
-        let mut document = json!({
-            "schema_version": "striatum.workflow.v2",
-            "workflow_id": "site",
-            "lanes": {"main": {"adapter": "process", "command": ["/bin/sh", agent]}},
-            "roles": {"all": {"summary": "Does it."}},
-            "jobs": [
-                job("a", "draft", json!({})),
-                job("r", "review", json!({"inputs": ["a"]})),
-                job("later", "build", json!({})),
-            ],
-            "edges": [{"from": "a", "to": "r"}, {"from": "r", "to": "later"}],
-        });
-        change(&mut document);
-        write(&repository.join("workflow.json"), &document.to_string());
-        commit_all(&repository);
-        Self { place, repository }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.place.quickstart(arguments);
-        command.arg("--repo").arg(&self.repository);
-        command
-    }
-
-    fn begin(&self) -> Command {
-        let mut command = self.command(&[]);
-        command.arg("--workflow").arg(self.repository.join("workflow.json"));
-        command
-    }
-
-    fn say(&self, arguments: &[&str]) -> Said {
-        run(self.command(arguments))
-    }
-
-    fn history(&self) -> History {
-        History::read(&self.place.data())
-    }
-}
-
-#[track_caller]
-fn expect_words(said: &Said, words: &[&str]) {
-    for word in words {
-        assert!(said.out.contains(word), "{word:?} is missing in {}", said.out);
-    }
-}
-
-const DILIGENT: &str = "cat > /dev/null\nmkdir -p out\n\
-    printf -- '---\\nverdict: accept\\n---\\ndone\\n' > out/$STRIATUM_JOB.md\n";
 
 #[test]
 fn a_question_outlives_its_agent_and_the_program_and_its_answer_goes_to_the_next_agent() {

@@ -8,6 +8,7 @@ use striatum::{core::run::LeaseCause, fault};
 use crate::{
     history::History,
     place::{Place, copy_folder, git, run, start, until},
+    site::{DILIGENT, Site},
 };
 
 /// How many drills run at once.
@@ -226,6 +227,24 @@ fn what_an_agent_finishes_after_the_orchestrator_died_is_handed_in() {
     assert_eq!(place.marks(), SHORT, "{}", again.out);
     assert_eq!(History::read(&place.data()).grants().values().sum::<usize>(), 3);
     place.assert_tidy(&place.demo(), "finished meanwhile");
+}
+
+#[test]
+fn an_agent_that_never_had_its_task_has_not_done_it() {
+    let place = Place::new();
+    let heard = place.path("heard");
+    let script = format!("cat > {0}\n[ -s {0} ] || exit 0\n{DILIGENT}", heard.display());
+    let site = Site::new(&script, |document| {
+        document["jobs"][0].as_object_mut().unwrap().remove("expected_artifacts");
+    });
+    let mut crashing = site.begin();
+    crashing.env("STRIATUM_CRASH_AT", "spawn.after");
+    assert_eq!(run(crashing).signal, Some(Signal::ABORT.as_raw()));
+    until("the agent's end", || site.place.agents().is_empty());
+    assert_eq!(fs::read_to_string(&heard).unwrap(), "", "it ended well, and had nothing to do");
+    run(site.begin()).expect_code(0);
+    assert_eq!(site.history().grants()[&("a".to_owned(), 1)], 2);
+    git(&site.repository, &["show", "striatum/site:out/a.md"]);
 }
 
 #[test]

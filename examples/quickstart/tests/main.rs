@@ -28,4 +28,6 @@ mod panel;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod site;
+#[cfg(test)]
 mod together;

@@ -44,7 +44,7 @@ impl Work<'_> {
             packet: self.packet.clone(),
             env: self.environment(&packet_path, &folder)?,
             lane: self.lane.clone(),
-            tree: tree.path().to_owned(),
+            tree: self.desk().unwrap_or_else(|| tree.path().to_owned()),
             updates: self.updates(&folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),

@@ -134,6 +134,7 @@ impl<'a> Work<'a> {
         };
         fault::point("open_tree.before");
         let tree = self.shared.repository.open_tree(&self.grant, &base.start).await?;
+        self.lay_out(&base.start).await?;
         fault::point("open_tree.after");
         match self.assignment(&tree, stop.clone()).await {
             Err(error) if error.is_retryable() => Err(error),
@@ -182,6 +183,7 @@ impl<'a> Work<'a> {
     /// Hands in what an agent left that has ended.
     pub(super) async fn hand_in(&self, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
         self.identify(finished).await?;
+        self.clear_desk(tree)?;
         let report = collect::report_file(self);
         let reported = report.as_ref().map(|report| report.usage).unwrap_or_default();
         let finished = Finished { usage: used::total(finished.usage, &reported), ..finished.clone() };

@@ -116,7 +116,10 @@ async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
         return work.hand_in(tree, &base, &finished).await;
     }
     let set_aside = match &tree {
-        Some(tree) => shared.repository.set_aside(tree).await?,
+        Some(tree) => {
+            work.clear_desk(tree)?;
+            shared.repository.set_aside(tree).await?
+        }
         None => None,
     };
     let reported = collect::report_file(work).map(|report| report.usage).unwrap_or_default();
