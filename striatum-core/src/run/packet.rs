@@ -310,11 +310,13 @@ fn answered(question: &Question) -> Option<PacketAnswer> {
 fn inputs(state: &State, index: usize) -> Vec<PacketInput> {
     let graph = state.snapshot().graph();
     let named = &state.spec(index).inputs;
-    let jobs = if named.iter().any(|input| graph.index_of(input).is_some()) {
-        state.judged_by(index)
-    } else {
-        graph.upstream(index).to_vec()
-    };
+    let mut jobs = state.judged_by(index);
+    if state.spec(index).kind != JobType::Review {
+        // Whatever reviews before it found travels on, whether the document names them or not.
+        let is_heard = |job: &usize| state.jobs[*job].live_verdict().is_some() && !jobs.contains(job);
+        let heard: Vec<usize> = graph.upstream(index).iter().copied().filter(is_heard).collect();
+        jobs.extend(heard);
+    }
     let paths = named.iter().filter(|input| graph.index_of(input).is_none()).cloned().map(PacketInput::Path);
     jobs.into_iter().map(|job| outcome(state.spec(job), &state.jobs[job])).chain(paths).collect()
 }
