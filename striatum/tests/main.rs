@@ -25,6 +25,8 @@ mod leases;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod panels;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;

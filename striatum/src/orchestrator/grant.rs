@@ -120,7 +120,10 @@ impl<'a> Work<'a> {
         let conclude = || async {
             match &finished {
                 Ok(finished) => self.hand_in(tree, base, finished).await,
-                Err(error) => self.fail(&error.chain(), None, None).await,
+                Err(error) => {
+                    let used = used::unwatched(&self.shared.session_folder(&self.grant));
+                    self.fail(&error.chain(), None, Some(used)).await
+                }
             }
         };
         self.shared.outlast(run, &stop, conclude).await
