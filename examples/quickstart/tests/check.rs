@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::place::{Place, Said, copy_folder, git, run, skip};
+use crate::place::{Place, Said, copy_folder, git, run};
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/workflow");
 const SHAPES: [&str; 6] =
@@ -153,7 +153,7 @@ fn what_is_generated_is_shown_then_written_and_has_nothing_to_find() {
         let found = json(&said);
         let found: BTreeSet<_> = codes(&found["files"][0]).into_iter().collect();
         if found == BTreeSet::from(["not_yet_supported"]) {
-            skip(test, &format!("{shape} needs what cannot be run yet"));
+            striatum_testkit::skip(test, &format!("{shape} needs what cannot be run yet"));
         } else {
             assert_eq!(found, BTreeSet::new(), "{shape}");
             said.expect_code(0);

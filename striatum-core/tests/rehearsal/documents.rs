@@ -9,7 +9,7 @@ use striatum_core::{
     workflow::{Constraint, Finding, FindingCode, Findings, Offers, Rules, Severity, Validated, Workflow},
 };
 
-use crate::support::{names, public_workflows, read, repository_file, repository_folder, skip};
+use crate::support::{names, public_workflows, read, repository_file, repository_folder};
 
 /// A document, where it is run, and what must come of it.
 struct Case {
@@ -155,7 +155,7 @@ fn play(test: &str, name: &str, json: &[u8], offers: Offers) -> Option<Result<Pl
         match Workflow::parse(json, &Rules::strict().with_offers(offers)) {
             Ok(validated) => validated,
             Err(refused) if errors(&refused) == BTreeSet::from([FindingCode::NotYetSupported]) => {
-                skip(test, &format!("{name} needs what cannot be run yet"));
+                striatum_testkit::skip(test, &format!("{name} needs what cannot be run yet"));
                 return None;
             }
             Err(refused) => return Some(Err(refused)),
