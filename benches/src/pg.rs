@@ -71,6 +71,9 @@ struct Load {
     rounds: usize,
 }
 
+/// How many runs of each line are not counted.
+const WARM_UP: usize = 4;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Plain,
@@ -115,6 +118,12 @@ async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duratio
     let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
     let numbers = 1..=load.lines as u64;
     let mut lines = numbers.map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
+    // Each connection of the server plans its statements once.
+    for _ in 0..WARM_UP {
+        try_join_all(lines.iter_mut().map(Shell::fill)).await?;
+        let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
+        try_join_all(lines.iter_mut().zip(&prepared).map(|(line, run)| line.work(*run))).await?;
+    }
     let (mut watch, mut burnt) = (Stopwatch::default(), Duration::ZERO);
     for _ in 0..load.runs {
         let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;

@@ -10,13 +10,14 @@
 //!
 //! - every job does well, and a principal answers each checkpoint in each possible way;
 //! - one job does anything it may, at every attempt, and all others do well: a review gives each verdict, an agent fails, is
-//!   lost, gives the job back, asks for help;
+//!   lost, gives the job back, asks for help or asks a question, or uses up its budget;
 //! - each pair of reviews gives any verdicts, at every attempt, and all others do well;
 //! - for each way back, all who may take it do so until it is spent;
 //! - one run is as dear as agents can make it;
 //! - agents and principals do anything, in any order, by the numbers of so many seeds.
 //!
-//! Jobs that may be held at the same time are. States that differ in names, times and numbers of attempts alone are equal,
+//! Jobs that may be held at the same time are, whatever they share outside the repository: a store keeps such jobs apart, and they
+//! wait. Nobody pauses a run. States that differ in names, times and numbers of attempts alone are equal,
 //! and what follows from one of them is played once. A principal grants at most [`ROUNDS`] more rounds within one run.
 //!
 //! The rehearsal is a function of its arguments: the same document gives the same report.

@@ -3,3 +3,4 @@
 mod bounds;
 mod documents;
 mod findings;
+mod panels;

@@ -1,5 +1,7 @@
 //! Index deltas as columns: one array for each field of each kind of row, whatever batch a row belongs to.
 
+use std::collections::HashMap;
+
 use striatum_core::store::{Guard, IndexDelta, ReadyRow, Resource};
 
 use crate::row::{self, Id};
@@ -61,7 +63,11 @@ impl<'a> Deltas<'a> {
             self.unready.0.push(of);
             self.unready.1.push(job.as_str());
         }
-        delta.ready.iter().for_each(|ready| self.ready.push(of, ready));
+        // The last of several rows of one job replaces the others, which a statement cannot do to its own rows.
+        let last: HashMap<_, _> = delta.ready.iter().map(|ready| (&ready.job, ready)).collect();
+        let is_last =
+            |ready: &&ReadyRow| last.get(&ready.job).is_some_and(|last| std::ptr::eq(*last, *ready));
+        delta.ready.iter().filter(is_last).for_each(|ready| self.ready.push(of, ready));
         for fence in &delta.ended {
             self.ended.push(of, fence.job.as_str(), fence.epoch, Some(fence.session.into()));
         }

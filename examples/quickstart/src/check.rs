@@ -62,7 +62,7 @@ impl Checked {
         let mut checked =
             Self { file: path.display().to_string(), found: Vec::new(), omitted: 0, report: None };
         match read(path) {
-            Ok(bytes) => checked.judge(&bytes, path.parent().unwrap_or(Path::new(""))),
+            Ok(bytes) => checked.judge(&bytes, path),
             Err(error) => {
                 let message = format!("the file cannot be read: {error}");
                 checked.found.push(Found::beside(
@@ -77,11 +77,11 @@ impl Checked {
         checked
     }
 
-    fn judge(&mut self, bytes: &[u8], folder: &Path) {
+    fn judge(&mut self, bytes: &[u8], path: &Path) {
         match Workflow::parse(bytes, &Rules::default()) {
             Ok(Validated { workflow, warnings, .. }) => {
                 self.found.extend(warnings.iter().map(Found::in_document));
-                self.look_for_files(&workflow, folder);
+                self.look_for_files(&workflow, path);
                 self.rehearse(&workflow);
             }
             Err(findings) => {
@@ -92,12 +92,14 @@ impl Checked {
     }
 
     /// A run would look beside the document, and, in a repository, at its root.
-    fn look_for_files(&mut self, workflow: &Workflow, folder: &Path) {
-        let full = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let repository = full.ancestors().find(|above| above.join(".git").exists());
+    fn look_for_files(&mut self, workflow: &Workflow, path: &Path) {
+        let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut above = full.ancestors().skip(1);
+        let beside = above.next();
+        let repository = beside.into_iter().chain(above).find(|folder| folder.join(".git").exists());
         for file in workflow.referenced_files().filter(|file| file.required) {
             let is_there = |root: &Path| root.join(file.path).is_file();
-            if !is_there(&full) && !repository.is_some_and(is_there) {
+            if !beside.is_some_and(is_there) && !repository.is_some_and(is_there) {
                 let message = format!("there is no file {}; without it no run can be prepared", file.path);
                 self.found.push(Found::beside(
                     "file_missing",
@@ -136,7 +138,9 @@ impl Checked {
     fn to_text(&self) -> String {
         let mut text = format!("{}\n", self.file);
         for found in &self.found {
-            text += &format!("  {}\n", found.line);
+            // What stands in a document must not steer the terminal.
+            let line: String = found.line.chars().filter(|c| !c.is_control()).collect();
+            text += &format!("  {line}\n");
             if !found.history.is_empty() {
                 text += &format!("    after: {}\n", found.history.join(", "));
             }

@@ -1,7 +1,6 @@
 //! Documents are judged and played without being run, and some are made to start from.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -91,8 +90,22 @@ fn a_file_that_is_referred_to_and_not_there_is_a_warning() {
     git(&place.path(""), &["init", "--quiet"]);
     fs::create_dir(place.path("prompts")).unwrap();
     fs::write(place.path("prompts/draft.md"), "Draft it.").unwrap();
+    let mut command = place.quickstart(&["--check", "workflow.json"]);
+    command.current_dir(file.parent().unwrap());
+    for said in [check(&place, &[&file], &[]), run(command)] {
+        let said = said.expect_code(0);
+        assert!(said.out.contains("  sound: "), "{}", said.out);
+    }
+}
+
+#[test]
+fn a_document_cannot_steer_the_terminal() {
+    let (place, file) = demo();
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replacen('{', "{\"\\u001b[2J\": 1, \"\\u0007\": {}, ", 1)).unwrap();
     let said = check(&place, &[&file], &[]).expect_code(0);
-    assert!(said.out.contains("  sound: "), "{}", said.out);
+    assert!(said.out.contains("[unknown_key]"), "{}", said.out);
+    assert!(!said.out.contains(['\u{1b}', '\u{7}']), "{:?}", said.out);
 }
 
 #[test]
@@ -117,8 +130,18 @@ fn programs_are_told_the_same_under_stable_keys() {
     assert_eq!(keys(rehearsal), stable);
     assert!(rehearsal["ends"]["completed"].as_u64() > Some(0));
     let review = &rehearsal["jobs"][1];
-    let stable = ["asked", "completed_at", "grants_bound", "id", "most_attempts", "most_grants", "statuses"];
+    let stable = [
+        "asked",
+        "completed_at",
+        "grants_bound",
+        "id",
+        "most_attempts",
+        "most_grants",
+        "statuses",
+        "verdicts",
+    ];
     assert_eq!(keys(review), stable);
+    assert_eq!(review["verdicts"]["3"].as_array().unwrap().len(), 4, "{review}");
     let asked = review["asked"].as_array().unwrap();
     let exhausted = asked.iter().find(|asked| asked["checkpoint"] == "revisions_exhausted").unwrap();
     assert_eq!(keys(exhausted), ["answers", "checkpoint", "status"]);
@@ -136,7 +159,6 @@ fn a_hostile_document_is_refused_at_once() {
 
 #[test]
 fn what_is_generated_is_shown_then_written_and_has_nothing_to_find() {
-    let test = "what_is_generated_is_shown_then_written_and_has_nothing_to_find";
     let place = Place::new();
     for shape in SHAPES {
         let root = place.path("flows").join(shape);
@@ -149,15 +171,8 @@ fn what_is_generated_is_shown_then_written_and_has_nothing_to_find() {
         assert!(written.out.contains("; 0 were there already"), "{}", written.out);
         let file = root.join("workflow.json");
         assert!(shown.out.contains(&fs::read_to_string(&file).unwrap()));
-        let said = check(&place, &[&file], &["--json"]);
-        let found = json(&said);
-        let found: BTreeSet<_> = codes(&found["files"][0]).into_iter().collect();
-        if found == BTreeSet::from(["not_yet_supported"]) {
-            striatum_testkit::skip(test, &format!("{shape} needs what cannot be run yet"));
-        } else {
-            assert_eq!(found, BTreeSet::new(), "{shape}");
-            said.expect_code(0);
-        }
+        let said = check(&place, &[&file], &["--json"]).expect_code(0);
+        assert_eq!(codes(&json(&said)["files"][0]), [""; 0], "{shape}");
     }
 }
 

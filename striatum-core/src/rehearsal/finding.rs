@@ -50,6 +50,8 @@ codes! {
     ExitLost, Error, "exit_lost", "Follow the history to the job that was skipped, and change what it waits for.";
     /// A person is asked, and no answer is possible.
     CheckpointUnresolvable, Error, "checkpoint_unresolvable", "Change what the job demands of the answer, as the message says.";
+    /// A person is asked what the workflow did not plan to ask, although every agent does well.
+    CheckpointUnplanned, Warning, "checkpoint_unplanned", "Expect to be asked in every run, run it where agents report more than plain processes do, or demand less.";
     /// An agent that did all that its packet asks for was refused.
     OutcomeRefused, Error, "outcome_refused", "Change what the job demands, as the message says.";
     /// A job was handed out more often than the bound that is known beforehand.

@@ -5,7 +5,7 @@ use std::{
     mem::discriminant,
 };
 
-use crate::run::{JobState, State, Verdict};
+use crate::run::{JobState, State, Usage, Verdict};
 
 /// The fingerprint of a state, kept up to date job by job.
 #[derive(Debug, Clone)]
@@ -16,15 +16,15 @@ pub(super) struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn of(state: &State) -> Self {
-        let jobs: Vec<u64> = state.jobs().enumerate().map(|(place, (_, job))| of_job(place, job)).collect();
+        let jobs: Vec<u64> = (0..state.jobs().len()).map(|job| of_job(state, job)).collect();
         let sum = jobs.iter().fold(0_u64, |sum, job| sum.wrapping_add(*job));
         Self { jobs, sum }
     }
 
     /// Takes note of a job that has changed.
-    pub(super) fn update(&mut self, place: usize, job: &JobState) {
-        let after = of_job(place, job);
-        let before = std::mem::replace(&mut self.jobs[place], after);
+    pub(super) fn update(&mut self, state: &State, job: usize) {
+        let after = of_job(state, job);
+        let before = std::mem::replace(&mut self.jobs[job], after);
         self.sum = self.sum.wrapping_sub(before).wrapping_add(after);
     }
 
@@ -32,11 +32,17 @@ impl Fingerprint {
     pub(super) fn number(&self, state: &State) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.sum.hash(&mut hasher);
-        state.status().hash(&mut hasher);
-        state.is_paused().hash(&mut hasher);
+        (state.status(), state.is_paused()).hash(&mut hasher);
         for cycle in &state.workflow().cycles {
             let iterations = state.iterations(&cycle.to);
             (iterations.taken, iterations.granted).hash(&mut hasher);
+        }
+        for escalation in state.escalations() {
+            discriminant(&escalation.raised.topic).hash(&mut hasher);
+            escalation.ruling.as_ref().map(discriminant).hash(&mut hasher);
+        }
+        if state.workflow().budget.is_some() {
+            spent(state.used()).hash(&mut hasher);
         }
         hasher.finish()
     }
@@ -44,11 +50,12 @@ impl Fingerprint {
 
 /// Names, times and the numbers of attempts and grants tell the past; what can follow does not depend on them. The past of a job
 /// that has ended is over.
-fn of_job(place: usize, job: &JobState) -> u64 {
+fn of_job(state: &State, place: usize) -> u64 {
+    let (spec, job) = state.at(place);
     // Every field is named, so that whoever adds one has to say here whether the future depends on it.
     let JobState {
         status,
-        attempt: _,
+        attempt,
         epoch: _,
         deliveries,
         failures,
@@ -61,26 +68,33 @@ fn of_job(place: usize, job: &JobState) -> u64 {
         checkpoint,
         skipped,
         canceled,
-        doubt,
+        doubt: _,
         questions: _,
         asked,
-        // Nobody uses anything in a rehearsal.
-        used: _,
+        used,
         set_aside: _,
         failed: _,
         holders: _,
     } = job;
-    let spent = if status.is_terminal() { (0, 0) } else { (deliveries - asked, *failures) };
+    let mut hasher = DefaultHasher::new();
     let verdict = job.live_verdict().map(|said| match said.verdict {
         Verdict::AcceptWithFindings => Verdict::Accept,
         other => other,
     });
-    let mut hasher = DefaultHasher::new();
-    (place, status, spent, verdict, job.live_artifacts().count()).hash(&mut hasher);
+    (place, status, verdict, job.live_artifacts().count()).hash(&mut hasher);
     (ground.as_ref().map(discriminant), checkpoint.as_ref().map(discriminant)).hash(&mut hasher);
-    (skipped.as_ref().map(discriminant), canceled.as_ref().map(discriminant), doubt.is_some())
-        .hash(&mut hasher);
+    (skipped.as_ref().map(discriminant), canceled.as_ref().map(discriminant)).hash(&mut hasher);
+    if !status.is_terminal() {
+        (deliveries.saturating_sub(*asked), *deliveries > 0, failures).hash(&mut hasher);
+        spec.budget.as_ref().map(|_| spent(used)).hash(&mut hasher);
+        let rulings = state.decisions().filter(|it| it.job == spec.id && it.attempt == *attempt);
+        rulings.last().map(|decision| discriminant(&decision.ruling)).hash(&mut hasher);
+    }
     hasher.finish()
+}
+
+fn spent(used: &Usage) -> (u64, u64, Option<u64>) {
+    (used.wall_ms, used.tokens(), used.turns)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use crate::{
     rehearsal::{
         Answer, Asked, Finding, FindingCode, Report,
-        script::Step,
+        script::{Act, Step},
         search::{BEGINNING, Node, Search},
     },
-    run::{JobState, JobStatus, Rejection, RunStatus},
+    run::{IdentityDoubt, JobState, JobStatus, Rejection, RunStatus, Verdict},
 };
 
 /// A history shows so many steps at most.
@@ -39,9 +39,24 @@ impl Search<'_> {
         }
     }
 
-    /// Takes note of an answer that was possible.
-    pub(super) fn observe_answer(&mut self, node: &Node, job: usize, answer: Answer) {
-        let JobState { status, checkpoint, .. } = *node.position.job(job);
+    /// Takes note of what was said: of verdicts, and of answers that were possible.
+    pub(super) fn observe_step(&mut self, before: &Node, step: Step) {
+        match step {
+            Step::Act(job, Act::Judge(verdict)) if !before.position.is_assisted => {
+                let attempt = before.position.job(job).attempt;
+                let given = self.report.jobs[job].verdicts.entry(attempt).or_default();
+                if !given.contains(&verdict) {
+                    given.push(verdict);
+                    given.sort_unstable_by_key(|verdict| Verdict::ALL.iter().position(|one| one == verdict));
+                }
+            }
+            Step::Answer(job, answer) => self.observe_answer(before, job, answer),
+            Step::Claim(_) | Step::Act(..) | Step::Settle(..) | Step::Retry(_) => {}
+        }
+    }
+
+    fn observe_answer(&mut self, before: &Node, job: usize, answer: Answer) {
+        let JobState { status, checkpoint, .. } = *before.position.job(job);
         let asked = &mut self.report.jobs[job].asked;
         let known = asked.iter().position(|asked| (asked.status, asked.checkpoint) == (status, checkpoint));
         let place = known.unwrap_or_else(|| {
@@ -97,6 +112,24 @@ impl Search<'_> {
     pub(super) fn unresolvable(&mut self, node: &Node, job: usize, refusal: &Rejection) {
         let message = format!("no answer to {} is possible: {refusal}", self.workflow.jobs[job].id);
         self.find(FindingCode::CheckpointUnresolvable, Some(job), node, message);
+    }
+
+    pub(super) fn unplanned(&mut self, node: &Node, job: usize) {
+        let (id, state) = (&self.workflow.jobs[job].id, node.position.job(job));
+        let why = match &state.doubt {
+            Some(IdentityDoubt::SameFamily { family, .. }) => {
+                format!("author and reviewer are of the family {family}")
+            }
+            Some(IdentityDoubt::Unreported { job }) => {
+                format!("the agent of {job} has not reported its model")
+            }
+            Some(IdentityDoubt::Unattested { .. }) => {
+                "its agent has not shown that it is that of the lane".to_owned()
+            }
+            None => "a person is asked".to_owned(),
+        };
+        let message = format!("{id} is {}, although every agent has done well: {why}", state.status);
+        self.find(FindingCode::CheckpointUnplanned, Some(job), node, message);
     }
 
     pub(super) fn outcome_refused(&mut self, node: &Node, job: usize, refusal: &Rejection) {
@@ -158,11 +191,13 @@ impl Search<'_> {
             last = before;
             let told = match step {
                 Step::Claim(_) => None,
-                Step::Act(job, act) => Some((job, act.to_string())),
-                Step::Answer(job, answer) => Some((job, answer.to_string())),
-                Step::Retry(job) => Some((job, "retry".to_owned())),
+                Step::Act(job, act) => Some((Some(job), act.to_string())),
+                Step::Answer(job, answer) => Some((Some(job), answer.to_string())),
+                Step::Settle(_, answer) => Some((None, answer.to_string())),
+                Step::Retry(job) => Some((Some(job), "retry".to_owned())),
             };
-            history.extend(told.map(|(job, what)| format!("{}: {what}", self.workflow.jobs[job].id)));
+            let who = |job: Option<usize>| job.map_or("the run", |job| self.workflow.jobs[job].id.as_str());
+            history.extend(told.map(|(job, what)| format!("{}: {what}", who(job))));
         }
         history.reverse();
         history

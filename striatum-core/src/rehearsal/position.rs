@@ -11,12 +11,13 @@ use crate::{
     },
     run::{
         Actor, Checkpoint, Claim, Command, DeliveryMode, Intent, JobState, JobStatus, LeaseReport, Outcome,
-        Owner, Publication, Rejection, Resolution, Ruling, RunStatus, State, Submission, Submit, plan,
+        Owner, Publication, Rejection, Resolution, Ruling, RunStatus, State, Submission, Submit, Usage,
+        Verdict, plan,
     },
     sandbox::{Isolation, Level},
     time::Timestamp,
     transport::AgentIdentity,
-    workflow::{FrozenFile, InvalidSnapshot, Job, Snapshot, Workflow},
+    workflow::{Budget, FrozenFile, InvalidSnapshot, Job, Snapshot, Workflow},
 };
 
 /// Nothing that follows depends on the time, so it stands still.
@@ -35,6 +36,8 @@ pub(super) struct Position {
     pub(super) is_assisted: bool,
     /// Whether somebody has done something because of which exits may be lost.
     pub(super) is_harmed: bool,
+    /// Whether every agent has done well.
+    pub(super) is_flawless: bool,
 }
 
 /// Who is to do the next step for a job.
@@ -79,6 +82,7 @@ impl Position {
             commands: 0,
             is_assisted: false,
             is_harmed: false,
+            is_flawless: true,
         })
     }
 
@@ -101,12 +105,21 @@ impl Position {
                 let intent = self.ending(job, act).ok_or_else(|| self.unheld(job))?;
                 let touched = self.give(&agent(), vec![intent])?;
                 self.is_harmed |= act.is_harmful();
+                self.is_flawless &= act.is_good();
                 Ok(touched)
             }
             Step::Answer(job, answer) => {
                 let adds = self.adds_grants(job, answer);
                 let touched = self.give(&principal(), self.answering(job, answer))?;
                 self.is_assisted |= adds;
+                self.is_harmed |= answer == Answer::Cancel;
+                Ok(touched)
+            }
+            Step::Settle(escalation, answer) => {
+                let accept = Intent::Settle { escalation, ruling: Ruling::Accept, rationale: None };
+                let intent = if answer == Answer::Cancel { Intent::Cancel { reason: None } } else { accept };
+                let touched = self.give(&principal(), vec![intent])?;
+                self.is_assisted |= answer != Answer::Cancel;
                 self.is_harmed |= answer == Answer::Cancel;
                 Ok(touched)
             }
@@ -135,7 +148,7 @@ impl Position {
         self.state = state;
         for &job in &touched {
             let (_, now) = self.state.at(job);
-            self.fingerprint.update(job, now);
+            self.fingerprint.update(&self.state, job);
             let place = (self.state.snapshot().graph().rank(job), job);
             match turn(now.status) {
                 Turn::Nobody => self.open.remove(&place),
@@ -170,6 +183,13 @@ impl Position {
             Act::Expire => Intent::Expire { fence },
             Act::Fail => Intent::Fail(report(fence)),
             Act::Block(severity) => Intent::Block { report: report(fence), severity },
+            Act::Ask => {
+                Intent::Ask { report: report(fence), question: BlobRef::of(b"question"), resume: None }
+            }
+            Act::Spend => {
+                let usage = Some(self.budgets(job));
+                Intent::Crash(LeaseReport { usage, ..report(fence) })
+            }
         })
     }
 
@@ -187,6 +207,18 @@ impl Position {
             artifacts,
             agent: model.map(|model| AgentIdentity { model: Some(model), ..AgentIdentity::default() }),
             ..Submit::new(fence, outcome)
+        }
+    }
+
+    /// What uses up the budget of a job, and of the run.
+    fn budgets(&self, job: usize) -> Usage {
+        let budgets = [self.spec(job).budget.as_ref(), self.state.workflow().budget.as_ref()];
+        let most = |of: fn(&Budget) -> Option<u64>| budgets.into_iter().flatten().filter_map(of).max();
+        Usage {
+            wall_ms: most(|budget| budget.wall_seconds).unwrap_or(0).saturating_mul(1000),
+            input_tokens: most(|budget| budget.tokens),
+            output_tokens: None,
+            turns: most(|budget| budget.turns),
         }
     }
 
@@ -208,8 +240,12 @@ impl Position {
     fn answering(&self, job: usize, answer: Answer) -> Vec<Intent> {
         let id = self.spec(job).id.clone();
         let resolve = |resolution| Intent::Resolve { job: id.clone(), resolution };
+        let question = self.job(job).open_question().map(|asked| asked.number);
         match answer {
             Answer::Continue => {
+                if let Some(question) = question {
+                    return vec![Intent::Answer { question, answer: BlobRef::of(b"answer") }];
+                }
                 let artifacts = if self.is_planned(job) { self.artifacts(job) } else { Vec::new() };
                 vec![resolve(Resolution::Continue { artifacts })]
             }
@@ -231,12 +267,25 @@ impl Position {
         match answer {
             Answer::Continue => !self.is_planned(job),
             Answer::Resume => true,
-            Answer::Override | Answer::Cancel => false,
+            // Leave for an agent that is doubted lets it be handed the job again.
+            Answer::Override => self.job(job).checkpoint == Some(Checkpoint::Identity),
+            Answer::Cancel => false,
         }
     }
 
-    fn is_planned(&self, job: usize) -> bool {
-        self.state.at(job).1.checkpoint == Some(Checkpoint::Planned)
+    pub(super) fn is_planned(&self, job: usize) -> bool {
+        self.job(job).checkpoint == Some(Checkpoint::Planned)
+    }
+
+    /// The escalation that the run is paused for, if it is.
+    pub(super) fn escalation(&self) -> Option<u32> {
+        let mut open = self.state.escalations().iter().filter(|it| it.ruling.is_none());
+        open.next().filter(|_| self.state.is_paused()).map(|escalation| escalation.raised.escalation)
+    }
+
+    /// Whether a job, or the run, has a budget to use up.
+    pub(super) fn has_budget(&self, job: usize) -> bool {
+        self.spec(job).budget.is_some() || self.state.workflow().budget.is_some()
     }
 
     fn unheld(&self, job: usize) -> Rejection {
@@ -256,6 +305,13 @@ impl Position {
         self.state.at(job).1
     }
 
+    /// Whether a job has ended, and is not waited for: a review that wants a revision is, until its cohort has spoken.
+    pub(super) fn is_over(&self, job: usize) -> bool {
+        let state = self.job(job);
+        let dissents = state.live_verdict().is_some_and(|said| said.verdict == Verdict::NeedsRevision);
+        state.status.is_terminal() && !dissents
+    }
+
     /// How the run ended, if it has.
     pub(super) fn end(&self) -> Option<RunStatus> {
         self.state.status().filter(|status| status.has_ended())
@@ -263,7 +319,7 @@ impl Position {
 
     /// The jobs that may be claimed, if there is room for one.
     pub(super) fn ready(&self) -> impl Iterator<Item = usize> {
-        self.turn_of(Turn::Claimant).filter(|_| self.state.room() > 0)
+        self.turn_of(Turn::Claimant).filter(|_| self.state.room() > 0 && !self.state.is_paused())
     }
 
     /// The jobs that an agent holds.

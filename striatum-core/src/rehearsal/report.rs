@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     id::JobId,
     rehearsal::{Answer, Finding},
-    run::{Checkpoint, JobStatus, RunStatus},
+    run::{Checkpoint, JobStatus, RunStatus, Verdict},
     workflow::Severity,
 };
 
@@ -51,6 +51,9 @@ pub struct JobReport {
     pub id: JobId,
     /// Where it stood.
     pub statuses: BTreeSet<JobStatus>,
+    /// The verdicts that it gave at each attempt, in runs to which no principal added any; none if it gives no verdicts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub verdicts: BTreeMap<u32, Vec<Verdict>>,
     /// What principals were asked about it.
     pub asked: Vec<Asked>,
     /// At which attempts it was completed in runs that came to completion, and to which no principal added any.

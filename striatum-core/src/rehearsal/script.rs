@@ -18,6 +18,8 @@ pub(super) enum Step {
     Act(usize, Act),
     /// A principal answers.
     Answer(usize, Answer),
+    /// A principal answers an escalation, of this number.
+    Settle(u32, Answer),
     /// A principal wants a job done once more.
     Retry(usize),
 }
@@ -32,17 +34,22 @@ pub(super) enum Act {
     Expire,
     Fail,
     Block(Severity),
+    Ask,
+    /// Lost, with all the budget used up that there is.
+    Spend,
 }
 
 impl Act {
     /// What a job can do at worst, apart from its verdicts.
-    const TROUBLES: [Self; 6] = [
+    const TROUBLES: [Self; 8] = [
         Self::Release,
         Self::Lose,
         Self::Expire,
         Self::Fail,
         Self::Block(Severity::Operator),
         Self::Block(Severity::HumanCheckpoint),
+        Self::Ask,
+        Self::Spend,
     ];
 
     /// What a good agent does.
@@ -51,6 +58,10 @@ impl Act {
             Gives::Verdict => Self::Judge(Verdict::Accept),
             Gives::Work => Self::Done,
         }
+    }
+
+    pub(super) const fn is_good(self) -> bool {
+        matches!(self, Self::Done | Self::Judge(Verdict::Accept))
     }
 
     /// Everything else that an agent can do.
@@ -84,12 +95,12 @@ pub(super) enum Freedom {
     Anything,
 }
 
-/// What a principal says to a job that asks.
+/// What a principal says to what asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
-    /// Go on: with the artifacts, with one more round, or with another attempt.
+    /// Go on: with the artifacts, with one more round, with another attempt, with an answer, with more of a budget.
     Continue,
     /// Count it as completed, under a decision.
     Override,
@@ -131,6 +142,8 @@ impl fmt::Display for Act {
             Self::Fail => "failed",
             Self::Block(Severity::Operator) => "blocked",
             Self::Block(Severity::HumanCheckpoint) => "asks for a person",
+            Self::Ask => "asks a question",
+            Self::Spend => "lost, with its budget used up",
         })
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct Node {
 }
 
 impl<'w> Search<'w> {
+    /// Plays all that is to be played of a workflow.
     pub(super) fn over(workflow: &'w Workflow, options: &Options) -> Result<Self, InvalidSnapshot> {
         let mut start = Position::before(workflow)?;
         let analysis = Analysis::of(workflow)?;
@@ -57,6 +58,7 @@ impl<'w> Search<'w> {
         let jobs = workflow.jobs.iter().enumerate().map(|(place, job)| JobReport {
             id: job.id.clone(),
             statuses: Default::default(),
+            verdicts: BTreeMap::new(),
             asked: Vec::new(),
             completed_at: Default::default(),
             most_attempts: 1,
@@ -143,15 +145,33 @@ impl<'w> Search<'w> {
         }
         if let Some(job) = position.held().next() {
             for (act, script) in node.script.acts(job, self.gives(job), &self.sends_back_to[job]) {
+                if act == Act::Spend && !position.has_budget(job) {
+                    continue;
+                }
                 match self.after(node, Step::Act(job, act), script) {
                     Ok(next) => self.open(next, open),
                     Err(refusal) => self.outcome_refused(node, job, &refusal),
                 }
             }
         } else if let Some(job) = position.asking().next() {
+            if position.is_flawless && !position.is_planned(job) {
+                self.unplanned(node, job);
+            }
             self.answer_each_way(node, job, open);
+        } else if let Some(escalation) = position.escalation() {
+            self.settle_each_way(node, escalation, open);
         } else {
             self.stuck(node, refused);
+        }
+    }
+
+    fn settle_each_way(&mut self, node: &Node, escalation: u32, open: &mut Vec<Node>) {
+        let ways = [(Answer::Continue, node.script.granting()), (Answer::Cancel, Some(node.script))];
+        for (answer, script) in ways {
+            let Some(script) = script else { continue };
+            if let Ok(next) = self.after(node, Step::Settle(escalation, answer), script) {
+                self.open(next, open);
+            }
         }
     }
 
@@ -181,9 +201,7 @@ impl<'w> Search<'w> {
             // The record of a run that has ended is made of all its jobs.
             self.effort = self.effort.saturating_sub(self.workflow.jobs.len() as u64);
         }
-        if let Step::Answer(job, answer) = step {
-            self.observe_answer(node, job, answer);
-        }
+        self.observe_step(node, step);
         self.steps.push((node.last, step));
         let next = Node { position, script, last: self.steps.len() - 1 };
         for job in touched {
@@ -195,7 +213,7 @@ impl<'w> Search<'w> {
     /// Keeps a position for later, unless everything was played from there.
     fn open(&mut self, node: Node, open: &mut Vec<Node>) {
         let position = &node.position;
-        let script = node.script.shortened(|job| position.job(job).status.is_terminal());
+        let script = node.script.shortened(|job| position.is_over(job));
         let mut hasher = DefaultHasher::new();
         (position.fingerprint(), position.is_assisted, position.is_harmed, script).hash(&mut hasher);
         if self.seen.insert(hasher.finish()) {

@@ -64,7 +64,7 @@ impl Search<'_> {
                             was_refused = true;
                             self.outcome_refused(&node, job, &refusal);
                         }
-                        Step::Answer(..) | Step::Retry(_) => {}
+                        Step::Answer(..) | Step::Settle(..) | Step::Retry(_) => {}
                     },
                 }
             }
@@ -88,19 +88,21 @@ impl Search<'_> {
         }
         let mut steps: Vec<Step> = position.ready().map(Step::Claim).collect();
         for job in position.held() {
-            steps.push(Step::Act(job, self.any_act(job, dice)));
+            steps.push(Step::Act(job, self.any_act(node, job, dice)));
         }
         for job in position.asking() {
             let answers = Answer::ALL.iter().filter(|answer| adds || !position.adds_grants(job, **answer));
             steps.extend(answers.map(|answer| Step::Answer(job, *answer)));
         }
+        steps.extend(position.escalation().map(|number| Step::Settle(number, settlement(adds))));
         dice.shuffle(&mut steps);
         steps
     }
 
-    fn any_act(&self, job: usize, dice: &mut Dice) -> Act {
+    fn any_act(&self, node: &Node, job: usize, dice: &mut Dice) -> Act {
         let gives = self.gives(job);
         let mut others: Vec<Act> = Act::others(gives, Freedom::Anything).collect();
+        others.retain(|act| *act != Act::Spend || node.position.has_budget(job));
         dice.shuffle(&mut others);
         let other = others.first().copied().filter(|_| dice.is_below(45));
         other.unwrap_or(Act::good(gives))
@@ -112,8 +114,14 @@ impl Search<'_> {
         let claims = position.ready().map(Step::Claim);
         let acts = position.held().map(|job| Step::Act(job, Act::good(self.gives(job))));
         let answers = position.asking().flat_map(|job| Answer::ALL.iter().map(move |answer| (job, *answer)));
-        claims.chain(acts).chain(answers.map(|(job, answer)| Step::Answer(job, answer))).collect()
+        let answers = answers.map(|(job, answer)| Step::Answer(job, answer));
+        let settled = position.escalation().map(|number| Step::Settle(number, Answer::Continue));
+        claims.chain(acts).chain(answers).chain(settled).collect()
     }
+}
+
+const fn settlement(adds: bool) -> Answer {
+    if adds { Answer::Continue } else { Answer::Cancel }
 }
 
 /// The jobs that have ended without success.
