@@ -90,7 +90,10 @@ impl Oracle {
             Event::JobWaits(e) => self.waits(e),
             Event::JobBlocked(e) => {
                 let from = [JobStatus::Claimed, JobStatus::Running];
-                self.lost(&e.job, &e.ended, &from, LeaseCause::Blocked, JobStatus::Blocked)
+                self.lost(&e.job, &e.ended, &from, LeaseCause::Blocked, JobStatus::Blocked)?;
+                let index = self.job(&e.job)?;
+                self.model.jobs[index].checkpoint = e.doubt.as_ref().map(|_| Checkpoint::Identity);
+                Ok(())
             }
             Event::JobParked(e) => {
                 let index = self.job(&e.job)?;
@@ -136,7 +139,9 @@ impl Oracle {
                     &[JobStatus::Running],
                     LeaseCause::Asked,
                     JobStatus::AwaitingInput,
-                )
+                )?;
+                self.model.jobs[index].checkpoint = Some(Checkpoint::Question);
+                Ok(())
             }
             Event::QuestionAnswered(e) => {
                 self.expect_person(Some(Checkpoint::Question))?;
