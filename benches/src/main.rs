@@ -8,10 +8,12 @@ mod machine;
 mod measure;
 mod memory;
 mod pg;
+mod processes;
 mod recorder;
 mod resident;
 mod sqlite;
 mod table;
+mod takeover;
 mod verify;
 mod workload;
 
@@ -68,6 +70,16 @@ enum Section {
     /// One process of several that append.
     #[value(hide = true)]
     Produce,
+    /// Eight processes on one SQLite file for a minute; fails if anything is wrong with what they leave.
+    Processes,
+    /// Until the job of a killed worker is handed out again.
+    Takeover,
+    /// What one of the eight processes does.
+    #[value(hide = true)]
+    Share,
+    /// What the worker does that is killed.
+    #[value(hide = true)]
+    Worker,
     /// All of it, each section in a process of its own.
     All,
 }
@@ -77,7 +89,7 @@ fn main() -> Outcome {
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match args.section {
         Section::Verify => runtime.block_on(verify::run(args.quick)),
         Section::Memory => runtime.block_on(memory::run(args.quick)),
@@ -90,6 +102,10 @@ fn main() -> Outcome {
             let time = Duration::from_secs(*seconds);
             server()?.block_on(pg::producers::produce(address, schema, *number, time))
         }
+        Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
+        Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
+        Section::Share => runtime.block_on(processes::share()),
+        Section::Worker => runtime.block_on(takeover::worker()),
         Section::All => all(&args),
     }
 }
@@ -102,7 +118,16 @@ fn server() -> Outcome<tokio::runtime::Runtime> {
 /// Each section in a process of its own, so that none finds the memory that another left behind.
 fn all(args: &Args) -> Outcome {
     println!("{}\n", Machine::describe(&args.folder)?);
-    for section in [Section::Verify, Section::Memory, Section::Sqlite, Section::Resident, Section::Pg] {
+    let sections = [
+        Section::Verify,
+        Section::Memory,
+        Section::Sqlite,
+        Section::Resident,
+        Section::Processes,
+        Section::Takeover,
+        Section::Pg,
+    ];
+    for section in sections {
         let name = section.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(&name).arg("--folder").arg(&args.folder);

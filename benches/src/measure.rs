@@ -21,6 +21,36 @@ impl Best {
     }
 }
 
+/// Times of several contestants that took turns; the first is the one that the others are compared with.
+///
+/// A turn's ratios are taken within it and their median counts, since a disk that is slow for a while is slow for all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Turns<const N: usize>(Vec<[Duration; N]>);
+
+impl<const N: usize> Turns<N> {
+    pub(crate) fn take(&mut self, times: [Duration; N]) {
+        self.0.push(times);
+    }
+
+    /// How many of the `count` things of a turn each of them did in a second.
+    pub(crate) fn rates(&self, count: usize) -> [f64; N] {
+        std::array::from_fn(|of| count as f64 / median(self.0.iter().map(|turn| turn[of].as_secs_f64())))
+    }
+
+    /// How fast each of them is, compared with the first.
+    pub(crate) fn ratios(&self) -> [f64; N] {
+        std::array::from_fn(|of| {
+            median(self.0.iter().map(|turn| turn[0].as_secs_f64() / turn[of].as_secs_f64()))
+        })
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Counts the time between start and stop, however often.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch(Duration);

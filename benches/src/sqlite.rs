@@ -10,8 +10,7 @@ use crate::{
     Outcome,
     bare::{Appends, Recording, Rows},
     machine::Machine,
-    measure,
-    measure::{Best, Stopwatch},
+    measure::{self, Stopwatch, Turns},
     table::{Table, per_second},
     workload::{COMMANDS, Shell},
 };
@@ -19,93 +18,122 @@ use crate::{
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
-    let (alone, each, rounds) = if quick { (48, 8, 3) } else { (128, 32, 7) };
+    let turns = if quick { 5 } else { 15 };
     println!("{}\n", Machine::describe(folder)?);
     let mut table = Table::new("SQLite, FULL");
-    compare(&mut table, folder, &Load { lines: 1, runs: alone, rounds }).await?;
-    compare(&mut table, folder, &Load { lines: AT_ONCE, runs: each, rounds }).await?;
+    compare(&mut table, folder, &Load { lines: 1, runs: 32, turns }).await?;
+    compare(&mut table, folder, &Load { lines: AT_ONCE, runs: 8, turns }).await?;
     table.print();
     Ok(())
 }
 
-/// How many runs one behind the other, in how many lines at once.
+/// How many runs one behind the other in each turn, in how many lines at once: so many that the log is folded in within
+/// every turn.
 struct Load {
     lines: usize,
     runs: usize,
-    rounds: usize,
+    turns: usize,
+}
+
+impl Load {
+    fn commands(&self) -> usize {
+        self.lines * self.runs * COMMANDS
+    }
 }
 
 async fn compare(table: &mut Table, folder: &Path, load: &Load) -> Outcome {
-    let Load { lines, runs, rounds } = *load;
-    let recording = Recording::of(lines * runs).await?;
+    let folder = tempfile::tempdir_in(folder)?;
+    let recording = Recording::of(load.lines * load.runs * load.turns).await?;
     let rows = recording.rows();
-    let [mut bare, mut append, mut work] = [Best::new(); 3];
-    for _ in 0..rounds {
-        let folder = tempfile::tempdir_in(folder)?;
-        let database = Rows::open(&folder.path().join("bare.db"))?;
-        let (time, committed) = measure::time(|| database.commit(&rows, lines));
+    let database = Rows::open(&folder.path().join("bare.db"))?;
+    let mut replay = Replay::open(&folder.path().join("appends.db"), &recording, load.lines).await?;
+    let mut engines = Engines::open(&folder.path().join("striatum.db"), load.lines).await?;
+    let mut turns = Turns::default();
+    for rows in rows.chunks(load.commands()) {
+        let (bare, committed) = measure::time(|| database.commit(rows, load.lines));
         committed?;
-        bare.take(time);
-        append.take(appends(&folder.path().join("appends.db"), &recording, lines).await?);
-        work.take(engines(&folder.path().join("striatum.db"), load).await?);
+        turns.take([bare, replay.turn(load).await?, engines.turn(load).await?]);
     }
-    let commands = lines * runs * COMMANDS;
-    let (bare, append, work) = (bare.rate(commands), append.rate(commands), work.rate(commands));
-    let (rows, wanted, fewer) = match lines {
+    replay.store.close().await?;
+    engines.store.close().await?;
+
+    let [bare, append, work] = turns.rates(load.commands());
+    let [_, append_ratio, work_ratio] = turns.ratios();
+    let (rows, wanted, fewer) = match load.lines {
         1 => ("bare loop, 1 row a commit".to_owned(), "≥ 0.5", "one run alone".to_owned()),
         lines => (format!("bare loop, {lines} rows a commit"), "≥ 0.4", format!("{lines} runs at once")),
     };
     table.base(&rows, per_second(bare));
-    table.row(
-        &format!("the store's appends without an engine, {fewer}"),
-        per_second(append),
-        append / bare,
-        "",
-    );
-    table.row(&format!("W, {fewer}, commands"), per_second(work), work / bare, wanted);
+    let appends = format!("the store's appends without an engine, {fewer}");
+    table.row(&appends, per_second(append), append_ratio, "");
+    table.row(&format!("W, {fewer}, commands"), per_second(work), work_ratio, wanted);
     Ok(())
 }
 
-/// The store without an engine.
-async fn appends(path: &Path, recording: &Recording, lines: usize) -> Outcome<Duration> {
-    let store = SqliteStore::open(path).await?;
-    let Some(chain) = recording.before.first().map(|batch| batch.chain()) else { return Ok(Duration::ZERO) };
-    store.open_chain(chain, &ChainMeta { label: "a repository".to_owned() }).await?;
-    let mut appends: Vec<Appends> = Vec::new();
-    let share = recording.counted.len() / lines;
-    for before in recording.before.chunks(recording.before.len() / lines) {
-        let mut line = Appends::default();
-        line.append(&store, before).await?;
-        appends.push(line);
-    }
-    let mut watch = Stopwatch::default();
-    let lines =
-        appends.iter_mut().zip(recording.counted.chunks(share)).map(async |(line, runs)| -> Outcome {
-            for run in runs {
-                line.append(&store, run).await?;
-            }
-            Ok(())
-        });
-    watch.during(try_join_all(lines)).await?;
-    store.close().await?;
-    Ok(watch.read())
+/// The store without an engine: recorded appends, in lines.
+struct Replay<'a> {
+    store: SqliteStore,
+    lines: Vec<Appends>,
+    left: &'a Recording,
+    done: usize,
 }
 
-/// The store under an engine.
-async fn engines(path: &Path, load: &Load) -> Outcome<Duration> {
-    let store = Arc::new(SqliteStore::open(path).await?);
-    let shell = Shell::new(store.clone(), 0).await?;
-    let numbers = 1..=load.lines as u64;
-    let mut lines = numbers.map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
-    let mut watch = Stopwatch::default();
-    // As many runs are prepared at a time as are worked off at once: an engine keeps them all in mind.
-    for _ in 0..load.runs {
-        let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
-        let work = lines.iter_mut().zip(&prepared).map(|(line, run)| line.work(*run));
-        let fences = watch.during(try_join_all(work)).await?;
-        let ended = lines.iter_mut().zip(&prepared).zip(&fences);
-        try_join_all(ended.map(|((line, run), fences)| line.finish(*run, fences))).await?;
+impl<'a> Replay<'a> {
+    async fn open(path: &Path, recording: &'a Recording, lines: usize) -> Outcome<Self> {
+        let store = SqliteStore::open(path).await?;
+        let first = recording.before.first().ok_or("nothing was recorded")?;
+        store.open_chain(first.chain(), &ChainMeta { label: "a repository".to_owned() }).await?;
+        let lines = (0..lines).map(|_| Appends::default()).collect();
+        Ok(Self { store, lines, left: recording, done: 0 })
     }
-    store.close().await?;
-    Ok(watch.read())
+
+    async fn turn(&mut self, load: &Load) -> Outcome<Duration> {
+        let mut watch = Stopwatch::default();
+        let Self { store, lines, left, done } = self;
+        for _ in 0..load.runs {
+            let begun = *done..*done + load.lines;
+            *done = begun.end;
+            let prepared = left.before[begun.start * BEFORE..begun.end * BEFORE].chunks(BEFORE);
+            let prepared = lines.iter_mut().zip(prepared).map(|(line, before)| line.append(&*store, before));
+            try_join_all(prepared).await?;
+            let work = lines
+                .iter_mut()
+                .zip(&left.counted[begun])
+                .map(|(line, counted)| line.append(&*store, counted));
+            watch.during(try_join_all(work)).await?;
+        }
+        Ok(watch.read())
+    }
+}
+
+/// How many appends come before the count in each run: its preparation and its branch.
+const BEFORE: usize = 2;
+
+/// The store under an engine.
+struct Engines {
+    store: Arc<SqliteStore>,
+    lines: Vec<Shell>,
+}
+
+impl Engines {
+    async fn open(path: &Path, lines: usize) -> Outcome<Self> {
+        let store = Arc::new(SqliteStore::open(path).await?);
+        let shell = Shell::new(store.clone(), 0).await?;
+        let lines = (1..=lines as u64).map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
+        Ok(Self { store, lines })
+    }
+
+    async fn turn(&mut self, load: &Load) -> Outcome<Duration> {
+        let mut watch = Stopwatch::default();
+        let lines = &mut self.lines;
+        // As many runs are prepared at a time as are worked off at once: an engine keeps them all in mind.
+        for _ in 0..load.runs {
+            let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
+            let work = lines.iter_mut().zip(&prepared).map(|(line, run)| line.work(*run));
+            let fences = watch.during(try_join_all(work)).await?;
+            let ended = lines.iter_mut().zip(&prepared).zip(&fences);
+            try_join_all(ended.map(|((line, run), fences)| line.finish(*run, fences))).await?;
+        }
+        Ok(watch.read())
+    }
 }

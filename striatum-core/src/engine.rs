@@ -278,9 +278,13 @@ impl Engine {
 
     async fn append(&self, batch: &Batch) -> Result<RunHead, EngineError> {
         match self.store.append(batch).await {
-            // The same value again: if it landed the first time, the store says so.
+            // The same value again: if it landed the first time, the store says so. A store that cannot answer now says nothing
+            // about the first time.
             Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unknown => {
-                self.store.append(batch).await
+                match self.store.append(batch).await {
+                    answer @ (Ok(_) | Err(AppendError::Conflict)) => answer,
+                    Err(_) => Err(error.into()),
+                }
             }
             answer => answer,
         }

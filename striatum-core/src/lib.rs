@@ -6,6 +6,7 @@ pub mod digest;
 pub mod engine;
 mod hex;
 pub mod id;
+pub mod rehearsal;
 pub mod run;
 pub mod sandbox;
 pub mod store;

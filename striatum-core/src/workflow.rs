@@ -20,15 +20,15 @@ pub use analysis::{Analysis, Way, Ways};
 pub use branch::is_branch_name;
 pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{
-    Branch, BranchMode, Budget, CheckpointKind, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn,
+    Branch, BranchMode, Budget, Checkpoint, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn,
     ExpectedArtifact, HarnessProfile, Independence, IndependenceModel, InterrogationTarget, Job, JobType,
     Lane, OnExpiry, OnReject, PanelRole, Parallelism, Phase, Posture, ProvenanceMode, Quorum, RecoveryPolicy,
     ResourceMode, ReviewAccess, ReviewContext, ReviewRevisionPolicy, Role, SchemaVersion, SharedResource,
     TaskPrompt, Workflow, WorktreeIsolation, WriteMode,
 };
 pub use finding::{Finding, FindingCode, Findings, Severity};
-pub use graph::{Graph, UnsoundGraph};
+pub use graph::{Graph, UnsoundGraph, WayBack};
 pub use scope::WriteScope;
 pub use shape::{Scaffold, ScaffoldFile, Shape};
 pub use snapshot::{FrozenFile, InvalidSnapshot, ReferencedFile, Snapshot};
-pub use validate::{Coverage, Offers, Rules, Shortfall, Strictness, Validated};
+pub use validate::{Offers, Rules, Shortfall, Strictness, Validated};

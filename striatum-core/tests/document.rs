@@ -14,16 +14,37 @@ pub(crate) struct Document {
     cycles: Vec<Value>,
     policy: Value,
     at_once: u32,
+    top: Vec<(&'static str, Value)>,
 }
 
 impl Document {
     pub(crate) fn new() -> Self {
-        Self { jobs: Vec::new(), edges: Vec::new(), cycles: Vec::new(), policy: json!({}), at_once: 16 }
+        Self {
+            jobs: Vec::new(),
+            edges: Vec::new(),
+            cycles: Vec::new(),
+            policy: json!({}),
+            at_once: 16,
+            top: Vec::new(),
+        }
+    }
+
+    /// A document of the second version, which does not compare models.
+    pub(crate) fn v2() -> Self {
+        let off = json!({"model": "off"});
+        Self::new().top("schema_version", "striatum.workflow.v2").top("independence", off)
+    }
+
+    /// Sets a key of the document itself.
+    pub(crate) fn top(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.top.push((key, value.into()));
+        self
     }
 
     /// Adds a job of its own role.
     pub(crate) fn job(mut self, id: &str, kind: &str) -> Self {
-        let mode = if kind == "review" { "review_only_artifact" } else { "repo_write" };
+        let is_review = ["review", "phase_synthesis"].contains(&kind);
+        let mode = if is_review { "review_only_artifact" } else { "repo_write" };
         self.jobs.push(json!({
             "id": id, "type": kind, "role_id": kind, "lane_id": "local", "objective": id,
             "write_scope": {"mode": mode, "allowed_paths": [format!("out/{id}")]},
@@ -40,6 +61,12 @@ impl Document {
 
     pub(crate) fn edge(mut self, from: &str, to: &str) -> Self {
         self.edges.push(json!({"from": from, "to": to, "on": "completed"}));
+        self
+    }
+
+    /// Sets a key of the last way back.
+    pub(crate) fn and(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.cycles.last_mut().unwrap()[key] = value.into();
         self
     }
 
@@ -66,7 +93,7 @@ impl Document {
             .iter()
             .map(|job| (job["role_id"].as_str().unwrap().to_owned(), json!({"summary": "somebody"})))
             .collect();
-        let document = json!({
+        let mut document = json!({
             "schema_version": "striatum.workflow.v1", "workflow_id": "w", "workflow_version": "1", "name": "W",
             "branch": {"mode": "confirm", "suggested_name": "striatum/w"},
             "lanes": {"local": {"adapter": "process", "command": ["true"], "display_model": "model-1"}},
@@ -74,6 +101,9 @@ impl Document {
             "parallelism": {"max_active_jobs": self.at_once, "require_disjoint_write_scopes": true},
             "jobs": self.jobs, "edges": self.edges, "cycles": self.cycles, "recovery_policy": self.policy,
         });
+        for (key, value) in &self.top {
+            document[*key] = value.clone();
+        }
         match Workflow::parse(document.to_string().as_bytes(), &Rules::default()) {
             Ok(validated) => validated.workflow,
             Err(findings) => panic!("{findings}\n{document:#}"),

@@ -53,6 +53,16 @@ fn every_kind_of_event_keeps_its_bytes() {
     }
 }
 
+#[test]
+fn fields_that_came_later_keep_their_bytes() {
+    let records = events::with_later_fields().into_iter().zip(1..).map(|(event, n)| record(n, event));
+    let lines: Vec<_> = records.map(|record| record.encode().unwrap()).collect();
+    compare("events-with-later-fields", &lines.join(&b'\n'));
+    let golden = fs::read(file("events-with-later-fields")).unwrap();
+    let read = golden.split(|byte| *byte == b'\n').map(|line| Record::decode(line).unwrap().event);
+    assert_eq!(read.collect::<Vec<_>>(), events::with_later_fields());
+}
+
 /// A verdict and a result of the walk through a small run; the snapshot that it executes.
 fn walked() -> (Drive, Packet) {
     let mut run = Drive::started(&revised());
@@ -81,6 +91,7 @@ fn snapshot_packet_and_completion_record_keep_their_bytes() {
 #[test]
 fn every_word_of_a_body_stays_what_it_is() {
     compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
+    compare("words-more", &serde_jcs::to_vec(&words::more()).unwrap());
 }
 
 #[test]
@@ -101,6 +112,7 @@ fn no_golden_file_is_forgotten() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words"];
-    assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
+    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words", "words-more"];
+    let others = others.iter().chain(&["events-with-later-fields"]);
+    assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());
 }

@@ -1,11 +1,16 @@
 //! The machine: what commands lead to.
 
 mod checkpoint;
+mod cohort;
 mod fences;
+mod identity;
 mod laws;
 mod long;
 mod outcomes;
 mod owed;
+mod people;
+mod phases;
 mod publishing;
+mod quorum;
 mod reopen;
 mod transitions;

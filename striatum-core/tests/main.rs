@@ -16,6 +16,8 @@ mod machine;
 #[cfg(test)]
 mod play;
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod workflow;

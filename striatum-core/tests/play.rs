@@ -1,10 +1,11 @@
 //! Somebody who gives commands at random, sound ones and others, the same for the same seed.
 
 use striatum_core::{
+    digest::Digest,
     id::{Fence, JobId, SessionId},
     run::{
-        Actor, DeliveryMode, Intent, JobStatus, LeaseReport, Outcome, Pending, Resolution, Ruling, RunStatus,
-        Severity, State, Submit, Verdict,
+        Actor, DeliveryMode, Deviation, Intent, JobStatus, LeaseReport, Outcome, Pending, Resolution, Ruling,
+        RunStatus, Severity, State, Submit, Usage, Verdict,
     },
     transport::AgentIdentity,
 };
@@ -72,7 +73,8 @@ impl Player {
         let intent = match self.dice.below(100) {
             0..32 => self.claim(state),
             32..66 => self.work(state),
-            66..74 => self.give_up(state),
+            66..72 => self.give_up(state),
+            72..74 => self.ask(state),
             74..78 => self.with_an_old_fence(state),
             78..82 => self.confirm(state),
             82..94 if self.people == People::There => self.answer(state),
@@ -162,13 +164,24 @@ impl Player {
         self.end(fence)
     }
 
-    fn end(&mut self, fence: Fence) -> Intent {
+    fn ask(&mut self, state: &State) -> Intent {
+        let Some(fence) = self.held(state) else { return self.claim(state) };
+        Intent::Ask { report: self.report(fence), question: blob("which?"), resume: None }
+    }
+
+    fn report(&mut self, fence: Fence) -> LeaseReport {
         let set_aside = self.dice.one_of(&[None, Some(commit(1))]).unwrap();
-        let report = LeaseReport { set_aside, ..LeaseReport::new(fence) };
+        let turns = self.dice.one_of(&[None, Some(1), Some(2)]).unwrap();
+        let usage = Some(Usage { wall_ms: 10, turns, ..Usage::default() });
+        LeaseReport { set_aside, usage, ..LeaseReport::new(fence) }
+    }
+
+    fn end(&mut self, fence: Fence) -> Intent {
+        let report = self.report(fence);
         match self.dice.below(8) {
             0 | 1 => Intent::Release(report),
-            2 => Intent::Expire { fence: report.fence },
-            3 | 4 => Intent::Crash(report),
+            2 | 3 => Intent::Expire { fence: report.fence },
+            4 => Intent::Crash(report),
             5 | 6 => Intent::Fail(report),
             _ => {
                 let severity = self.dice.one_of(&[Severity::Operator, Severity::HumanCheckpoint]).unwrap();
@@ -191,14 +204,34 @@ impl Player {
         let owed: Vec<_> = state.pending().collect();
         match self.dice.one_of(&owed) {
             Some(Pending::CloseTree { fence, .. }) => Intent::TreeClosed { fence, kept: Some(commit(2)) },
-            Some(Pending::Deliver { .. }) => Intent::Delivered { commit: commit(3), deviations: Vec::new() },
+            Some(Pending::Deliver { .. }) => {
+                let judged = Digest::of(b"judged");
+                let job = state.workflow().jobs[0].id.clone();
+                let deviation = Deviation { job, path: "out/a".to_owned(), judged, delivered: None };
+                match self.dice.below(3) {
+                    0 => Intent::Delivered { commit: commit(3), deviations: Vec::new() },
+                    1 => Intent::Delivered { commit: commit(3), deviations: vec![deviation] },
+                    _ => Intent::Withhold { commit: commit(3), deviations: vec![deviation] },
+                }
+            }
             Some(Pending::Notify { escalation, .. }) => Intent::Notified { escalation },
             _ => self.claim(state),
         }
     }
 
     fn answer(&mut self, state: &State) -> Intent {
-        let waiting = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked];
+        let asked: Vec<u32> = state.open_questions().map(|(_, question)| question.number).collect();
+        if let Some(question) = self.dice.one_of(&asked).filter(|_| self.dice.below(3) > 0) {
+            return Intent::Answer { question, answer: blob("this") };
+        }
+        let raised = u32::try_from(state.escalations().len()).unwrap();
+        if raised > 0 && self.dice.below(4) == 0 {
+            let ruling = self.dice.one_of(&[Ruling::Accept, Ruling::Accept, Ruling::Reject]).unwrap();
+            let escalation = 1 + u32::try_from(self.dice.below(raised as usize)).unwrap();
+            return Intent::Settle { escalation, ruling, rationale: None };
+        }
+        let waiting =
+            [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked, JobStatus::AwaitingInput];
         let id = self.standing(state, &waiting).unwrap_or_else(|| self.any(state));
         let decisions = u32::try_from(state.decisions().len()).unwrap();
         let resolution = match self.dice.below(6) {
@@ -222,7 +255,11 @@ impl Player {
     }
 
     fn steer(&mut self) -> Intent {
-        let all = [Intent::Pause, Intent::Resume, Intent::Resume, Intent::Cancel { reason: None }];
+        let (reason, rationale) = (blob("stuck"), blob("wrong"));
+        let escalate = Intent::Escalate { job: None, reason };
+        let compromise = Intent::Compromise { rationale };
+        let end = Intent::Cancel { reason: None };
+        let all = [Intent::Pause, Intent::Resume, Intent::Resume, end, escalate, compromise];
         self.dice.one_of(&all).unwrap()
     }
 }

@@ -11,32 +11,20 @@ use striatum_core::{
 
 use crate::{
     error::{Fault, Stop},
-    index::{self, RunPlace},
-    resources, row,
+    heads::{ChainHead, Known},
+    index, resources, row,
+    tx::Tx,
 };
 
-/// Where a chain stands, and under which number its events are filed.
-struct ChainHead {
-    id: i64,
-    head: Position,
-    at: Timestamp,
-}
-
-/// A run as its events tell it; no index is asked.
-struct Known {
-    chain: i64,
-    head: RunHead,
-    at: Timestamp,
-}
-
 /// Creates a chain if it is new; returns its head.
-pub(crate) fn open_chain(tx: &Connection, chain: &ChainId, meta: &ChainMeta) -> Result<Position, Fault> {
+pub(crate) fn open_chain(tx: &mut Tx<'_>, chain: &ChainId, meta: &ChainMeta) -> Result<Position, Fault> {
     let genesis = Position::genesis(chain).digest;
     tx.prepare_cached(
         "INSERT INTO chains (name, label, genesis, head_seq, head_digest, head_at) VALUES (?1, ?2, ?3, 0, ?3, 0)
          ON CONFLICT (name) DO NOTHING",
     )?
     .execute((chain.as_str(), &meta.label, genesis.as_bytes()))?;
+    tx.heads.store(tx.connection)?;
     opened(tx, chain)?.ok_or_else(|| no_chain(chain))
 }
 
@@ -62,9 +50,9 @@ pub(crate) fn no_chain(chain: &ChainId) -> Fault {
 }
 
 /// Answers a batch, in the order that the port prescribes.
-pub(crate) fn append(tx: &Connection, clock: &dyn Clock, batch: &Batch) -> Result<RunHead, Stop> {
-    let chain = chain_head(tx, batch.chain())?;
-    let run = known(tx, batch.run())?;
+pub(crate) fn append(tx: &mut Tx<'_>, clock: &dyn Clock, batch: &Batch) -> Result<RunHead, Stop> {
+    let chain = tx.heads.chain(tx.connection, batch.chain())?.ok_or_else(|| no_chain(batch.chain()))?;
+    let run = tx.heads.run(tx.connection, batch.run())?;
     if run.as_ref().is_some_and(|run| run.chain != chain.id) {
         let text = format!("run {} belongs to another chain than {}", batch.run(), batch.chain());
         return Err(Fault::rule(StoreErrorKind::Other, text).into());
@@ -78,54 +66,40 @@ pub(crate) fn append(tx: &Connection, clock: &dyn Clock, batch: &Batch) -> Resul
     if !holds(tx, batch.guard(), now)? {
         return Err(Stop::Answer(AppendError::GuardFailed));
     }
-    // A busy resource ends the transaction before the events are sealed, which is the larger part of the work.
-    resources::exchange(tx, batch.run(), batch.delta())?;
-    let (head, at) = seal(tx, &chain, head, batch, now)?;
-    index::apply(tx, batch.run(), &RunPlace { chain: chain.id, head, at }, batch.delta(), now)?;
-    Ok(head)
+    // Up to here nothing was written, so that an answer which refuses the batch spares the others of its group.
+    resources::refuse_busy(tx, batch.run(), batch.delta())?;
+    let key = run.map_or_else(|| new_key(tx, batch.run()), |run| Ok(run.key))?;
+    resources::exchange(tx, key, batch.delta())?;
+    let (chain, run) = seal(tx, chain, Known { key, chain: chain.id, head, at: now }, batch, now)?;
+    index::apply(tx, batch.run(), &run, batch.delta(), now)?;
+    tx.heads.advance(batch.chain(), chain, batch.run(), run);
+    Ok(run.head)
 }
 
 /// Replaces the index rows of a run.
 pub(crate) fn reindex(
-    tx: &Connection,
+    tx: &mut Tx<'_>,
     clock: &dyn Clock,
     run: RunId,
     expected: RunHead,
     delta: &IndexDelta,
 ) -> Result<(), Stop> {
-    let known = known(tx, run)?;
+    let known = tx.heads.run(tx.connection, run)?;
     if known.as_ref().map_or(RunHead::START, |known| known.head) != expected {
         return Err(Stop::Answer(AppendError::Conflict));
     }
-    let Some(Known { chain, head, at }) = known else {
+    let Some(known) = known else {
         return Err(Fault::rule(StoreErrorKind::Other, format!("run {run} has no events")).into());
     };
-    resources::forget(tx, run)?;
-    resources::exchange(tx, run, delta)?;
-    index::forget(tx, run, delta)?;
-    Ok(index::apply(tx, run, &RunPlace { chain, head, at }, delta, row::reachable(clock.now()))?)
+    resources::forget(tx, known.key)?;
+    resources::refuse_busy(tx, run, delta)?;
+    resources::exchange(tx, known.key, delta)?;
+    index::forget(tx, known.key, delta)?;
+    Ok(index::apply(tx, run, &known, delta, row::reachable(clock.now()))?)
 }
 
-fn chain_head(tx: &Connection, chain: &ChainId) -> Result<ChainHead, Fault> {
-    tx.prepare_cached("SELECT id, head_seq, head_digest, head_at FROM chains WHERE name = ?1")?
-        .query_row([chain.as_str()], |row| {
-            let head = Position { seq: row::uint(row, 1)?, digest: row::digest(row, 2)? };
-            Ok(ChainHead { id: row.get(0)?, head, at: row::time(row, 3)? })
-        })
-        .optional()?
-        .ok_or_else(|| no_chain(chain))
-}
-
-// From the events, not from the index row: an index that was dropped, or is wrong, cannot fork a run.
-fn known(tx: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
-    tx.prepare_cached(
-        "SELECT chain, version, digest, at FROM events WHERE run = ?1 ORDER BY version DESC LIMIT 1",
-    )?
-    .query_row([run.as_bytes()], |row| {
-        let head = RunHead { version: row::uint(row, 1)?, digest: row::digest(row, 2)? };
-        Ok(Known { chain: row.get(0)?, head, at: row::time(row, 3)? })
-    })
-    .optional()
+fn new_key(tx: &Connection, run: RunId) -> rusqlite::Result<i64> {
+    tx.prepare_cached("INSERT INTO run_keys (run) VALUES (?1)")?.insert([run.as_bytes()])
 }
 
 /// The digest of a run's event; of version 0, the one that stands for "nothing yet".
@@ -133,9 +107,12 @@ pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> rusqlite:
     if version == 0 {
         return Ok(Some(Digest::ZERO));
     }
-    tx.prepare_cached("SELECT digest FROM events WHERE run = ?1 AND version = ?2")?
-        .query_row((run.as_bytes(), row::int(version)), |row| row::digest(row, 0))
-        .optional()
+    tx.prepare_cached(
+        "SELECT e.digest FROM run_keys k CROSS JOIN events e ON e.run = k.key
+         WHERE k.run = ?1 AND e.version = ?2",
+    )?
+    .query_row((run.as_bytes(), row::int(version)), |row| row::digest(row, 0))
+    .optional()
 }
 
 /// The run's head, if what stands in the run behind the head that the batch expected is exactly its events.
@@ -146,8 +123,10 @@ fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> rusqlite::Result<Opt
     {
         return Ok(None);
     }
-    let mut select =
-        tx.prepare_cached("SELECT body FROM events WHERE run = ?1 AND version > ?2 ORDER BY version")?;
+    let mut select = tx.prepare_cached(
+        "SELECT e.body FROM run_keys k CROSS JOIN events e ON e.run = k.key
+         WHERE k.run = ?1 AND e.version > ?2 ORDER BY e.version",
+    )?;
     let mut rows = select.query((batch.run().as_bytes(), row::int(expected.version)))?;
     for body in batch.bodies() {
         match rows.next()? {
@@ -163,7 +142,8 @@ fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Re
         None => Ok(true),
         Some(Guard::Lapsed(fence)) => tx
             .prepare_cached(
-                "SELECT 1 FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4 AND deadline <= ?5",
+                "SELECT 1 FROM leases WHERE run = (SELECT key FROM run_keys WHERE run = ?1)
+                     AND job = ?2 AND epoch = ?3 AND session = ?4 AND deadline <= ?5",
             )?
             .exists((
                 fence.run.as_bytes(),
@@ -173,28 +153,32 @@ fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Re
                 row::micros(now),
             )),
         Some(Guard::Due(timer)) => tx
-            .prepare_cached("SELECT 1 FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND deadline <= ?4")?
+            .prepare_cached(
+                "SELECT 1 FROM timers WHERE run = (SELECT key FROM run_keys WHERE run = ?1)
+                     AND job = ?2 AND epoch = ?3 AND deadline <= ?4",
+            )?
             .exists((timer.run.as_bytes(), timer.job.as_str(), timer.epoch, row::micros(now))),
     }
 }
 
+/// Stores the events of a batch behind these heads; returns the heads behind them.
 fn seal(
-    tx: &Connection,
-    chain: &ChainHead,
-    run: RunHead,
+    tx: &mut Tx<'_>,
+    chain: ChainHead,
+    run: Known,
     batch: &Batch,
     now: Timestamp,
-) -> rusqlite::Result<(RunHead, Timestamp)> {
+) -> rusqlite::Result<(ChainHead, Known)> {
     let at = chain.at.max(now);
-    let (mut head, mut run) = (chain.head, run);
-    let mut insert = tx.prepare_cached(
+    let (mut chain, mut run) = (ChainHead { at, ..chain }, Known { at, ..run });
+    let insert = tx.statement(
         "INSERT INTO events (chain, seq, at, prev, digest, body, run, version)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for body in batch.bodies() {
-        let event = Sealed::seal(head, at, body.clone());
-        (head, run) =
-            (event.position(), RunHead { version: run.version.saturating_add(1), digest: event.digest });
+        let event = Sealed::seal(chain.head, at, body.clone());
+        chain.head = event.position();
+        run.head = RunHead { version: run.head.version.saturating_add(1), digest: event.digest };
         insert.execute((
             chain.id,
             row::int(event.seq),
@@ -202,11 +186,9 @@ fn seal(
             event.prev.as_bytes(),
             event.digest.as_bytes(),
             event.body.as_ref(),
-            batch.run().as_bytes(),
-            row::int(run.version),
+            run.key,
+            row::int(run.head.version),
         ))?;
     }
-    tx.prepare_cached("UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1")?
-        .execute((chain.id, row::int(head.seq), head.digest.as_bytes(), row::micros(at)))?;
-    Ok((run, at))
+    Ok((chain, run))
 }

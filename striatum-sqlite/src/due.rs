@@ -15,10 +15,11 @@ pub(crate) fn due(
     let (chain, moment) = (chain.map(ChainId::as_str), row::micros(now));
     let lapsed = tx
         .prepare_cached(
-            "SELECT run, job, epoch, session FROM leases l WHERE deadline <= ?1
+            "SELECT k.run, l.job, l.epoch, l.session FROM leases l CROSS JOIN run_keys k ON k.key = l.run
+             WHERE l.deadline <= ?1
                  AND (?2 IS NULL OR EXISTS (SELECT 1 FROM runs r JOIN chains c ON c.id = r.chain
-                                            WHERE r.run = l.run AND c.name = ?2))
-             ORDER BY deadline, run, job, epoch LIMIT ?3",
+                                            WHERE r.key = l.run AND c.name = ?2))
+             ORDER BY l.deadline, k.run, l.job, l.epoch LIMIT ?3",
         )?
         .query_map((moment, chain, row::limit(limit)), row::fence)?
         .collect::<Result<_, _>>()?;
@@ -27,7 +28,7 @@ pub(crate) fn due(
             "SELECT min(deadline) FROM (SELECT run, deadline FROM leases WHERE deadline > ?1
                                         UNION ALL SELECT run, deadline FROM timers WHERE deadline > ?1) d
              WHERE ?2 IS NULL OR EXISTS (SELECT 1 FROM runs r JOIN chains c ON c.id = r.chain
-                                         WHERE r.run = d.run AND c.name = ?2)",
+                                         WHERE r.key = d.run AND c.name = ?2)",
         )?
         .query_row((moment, chain), |row| match row.get_ref(0)? {
             rusqlite::types::ValueRef::Null => Ok(None),

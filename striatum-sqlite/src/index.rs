@@ -2,54 +2,47 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
 use striatum_core::{
     id::{Fence, RunId},
-    store::{IndexDelta, ReadyRow, Renewal, Resource, RunHead, RunRow, TimerId},
+    store::{IndexDelta, ReadyRow, Renewal, Resource, RunRow, TimerId},
     time::Timestamp,
 };
 
-use crate::row;
-
-/// Where a run stands in its chain.
-pub(crate) struct RunPlace {
-    pub(crate) chain: i64,
-    pub(crate) head: RunHead,
-    pub(crate) at: Timestamp,
-}
+use crate::{heads::Known, row, tx::Tx};
 
 /// Writes the run's row and changes the others by the delta, removals before insertions.
 pub(crate) fn apply(
-    tx: &Connection,
+    tx: &mut Tx<'_>,
     run: RunId,
-    place: &RunPlace,
+    known: &Known,
     delta: &IndexDelta,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    put_run(tx, run, place, &delta.run)?;
+    put_run(tx, run, known, &delta.run)?;
+    let key = known.key;
     for job in &delta.unready {
-        tx.prepare_cached("DELETE FROM ready WHERE run = ?1 AND job = ?2")?
-            .execute((run.as_bytes(), job.as_str()))?;
-        forget_wants(tx, run, job.as_str())?;
+        tx.statement("DELETE FROM ready WHERE run = ?1 AND job = ?2")?.execute((key, job.as_str()))?;
     }
     for fence in &delta.ended {
-        end_lease(tx, fence)?;
+        end_lease(tx, key, fence)?;
     }
     for timer in &delta.stopped {
-        stop_timer(tx, timer)?;
+        stop_timer(tx, key, timer)?;
     }
     for ready in &delta.ready {
-        put_ready(tx, run, ready)?;
+        put_ready(tx, key, ready)?;
     }
     // A lease or a timer that stands there keeps its deadline: only a renewal moves it.
     for lease in &delta.granted {
         let Fence { job, epoch, session, .. } = &lease.fence;
-        tx.prepare_cached(
+        tx.statement(
             "INSERT INTO leases (run, job, epoch, session, deadline) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
         )?
         .execute((
-            run.as_bytes(),
+            key,
             job.as_str(),
             epoch,
             session.as_bytes(),
@@ -57,122 +50,130 @@ pub(crate) fn apply(
         ))?;
     }
     for timer in &delta.started {
+        let TimerId { job, epoch, .. } = &timer.id;
         tx.prepare_cached(
             "INSERT INTO timers (run, job, epoch, deadline) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )?
-        .execute((
-            run.as_bytes(),
-            timer.id.job.as_str(),
-            timer.id.epoch,
-            row::micros(now.after(timer.after)),
-        ))?;
+        .execute((key, job.as_str(), epoch, row::micros(now.after(timer.after))))?;
     }
     Ok(())
 }
 
 /// Deletes all rows of a run but its own, and but the leases and timers that are in the index anew: their deadlines stay.
-pub(crate) fn forget(tx: &Connection, run: RunId, index: &IndexDelta) -> rusqlite::Result<()> {
-    for delete in ["DELETE FROM ready WHERE run = ?1", "DELETE FROM wants WHERE run = ?1"] {
-        tx.prepare_cached(delete)?.execute([run.as_bytes()])?;
-    }
+pub(crate) fn forget(tx: &mut Tx<'_>, key: i64, index: &IndexDelta) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM ready WHERE run = ?1")?.execute([key])?;
     let kept: HashSet<_> = index.granted.iter().map(|lease| &lease.fence).collect();
     let leases: Vec<Fence> = tx
-        .prepare_cached("SELECT run, job, epoch, session FROM leases WHERE run = ?1")?
-        .query_map([run.as_bytes()], row::fence)?
+        .prepare_cached(
+            "SELECT k.run, l.job, l.epoch, l.session FROM leases l JOIN run_keys k ON k.key = l.run WHERE l.run = ?1",
+        )?
+        .query_map([key], row::fence)?
         .collect::<Result<_, _>>()?;
-    leases.iter().filter(|fence| !kept.contains(fence)).try_for_each(|fence| end_lease(tx, fence))?;
+    leases.iter().filter(|fence| !kept.contains(fence)).try_for_each(|fence| end_lease(tx, key, fence))?;
     let kept: HashSet<_> = index.started.iter().map(|timer| &timer.id).collect();
     let timers: Vec<TimerId> = tx
-        .prepare_cached("SELECT run, job, epoch FROM timers WHERE run = ?1")?
-        .query_map([run.as_bytes()], row::timer)?
+        .prepare_cached(
+            "SELECT k.run, t.job, t.epoch FROM timers t JOIN run_keys k ON k.key = t.run WHERE t.run = ?1",
+        )?
+        .query_map([key], row::timer)?
         .collect::<Result<_, _>>()?;
-    timers.iter().filter(|timer| !kept.contains(timer)).try_for_each(|timer| stop_timer(tx, timer))
+    timers.iter().filter(|timer| !kept.contains(timer)).try_for_each(|timer| stop_timer(tx, key, timer))
 }
 
 /// Deletes what an index says of every run but its own row.
 pub(crate) fn forget_all(tx: &Connection) -> rusqlite::Result<()> {
-    tx.execute_batch(
-        "DELETE FROM ready; DELETE FROM wants; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources;",
-    )
+    tx.execute_batch("DELETE FROM ready; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources;")
 }
 
-fn end_lease(tx: &Connection, Fence { run, job, epoch, session }: &Fence) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?
-        .execute((run.as_bytes(), job.as_str(), epoch, session.as_bytes()))?;
+fn end_lease(tx: &mut Tx<'_>, key: i64, Fence { job, epoch, session, .. }: &Fence) -> rusqlite::Result<()> {
+    tx.statement("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?
+        .execute((key, job.as_str(), epoch, session.as_bytes()))?;
     Ok(())
 }
 
-fn stop_timer(tx: &Connection, TimerId { run, job, epoch }: &TimerId) -> rusqlite::Result<()> {
+fn stop_timer(tx: &Connection, key: i64, TimerId { job, epoch, .. }: &TimerId) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM timers WHERE run = ?1 AND job = ?2 AND epoch = ?3")?.execute((
-        run.as_bytes(),
+        key,
         job.as_str(),
         epoch,
     ))?;
     Ok(())
 }
 
-fn put_run(tx: &Connection, run: RunId, place: &RunPlace, row: &RunRow) -> rusqlite::Result<()> {
-    let RunPlace { chain, head, at } = place;
+fn put_run(tx: &mut Tx<'_>, run: RunId, known: &Known, row: &RunRow) -> rusqlite::Result<()> {
+    let Known { key, chain, head, at } = known;
     let RunRow { status, paused, room, workflow, active } = row;
     let row = (
-        run.as_bytes(),
+        key,
         row::int(head.version),
         head.digest.as_bytes(),
+        room,
+        row::micros(*at),
         status.as_str(),
         paused,
-        room,
         workflow.as_str(),
         active,
-        row::micros(*at),
     );
-    let updated = tx
-        .prepare_cached(
-            "UPDATE runs SET version = ?2, digest = ?3, status = ?4, paused = ?5, room = ?6, workflow = ?7,
-                 active = ?8, updated_at = ?9 WHERE run = ?1",
+    // Most events leave the run where it was. A statement that does not name what the indexes depend on leaves them alone.
+    let moved = tx
+        .statement(
+            "UPDATE runs SET version = ?2, digest = ?3, room = ?4, updated_at = ?5
+             WHERE key = ?1 AND status = ?6 AND paused = ?7 AND workflow = ?8 AND active = ?9",
         )?
         .execute(row)?;
-    if updated == 0 {
+    if moved == 0 {
         tx.prepare_cached(
-            "INSERT INTO runs (run, version, digest, status, paused, room, workflow, active, updated_at, chain, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-                 (SELECT at FROM events WHERE run = ?1 AND version = 1))",
+            "INSERT INTO runs (key, version, digest, room, updated_at, status, paused, workflow, active,
+                 run, chain, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+                 (SELECT at FROM events WHERE run = ?1 AND version = 1))
+             ON CONFLICT (key) DO UPDATE SET version = ?2, digest = ?3, room = ?4, updated_at = ?5,
+                 status = ?6, paused = ?7, workflow = ?8, active = ?9",
         )?
-        .execute((row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, chain))?;
+        .execute(params![
+            row.0,
+            row.1,
+            row.2,
+            row.3,
+            row.4,
+            row.5,
+            row.6,
+            row.7,
+            row.8,
+            run.as_bytes(),
+            chain
+        ])?;
     }
     Ok(())
 }
 
-fn put_ready(tx: &Connection, run: RunId, ready: &ReadyRow) -> rusqlite::Result<()> {
+fn put_ready(tx: &mut Tx<'_>, key: i64, ready: &ReadyRow) -> rusqlite::Result<()> {
     let ReadyRow { job, role, lane, adapter, timer, resources } = ready;
     // A soft hold survives: the job was shown to somebody all the same.
-    tx.prepare_cached(
-        "INSERT INTO ready (run, job, role, lane, adapter, timer_job, timer_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    tx.statement(
+        "INSERT INTO ready (run, job, role, lane, adapter, timer_job, timer_epoch, wants)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (run, job) DO UPDATE SET
              role = excluded.role, lane = excluded.lane, adapter = excluded.adapter,
-             timer_job = excluded.timer_job, timer_epoch = excluded.timer_epoch",
+             timer_job = excluded.timer_job, timer_epoch = excluded.timer_epoch, wants = excluded.wants",
     )?
     .execute((
-        run.as_bytes(),
+        key,
         job.as_str(),
         role.as_str(),
         lane.as_str(),
         adapter,
         timer.as_ref().map(|timer| timer.job.as_str()),
         timer.as_ref().map(|timer| timer.epoch),
+        wants(resources),
     ))?;
-    forget_wants(tx, run, job.as_str())?;
-    for Resource { scope, name, slot } in resources {
-        tx.prepare_cached(
-            "INSERT INTO wants (run, job, scope, name, slot) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        )?
-        .execute((run.as_bytes(), job.as_str(), scope, name, slot))?;
-    }
     Ok(())
 }
 
-fn forget_wants(tx: &Connection, run: RunId, job: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM wants WHERE run = ?1 AND job = ?2")?.execute((run.as_bytes(), job))?;
-    Ok(())
+/// A JSON array of `[scope, name, slot]`; nothing for nothing.
+fn wants(resources: &[Resource]) -> Option<String> {
+    let rows = || resources.iter().map(|Resource { scope, name, slot }| json!([scope, name, slot]));
+    (!resources.is_empty()).then(|| rows().collect::<Value>().to_string())
 }
 
 /// Moves deadlines to `now` plus the term, never backwards.
@@ -183,7 +184,8 @@ pub(crate) fn renew(
 ) -> rusqlite::Result<Vec<Renewal>> {
     let mut update = tx.prepare_cached(
         "UPDATE leases SET deadline = max(deadline, ?5)
-         WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4 RETURNING deadline",
+         WHERE run = (SELECT key FROM run_keys WHERE run = ?1) AND job = ?2 AND epoch = ?3 AND session = ?4
+         RETURNING deadline",
     )?;
     let mut renewals = Vec::with_capacity(leases.len());
     for (Fence { run, job, epoch, session }, term) in leases {

@@ -55,6 +55,7 @@ mod append;
 mod due;
 mod error;
 mod files;
+mod heads;
 mod index;
 mod lock;
 mod options;
@@ -64,12 +65,14 @@ mod ready;
 mod resources;
 mod row;
 mod schema;
+mod tx;
 mod writer;
 
 pub use options::Builder;
 
 use error::Fault;
 use reader::Reader;
+use tx::Tx;
 use writer::{Growth, Writer};
 
 /// A store in one SQLite file.
@@ -144,9 +147,7 @@ impl SqliteStore {
     /// [`StoreError`] if the store cannot be written.
     pub async fn drop_indexes(&self) -> Result<(), StoreError> {
         const DROP: &str = "drop the indexes";
-        let body = |tx: &rusqlite::Connection| {
-            index::forget_all(tx).map_err(|error| Fault::from(error).during(DROP))
-        };
+        let body = |tx: &mut Tx<'_>| index::forget_all(tx).map_err(|error| Fault::from(error).during(DROP));
         self.writer(DROP)?.submit(DROP, Growth::Stays, body).await
     }
 

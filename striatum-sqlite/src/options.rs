@@ -17,6 +17,7 @@ use crate::{
     SqliteStore,
     error::Fault,
     files,
+    heads::Heads,
     reader::Reader,
     writer::{Desk, Writer},
 };
@@ -82,7 +83,14 @@ impl Builder {
                 }
                 Ok(files::Opened { path, file, lock, writer, reader }) => {
                     report.send(Ok(reader)).ok()?;
-                    Some(Desk { connection: writer, lock, path, file, grown: writer_grown })
+                    Some(Desk {
+                        connection: writer,
+                        heads: Heads::default(),
+                        lock,
+                        path,
+                        file,
+                        grown: writer_grown,
+                    })
                 }
             });
         let writer = writer.map_err(|fault| fault.during(OPEN))?;

@@ -81,7 +81,8 @@ pub(crate) fn run(tx: &Connection, run: RunId, after: RunHead, limit: usize) -> 
     let found = append::run_digest(tx, run, after.version)?;
     same_history(found, after.digest, || format!("run {run} at {}", after.version))?;
     let mut select = tx.prepare_cached(
-        "SELECT seq, at, prev, digest, body FROM events WHERE run = ?1 AND version > ?2 ORDER BY version LIMIT ?3",
+        "SELECT e.seq, e.at, e.prev, e.digest, e.body FROM run_keys k CROSS JOIN events e ON e.run = k.key
+         WHERE k.run = ?1 AND e.version > ?2 ORDER BY e.version LIMIT ?3",
     )?;
     let rows = select.query_map((run.as_bytes(), row::int(after.version), row::limit(limit)), row::sealed)?;
     rows.map(|event| match event? {

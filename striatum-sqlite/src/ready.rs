@@ -24,15 +24,15 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
                     row_number() OVER (PARTITION BY r.run ORDER BY j.job) AS turn
              FROM runs r INDEXED BY runs_open
              CROSS JOIN chains c ON c.id = r.chain
-             CROSS JOIN ready j ON j.run = r.run
+             CROSS JOIN ready j ON j.run = r.key
              WHERE r.status = 'running' AND r.paused = 0 AND r.room > 0
                AND (?4 IS NULL OR c.name = ?4) AND (?5 IS NULL OR r.run = ?5)
                AND (?6 IS NULL OR j.role = ?6) AND (?7 IS NULL OR j.lane = ?7) {one_of}
                AND lower(hex(r.run)) || '/' || j.job NOT IN (SELECT value FROM json_each(?8))
                AND NOT EXISTS (SELECT 1 FROM timers t WHERE t.run = j.run AND t.job = j.timer_job
                                                         AND t.epoch = j.timer_epoch AND t.deadline > ?1)
-               AND NOT EXISTS (SELECT 1 FROM wants w JOIN resources USING (scope, name, slot)
-                               WHERE w.run = j.run AND w.job = j.job))
+               AND NOT EXISTS (SELECT 1 FROM json_each(j.wants) w CROSS JOIN resources x
+                               ON x.scope = w.value ->> 0 AND x.name = w.value ->> 1 AND x.slot = w.value ->> 2))
          SELECT run, chain, version, job, role, lane, adapter FROM candidates
          WHERE NOT held OR own ORDER BY held, turn, chain, run LIMIT ?3",
     );
@@ -76,8 +76,10 @@ pub(crate) fn select_and_hold(
     now: Timestamp,
 ) -> rusqlite::Result<Vec<ReadyJob>> {
     let jobs = select(tx, query, now)?;
-    let mut hold =
-        tx.prepare_cached("UPDATE ready SET held_by = ?3, held_until = ?4 WHERE run = ?1 AND job = ?2")?;
+    let mut hold = tx.prepare_cached(
+        "UPDATE ready SET held_by = ?3, held_until = ?4
+                           WHERE run = (SELECT key FROM run_keys WHERE run = ?1) AND job = ?2",
+    )?;
     let until = row::micros(now.after(query.hold));
     for ReadyJob { run, job, .. } in &jobs {
         hold.execute((run.as_bytes(), job.as_str(), query.caller.as_bytes(), until))?;

@@ -8,8 +8,8 @@ use striatum_core::{
 
 use crate::{error::Stop, row};
 
-/// Frees what a run gives back, then takes what its jobs want, in key order. Who finds one busy has written nothing.
-pub(crate) fn exchange(tx: &Connection, run: RunId, delta: &IndexDelta) -> Result<(), Stop> {
+/// Names the first of the resources, in key order, that a job of the run wants and another holds.
+pub(crate) fn refuse_busy(tx: &Connection, run: RunId, delta: &IndexDelta) -> Result<(), Stop> {
     for Taken { resource, job } in &delta.taken {
         let is_own = |holder: &Holder| {
             holder.run == run && (holder.job == *job || delta.freed.binary_search(resource).is_ok())
@@ -18,9 +18,14 @@ pub(crate) fn exchange(tx: &Connection, run: RunId, delta: &IndexDelta) -> Resul
             return Err(Stop::Answer(AppendError::Busy { resource: resource.clone(), holder }));
         }
     }
+    Ok(())
+}
+
+/// Frees what a run gives back, then takes what its jobs want.
+pub(crate) fn exchange(tx: &Connection, key: i64, delta: &IndexDelta) -> rusqlite::Result<()> {
     for Resource { scope, name, slot } in &delta.freed {
         tx.prepare_cached("DELETE FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3 AND run = ?4")?
-            .execute((scope, name, slot, run.as_bytes()))?;
+            .execute((scope, name, slot, key))?;
     }
     for Taken { resource, job } in &delta.taken {
         let Resource { scope, name, slot } = resource;
@@ -28,19 +33,22 @@ pub(crate) fn exchange(tx: &Connection, run: RunId, delta: &IndexDelta) -> Resul
             "INSERT INTO resources (scope, name, slot, run, job) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (scope, name, slot) DO UPDATE SET run = excluded.run, job = excluded.job",
         )?
-        .execute((scope, name, slot, run.as_bytes(), job.as_str()))?;
+        .execute((scope, name, slot, key, job.as_str()))?;
     }
     Ok(())
 }
 
 fn holder(tx: &Connection, Resource { scope, name, slot }: &Resource) -> rusqlite::Result<Option<Holder>> {
-    tx.prepare_cached("SELECT run, job FROM resources WHERE scope = ?1 AND name = ?2 AND slot = ?3")?
-        .query_row((scope, name, slot), |row| Ok(Holder { run: row::run(row, 0)?, job: row::text(row, 1)? }))
-        .optional()
+    tx.prepare_cached(
+        "SELECT k.run, r.job FROM resources r JOIN run_keys k ON k.key = r.run
+         WHERE r.scope = ?1 AND r.name = ?2 AND r.slot = ?3",
+    )?
+    .query_row((scope, name, slot), |row| Ok(Holder { run: row::run(row, 0)?, job: row::text(row, 1)? }))
+    .optional()
 }
 
 /// Frees all that a run holds.
-pub(crate) fn forget(tx: &Connection, run: RunId) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM resources WHERE run = ?1")?.execute([run.as_bytes()])?;
+pub(crate) fn forget(tx: &Connection, key: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM resources WHERE run = ?1")?.execute([key])?;
     Ok(())
 }

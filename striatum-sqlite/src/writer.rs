@@ -13,7 +13,9 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     error::Fault,
     files::{FileId, checkpoint},
+    heads::Heads,
     lock::{FileLock, Held},
+    tx::Tx,
 };
 
 /// How many pieces of work share one commit at most.
@@ -29,6 +31,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) connection: Connection,
+    pub(crate) heads: Heads,
     pub(crate) lock: FileLock,
     pub(crate) path: PathBuf,
     pub(crate) file: FileId,
@@ -50,7 +53,7 @@ enum Message {
 /// Something to be done in a write transaction, which may have to be done again in another.
 trait Work: Send {
     /// Does it and keeps the outcome; says whether what it wrote is to be kept.
-    fn perform(&mut self, tx: &Connection) -> Keep;
+    fn perform(&mut self, tx: &mut Tx<'_>) -> Keep;
     /// Sends the outcome: the commit succeeded, or the work failed alone.
     fn answer(self: Box<Self>);
     /// Sends a failure instead of the outcome.
@@ -71,21 +74,23 @@ struct Failure<'a> {
     text: &'a str,
 }
 
+/// Work and its outcome. It goes back whole to whoever asked, who made it: memory is freed by the thread that allocated it,
+/// so that the two do not meet in the allocator at every step.
 struct Task<F, T, E> {
     doing: &'static str,
     growth: Growth,
     body: F,
     outcome: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
+    reply: Option<oneshot::Sender<Box<Self>>>,
 }
 
 impl<F, T, E> Work for Task<F, T, E>
 where
-    F: FnMut(&Connection) -> Result<T, E> + Send,
+    F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
-    fn perform(&mut self, tx: &Connection) -> Keep {
+    fn perform(&mut self, tx: &mut Tx<'_>) -> Keep {
         match self.outcome.insert((self.body)(tx)) {
             Ok(_) => Keep::Yes,
             Err(_) => Keep::No,
@@ -93,15 +98,16 @@ where
     }
 
     fn answer(mut self: Box<Self>) {
-        if let Some(outcome) = self.outcome.take() {
+        if let Some(reply) = self.reply.take() {
             // Whoever asked may have stopped waiting; the work is done all the same.
-            drop(self.reply.send(outcome));
+            drop(reply.send(self));
         }
     }
 
-    fn fail(self: Box<Self>, failure: Failure<'_>) {
+    fn fail(mut self: Box<Self>, failure: Failure<'_>) {
         let error = StoreError::new(failure.kind, self.doing).because(failure.text);
-        drop(self.reply.send(Err(error.into())));
+        self.outcome = Some(Err(error.into()));
+        self.answer();
     }
 
     fn growth(&self) -> Growth {
@@ -127,18 +133,19 @@ impl Writer {
         &self,
         doing: &'static str,
         growth: Growth,
-        body: impl FnMut(&Connection) -> Result<T, E> + Send + 'static,
+        body: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task = Task { doing, growth, body, outcome: None, reply };
+        let task = Task { doing, growth, body, outcome: None, reply: Some(reply) };
         if self.queue.send(Message::Work(Box::new(task))).is_err() {
             return Err(closed(doing).into());
         }
-        answer.await.unwrap_or_else(|_| {
+        let done = answer.await.ok().and_then(|task| task.outcome);
+        done.unwrap_or_else(|| {
             let lost = StoreError::new(StoreErrorKind::Unknown, doing);
             Err(lost.because("the writer's thread ended before it answered").into())
         })
@@ -161,11 +168,15 @@ pub(crate) fn closed(doing: &'static str) -> StoreError {
 }
 
 impl Desk {
-    fn serve(self, messages: &Receiver<Message>) {
+    fn serve(mut self, messages: &Receiver<Message>) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
         while let Ok(first) = messages.recv() {
             let stop = match first {
                 Message::Stop(reply) => Some(reply),
-                Message::Work(work) => self.serve_group(work, messages),
+                Message::Work(work) => {
+                    group.push(work);
+                    self.serve_group(&mut group, messages)
+                }
             };
             if let Some(reply) = stop {
                 drop(reply.send(self.close()));
@@ -183,15 +194,15 @@ impl Desk {
         }
     }
 
-    /// Does the first piece of work together with those behind it; returns the request to stop that it met, if any.
+    /// Does a piece of work together with those behind it; returns the request to stop that it met, if any.
     fn serve_group(
-        &self,
-        first: Box<dyn Work>,
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
         messages: &Receiver<Message>,
     ) -> Option<oneshot::Sender<Result<(), StoreError>>> {
         // What arrives while other processes write still joins this group.
         let held = self.enter();
-        let (mut group, mut stop) = (vec![first], None);
+        let mut stop = None;
         while group.len() < MAX_GROUP && stop.is_none() {
             match messages.try_recv() {
                 Ok(Message::Work(work)) => group.push(work),
@@ -216,52 +227,51 @@ impl Desk {
         Ok(held)
     }
 
-    fn commit(&self, mut group: Vec<Box<dyn Work>>) {
-        match self.attempt(&mut group) {
+    fn commit(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        match self.attempt(group) {
             Ok(()) => self.answer(group),
             Err(Broken::Whole { fault, kind }) => fail(group, kind, &fault),
             Err(Broken::Within) if group.len() > 1 => {
                 // The transaction was given up and with it the innocent: each gets one of its own.
-                for work in group {
-                    self.commit(vec![work]);
+                for work in group.drain(..) {
+                    self.commit(&mut vec![work]);
                 }
             }
             Err(Broken::Within) => self.answer(group),
         }
     }
 
-    fn attempt(&self, group: &mut [Box<dyn Work>]) -> Result<(), Broken> {
+    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Broken> {
         let whole = |error: rusqlite::Error| {
             let fault = Fault::from(error);
             Broken::Whole { kind: fault.kind(), fault }
         };
         self.run("BEGIN IMMEDIATE").map_err(whole)?;
-        let done = group.iter_mut().try_for_each(|work| self.perform(work.as_mut())).and_then(|()| {
+        let done = self.heads.begin(&self.connection).map_err(whole).and_then(|()| {
+            let mut tx = Tx::new(&self.connection, &mut self.heads);
+            group.iter_mut().try_for_each(|work| perform(&mut tx, work.as_mut()))
+        });
+        let done = done.and_then(|()| self.heads.store(&self.connection).map_err(whole)).and_then(|()| {
             self.run("COMMIT").map_err(|error| {
                 let fault = Fault::from(error);
                 Broken::Whole { kind: fault.commit_kind(), fault }
             })
         });
+        if done.is_err() {
+            self.heads.forget();
+        }
+        if done.is_err() {
+            self.heads.forget();
+        }
         if !self.connection.is_autocommit() {
             self.run("ROLLBACK").map_err(whole)?;
         }
         done
     }
 
-    // No savepoint: it would copy every page that a piece of work changes. What fails is to fail before it writes.
-    fn perform(&self, work: &mut dyn Work) -> Result<(), Broken> {
-        let before = self.connection.total_changes();
-        let keep = work.perform(&self.connection);
-        let has_written = self.connection.total_changes() != before;
-        if self.connection.is_autocommit() || (keep == Keep::No && has_written) {
-            return Err(Broken::Within);
-        }
-        Ok(())
-    }
-
-    fn answer(&self, group: Vec<Box<dyn Work>>) {
+    fn answer(&self, group: &mut Vec<Box<dyn Work>>) {
         let grows = group.iter().any(|work| work.growth() == Growth::Grows);
-        for work in group {
+        for work in group.drain(..) {
             work.answer();
         }
         if grows {
@@ -290,9 +300,20 @@ enum Broken {
     Within,
 }
 
-fn fail(group: Vec<Box<dyn Work>>, kind: StoreErrorKind, fault: &Fault) {
+// No savepoint: it would copy every page that a piece of work changes. What fails is to fail before it writes.
+fn perform(tx: &mut Tx<'_>, work: &mut dyn Work) -> Result<(), Broken> {
+    let before = tx.total_changes();
+    let keep = work.perform(tx);
+    let has_written = tx.total_changes() != before;
+    if tx.is_autocommit() || (keep == Keep::No && has_written) {
+        return Err(Broken::Within);
+    }
+    Ok(())
+}
+
+fn fail(group: &mut Vec<Box<dyn Work>>, kind: StoreErrorKind, fault: &Fault) {
     let text = fault.to_string();
-    for work in group {
+    for work in group.drain(..) {
         work.fail(Failure { kind, text: &text });
     }
 }

@@ -15,13 +15,13 @@ use striatum_testkit::{
 };
 use tempfile::TempDir;
 
-struct Files {
+pub(crate) struct Files {
     folder: TempDir,
     clock: ManualClock,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::default() }
     }
 
@@ -62,7 +62,7 @@ impl StoreFactory for Files {
 
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
         let file = Connection::open(self.path(place)).unwrap();
-        let of = "WHERE run = ?1 AND version = ?2";
+        let of = "WHERE run = (SELECT key FROM run_keys WHERE run = ?1) AND version = ?2";
         let event = (run.as_bytes(), i64::try_from(version).unwrap());
         let mut body: Vec<u8> =
             file.query_row(&format!("SELECT body FROM events {of}"), event, |row| row.get(0)).unwrap();

@@ -14,3 +14,5 @@ mod fixture;
 mod processes;
 #[cfg(test)]
 mod semantics;
+#[cfg(test)]
+mod simulation;

@@ -15,7 +15,7 @@ use striatum_sqlite::SqliteStore;
 use crate::fixture;
 
 const CHILD: &str = "STRIATUM_SQLITE_SHARES";
-const PROCESSES: usize = 4;
+const PROCESSES: usize = 8;
 const APPENDS: usize = 50;
 
 /// The body of the child process; in the parent's run of the tests it does nothing.

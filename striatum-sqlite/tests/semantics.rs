@@ -4,7 +4,9 @@ use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use striatum_core::{
     id::InstanceId,
-    store::{AppendError, IndexDelta, Mark, ReadyQuery, RunHead, Store, StoreErrorKind, Wait},
+    store::{
+        AppendError, IndexDelta, Mark, ReadyQuery, Resource, RunHead, Store, StoreErrorKind, Taken, Wait,
+    },
 };
 use striatum_sqlite::SqliteStore;
 use striatum_testkit::clock::ManualClock;
@@ -108,4 +110,34 @@ async fn a_closed_store_says_so_and_wakes_who_waits() {
     let error = store.append(&batch(run(1), RunHead::START, "a")).await.unwrap_err();
     assert!(matches!(error, AppendError::Store(error) if error.kind() == StoreErrorKind::Other));
     store.close().await.unwrap();
+}
+
+/// Work that fails behind something that it wrote ends the transaction of its whole group, whose heads then never were.
+#[tokio::test]
+async fn what_is_refused_late_harms_none_of_its_group() {
+    let (dir, _, store) = store().await;
+    let of = |n| Taken {
+        resource: Resource { scope: "repo".to_owned(), name: "main".to_owned(), slot: n },
+        job: job("a").job,
+    };
+    let taking = |slots: &[u32]| IndexDelta {
+        taken: slots.iter().copied().map(of).collect(),
+        ..IndexDelta::new(row())
+    };
+    let mine = store.append(&batch_with(run(1), RunHead::START, "a", taking(&[0]))).await.unwrap();
+    let theirs = store.append(&batch_with(run(2), RunHead::START, "a", taking(&[1]))).await.unwrap();
+
+    // While another process writes, all three gather in one group.
+    let lock = std::fs::File::open(dir.path().join("db.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let (known, new) = (batch(run(1), mine, "b"), batch(run(3), RunHead::START, "a"));
+    let (other, both) = (run(2), taking(&[0, 1]));
+    let (known, refused, new, ()) =
+        tokio::join!(store.append(&known), store.reindex(&other, theirs, &both), store.append(&new), async {
+            drop(lock)
+        });
+    assert_eq!(known.unwrap().version, 2);
+    assert!(matches!(refused, Err(AppendError::Busy { .. })), "{refused:?}");
+    assert_eq!(new.unwrap().version, 1);
+    fixture::verify(&store, None).await;
 }

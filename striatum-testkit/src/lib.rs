@@ -3,14 +3,25 @@
 //! Whoever writes a store implements [`store::StoreFactory`] and certifies it with one line, [`store_conformance!`]; a case
 //! that is added here reaches every store at its next build.
 //!
+//! Whoever writes a workflow tries it out with a [`harness`], in a test of a few lines, and puts it through a [`simulation`].
+//!
 //! This crate is a dev-dependency: its functions panic when what they test is broken.
 
 pub mod agent;
 pub mod clock;
+pub mod dice;
+pub mod faulty;
 pub mod fixture;
+pub mod harness;
 #[cfg(feature = "pg")]
 pub mod pg;
+pub mod simulation;
 pub mod store;
+
+mod skip;
+mod words;
 
 #[doc(hidden)]
 pub mod __private;
+
+pub use skip::skip;

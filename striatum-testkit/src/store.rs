@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use striatum_core::{id::RunId, store::Store};
 
 mod bench;
+mod memory;
 
 pub mod append;
 pub mod index;
@@ -31,6 +32,7 @@ pub mod wait;
 mod list;
 
 pub use list::cases;
+pub use memory::MemoryStores;
 
 /// Makes stores for the suite, and does to them what a case cannot do through the port.
 ///

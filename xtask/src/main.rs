@@ -1,9 +1,10 @@
-//! Tidy checks of the Striatum workspace: `cargo run -p xtask -- tidy`.
+//! Checks of the Striatum workspace that are programs of their own: `cargo run -p xtask -- tidy`, and `-- guards`.
 //!
 //! The compiler and clippy guard one crate at a time. What must hold between crates and between files
 //! (which module may know which, where SQL and hashing live, that no test file is forgotten) is checked here.
 #![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
+mod guards;
 mod tidy;
 
 use std::path::PathBuf;
@@ -11,11 +12,14 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments != ["tidy"] {
-        eprintln!("usage: cargo run -p xtask -- tidy");
-        return ExitCode::from(2);
+    match arguments.split_first() {
+        Some((task, [])) if task == "tidy" => tidy::run(&workspace_root()),
+        Some((task, names)) if task == "guards" => guards::run(&workspace_root(), names),
+        _ => {
+            eprintln!("usage: cargo run -p xtask -- tidy | guards [name…]");
+            ExitCode::from(2)
+        }
     }
-    tidy::run(&workspace_root())
 }
 
 /// The folder above this package when cargo runs it, else the current folder.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, builder::PossibleValuesParser};
+use striatum::core::{id::WorkflowId, workflow::Shape};
 
 /// Runs a reviewed change on a git repository: drafted, judged, sent back, revised, accepted, delivered on a branch.
 ///
@@ -32,6 +33,13 @@ pub(crate) struct Args {
     /// Let the scripted agent stand in for every lane of the workflow.
     #[arg(long)]
     pub(crate) scripted: bool,
+    /// Only judge these workflow documents and play them to their ends, without agents, repository or data folder.
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    #[arg(conflicts_with_all = ["repo", "workflow", "author_command", "reviewer_command", "scripted"])]
+    pub(crate) check: Vec<PathBuf>,
+    /// Print what --check finds as one JSON document.
+    #[arg(long, requires = "check")]
+    pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
 }
@@ -73,6 +81,8 @@ pub(crate) enum Verb {
         /// The run, or the beginning of its id.
         run: Option<String>,
     },
+    /// Show a workflow document to start from, with its prompts and roles; `--write` writes them.
+    Generate(Scaffolding),
     /// Play an agent of the demonstration.
     #[command(hide = true)]
     Agent {
@@ -82,6 +92,23 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         script: Vec<String>,
     },
+}
+
+/// What is generated, and where.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Scaffolding {
+    /// The form of the workflow.
+    #[arg(long, value_parser = PossibleValuesParser::new(Shape::ALL.iter().map(|shape| shape.as_str())))]
+    pub(crate) shape: String,
+    /// The name of the workflow.
+    #[arg(long, value_name = "ID")]
+    pub(crate) workflow_id: WorkflowId,
+    /// The folder that the document and its files go into.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scaffold_root: PathBuf,
+    /// Write the files. None is overwritten.
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// How a job goes on.

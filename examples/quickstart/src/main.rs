@@ -3,11 +3,14 @@
 //! ```text
 //! cargo run -p quickstart                 in a demonstration repository, with scripted agents
 //! cargo run -p quickstart -- --help       in yours, with yours
+//! cargo run -p quickstart -- --check FILE judges a document and plays it to its ends
 //! ```
 mod agent;
 mod args;
+mod check;
 mod demo;
 mod failure;
+mod generate;
 mod live;
 mod operate;
 mod report;
@@ -17,7 +20,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use crate::{
     args::{Args, Verb},
@@ -30,9 +33,15 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    // An agent of the demonstration is this program once more; it needs no runtime and no store.
-    if let Some(Verb::Agent { part, script }) = &args.verb {
-        return agent::play(part, script);
+    if args.verb.is_some() && !args.check.is_empty() {
+        Args::command().error(ErrorKind::ArgumentConflict, "--check stands alone").exit();
+    }
+    // What needs no runtime and no store. An agent of the demonstration is this program once more.
+    match &args.verb {
+        Some(Verb::Agent { part, script }) => return agent::play(part, script),
+        Some(Verb::Generate(wanted)) => return generate::generate(wanted).unwrap_or_else(Failure::explain),
+        None if !args.check.is_empty() => return check::check(&args).unwrap_or_else(Failure::explain),
+        _ => {}
     }
     let filter = tracing_subscriber::EnvFilter::try_from_env("STRIATUM_LOG").unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

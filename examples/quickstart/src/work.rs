@@ -1,6 +1,11 @@
 //! The main job.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use striatum::{
     Document,
@@ -18,6 +23,16 @@ macro_rules! say {
     ($($text:tt)*) => { println!($($text)*) };
 }
 pub(crate) use say;
+
+/// Prints a text that is all that the program has to say. Whoever has read enough may stop reading.
+pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::io("write to", Path::new("standard output"), &error))
+        }
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+    }
+}
 
 /// Goes on with an unfinished run, or begins a new one, and works until it has ended or waits for a person.
 pub(crate) async fn main_job(scene: &Scene, args: &Args) -> Result<ExitCode, Failure> {

@@ -193,7 +193,7 @@ fn insert_unsealed(db: &Connection) {
 
 fn add(db: &Connection, event: &Sealed) {
     let sql = "INSERT INTO events (chain, seq, at, prev, digest, body, run, version)
-               SELECT chain, ?1, ?2, ?3, ?4, ?5, zeroblob(16), 1 FROM events LIMIT 1";
+               SELECT chain, ?1, ?2, ?3, ?4, ?5, -1, 1 FROM events LIMIT 1";
     let (prev, digest) = (event.prev.as_bytes(), event.digest.as_bytes());
     db.execute(sql, params![int(event.seq), int(event.at.as_micros()), prev, digest, &event.body[..]])
         .unwrap();

@@ -1,16 +1,21 @@
 //! Index rows, made from a state and the ids that events touched.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
+    id::JobId,
     run::{Intent, JobStatus, RunStatus, State, Touched},
-    store::{Guard, IndexDelta, LeaseRow, ReadyRow, RunRow, TimerId, TimerRow},
+    store::{Guard, IndexDelta, LeaseRow, ReadyRow, Resource, RunRow, Taken, TimerId, TimerRow},
+    workflow::{ResourceMode, SharedResource},
 };
 
 /// How the index changes with events that touched these ids and led to this state.
 pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
     let mut delta = IndexDelta::new(row(state));
     let mut jobs = touched.jobs.clone();
+    // Whether a job of a parallel group may be claimed depends on which others of it are held.
+    let graph = state.snapshot().graph();
+    jobs.extend(touched.jobs.iter().flat_map(|job| graph.companions(*job)));
     jobs.sort_unstable();
     jobs.dedup();
     for job in jobs {
@@ -20,10 +25,14 @@ pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
         }
     }
     delta.ended.clone_from(&touched.ended);
+    delta.freed = touched.ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
     // What began and ended within the same append leaves no row.
     let live = touched.granted.iter().filter(|(fence, _)| state.is_live(fence));
-    delta.granted.extend(live.map(|(fence, term)| LeaseRow { fence: fence.clone(), term: *term }));
-    let id = |job: &crate::id::JobId, epoch| TimerId { run: state.run(), job: job.clone(), epoch };
+    for (fence, term) in live {
+        delta.granted.push(LeaseRow { fence: fence.clone(), term: *term });
+        delta.taken.extend(taken(state, &fence.job));
+    }
+    let id = |job: &JobId, epoch| TimerId { run: state.run(), job: job.clone(), epoch };
     delta.stopped.extend(touched.waited.iter().map(|(job, epoch)| id(job, *epoch)));
     let waits = touched.waits.iter().filter(|(job, epoch, _)| {
         state.job(job).and_then(|job| job.wait).is_some_and(|wait| wait.epoch == *epoch)
@@ -39,6 +48,7 @@ pub(super) fn full(state: &State) -> IndexDelta {
         index.ready.extend(ready(state, place));
         if let (Some(fence), Some(lease)) = (state.fence(&spec.id), &job.lease) {
             index.granted.push(LeaseRow { fence, term: Duration::from_secs(lease.seconds.into()) });
+            index.taken.extend(taken(state, &spec.id));
         }
         if let Some(wait) = job.wait {
             let id = TimerId { run: state.run(), job: spec.id.clone(), epoch: wait.epoch };
@@ -75,7 +85,8 @@ pub(super) fn row(state: &State) -> RunRow {
 fn ready(state: &State, index: usize) -> Option<ReadyRow> {
     let (spec, job) = state.at(index);
     let timer = job.wait.map(|wait| TimerId { run: state.run(), job: spec.id.clone(), epoch: wait.epoch });
-    (job.status == JobStatus::Ready).then(|| ReadyRow {
+    let may_be_held = job.status == JobStatus::Ready && state.held_scope(index).is_none();
+    may_be_held.then(|| ReadyRow {
         job: spec.id.clone(),
         role: spec.role_id.clone(),
         lane: spec.lane_id.clone(),
@@ -86,6 +97,36 @@ fn ready(state: &State, index: usize) -> Option<ReadyRow> {
             .map(|lane| lane.adapter.clone())
             .unwrap_or_default(),
         timer,
-        resources: Vec::new(),
+        resources: resources(state, &spec.id),
     })
+}
+
+fn taken(state: &State, job: &JobId) -> impl Iterator<Item = Taken> {
+    resources(state, job).into_iter().map(|resource| Taken { resource, job: job.clone() })
+}
+
+/// What a job takes while it is held, within its repository. Who wants a whole resource takes every part of it that the
+/// workflow names besides, so that it excludes those who want a part, and they exclude it.
+fn resources(state: &State, job: &JobId) -> Vec<Resource> {
+    let workflow = state.workflow();
+    let wanted =
+        state.snapshot().graph().index(job).map(|job| workflow.jobs[job].shared_resources.as_slice());
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Vec::new() };
+    let mut names = BTreeSet::new();
+    for resource in wanted {
+        names.insert(name(resource));
+        if resource.mode == ResourceMode::Exclusive {
+            let all = workflow.jobs.iter().flat_map(|job| &job.shared_resources);
+            names.extend(all.filter(|part| part.id == resource.id).map(name));
+        }
+    }
+    let scope = state.chain().to_string();
+    names.into_iter().map(|name| Resource { scope: scope.clone(), name, slot: 0 }).collect()
+}
+
+fn name(resource: &SharedResource) -> String {
+    match &resource.namespace {
+        Some(part) => format!("{}/{part}", resource.id),
+        None => resource.id.clone(),
+    }
 }

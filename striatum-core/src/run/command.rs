@@ -123,6 +123,43 @@ pub enum Intent {
         /// Who can help.
         severity: Severity,
     },
+    /// Ask a person, and give the job up until there is an answer.
+    Ask {
+        /// The grant and how it ended.
+        report: LeaseReport,
+        /// The question, as a blob.
+        question: BlobRef,
+        /// By what the agent can find its conversation again.
+        resume: Option<String>,
+    },
+    /// Answer a question.
+    Answer {
+        /// The number of the question in the run.
+        question: u32,
+        /// The answer, as a blob.
+        answer: BlobRef,
+    },
+    /// Record something that only a principal can resolve.
+    Escalate {
+        /// The job, if it is about one.
+        job: Option<JobId>,
+        /// What it is, as a blob.
+        reason: BlobRef,
+    },
+    /// Resolve an escalation.
+    Settle {
+        /// Its number in the run.
+        escalation: u32,
+        /// The ruling: whether what was held back may happen.
+        ruling: Ruling,
+        /// The reasons, as a blob.
+        rationale: Option<BlobRef>,
+    },
+    /// Declare a run that is completed unsound.
+    Compromise {
+        /// Why, as a blob.
+        rationale: BlobRef,
+    },
     /// Record a ruling on a job that waits.
     Decide {
         /// The job.
@@ -158,6 +195,13 @@ pub enum Intent {
         /// Judged files that came out different.
         deviations: Vec<crate::run::event::Deviation>,
     },
+    /// Report that the result would differ from what was judged, so that a principal is asked before it is delivered.
+    Withhold {
+        /// The commit that would be delivered.
+        commit: CommitId,
+        /// Judged files that come out different.
+        deviations: Vec<crate::run::event::Deviation>,
+    },
     /// Confirm that somebody was told of an escalation.
     Notified {
         /// Which one.
@@ -185,11 +229,17 @@ impl Intent {
             Self::Crash(_) => "crash",
             Self::Fail(_) => "fail",
             Self::Block { .. } => "block",
+            Self::Ask { .. } => "ask",
+            Self::Answer { .. } => "answer",
+            Self::Escalate { .. } => "escalate",
+            Self::Settle { .. } => "settle",
+            Self::Compromise { .. } => "compromise",
             Self::Decide { .. } => "decide",
             Self::Resolve { .. } => "resolve",
             Self::Retry { .. } => "retry",
             Self::TreeClosed { .. } => "tree_closed",
             Self::Delivered { .. } => "delivered",
+            Self::Withhold { .. } => "withhold",
             Self::Notified { .. } => "notified",
         }
     }

@@ -19,11 +19,17 @@ use crate::{
 mod authority;
 mod checkpoint;
 mod claim;
+mod cohort;
 mod confirm;
 mod end;
+mod escalation;
+mod identity;
+mod join;
 mod judge;
 mod lease;
 mod publish;
+mod question;
+mod quorum;
 mod reopen;
 mod start;
 
@@ -59,7 +65,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         }
         Intent::Start => start::start(&mut draft)?,
         Intent::Pause => start::pause(&mut draft)?,
-        Intent::Resume => start::resume(&mut draft)?,
+        Intent::Resume => start::resume(&mut draft, &command.actor)?,
         Intent::Cancel { reason } => end::cancel(&mut draft, *reason)?,
         Intent::Claim(claim) => claim::claim(&mut draft, claim)?,
         Intent::Acknowledge { fence, agent } => claim::acknowledge(&mut draft, fence, agent)?,
@@ -77,7 +83,21 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         Intent::Resolve { job, resolution } => {
             checkpoint::resolve(&mut draft, &command.actor, job, resolution)?
         }
-        Intent::Retry { job } => reopen::retry(&mut draft, job)?,
+        Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
+        Intent::Ask { report, question, resume } => {
+            question::ask(&mut draft, report, *question, resume.as_ref())?;
+        }
+        Intent::Answer { question, answer } => {
+            question::answer(&mut draft, &command.actor, *question, *answer)?;
+        }
+        Intent::Escalate { job, reason } => escalation::escalate(&mut draft, job.as_ref(), *reason)?,
+        Intent::Settle { escalation, ruling, rationale } => {
+            escalation::settle(&mut draft, &command.actor, *escalation, *ruling, *rationale)?;
+        }
+        Intent::Compromise { rationale } => {
+            escalation::compromise(&mut draft, &command.actor, *rationale)?;
+        }
+        Intent::Withhold { commit, deviations } => confirm::withhold(&mut draft, commit, deviations)?,
         Intent::TreeClosed { fence, kept } => confirm::tree_closed(&mut draft, fence, kept.as_ref())?,
         Intent::Delivered { commit, deviations } => confirm::delivered(&mut draft, commit, deviations)?,
         Intent::Notified { escalation } => confirm::notified(&mut draft, *escalation)?,
@@ -144,13 +164,5 @@ impl Draft {
     fn expect_run(&self, allowed: &[RunStatus]) -> Result<(), Rejection> {
         let status = self.run_status()?;
         if allowed.contains(&status) { Ok(()) } else { Err(Rejection::RunStatus { status }) }
-    }
-}
-
-/// Takes down what an agent says of itself in its report, if it says anything.
-fn identify_reported(draft: &mut Draft, submit: &crate::run::command::Submit) -> Result<(), Rejection> {
-    match &submit.agent {
-        Some(agent) => claim::identify(draft, &submit.fence, agent),
-        None => Ok(()),
     }
 }

@@ -18,9 +18,19 @@ use crate::{
     workflow::Posture,
 };
 
+mod identity;
 mod part;
+mod usage;
 
+pub use identity::*;
 pub use part::*;
+pub use usage::Usage;
+
+pub use crate::workflow::Checkpoint;
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
@@ -99,7 +109,11 @@ events! {
     /// No job is handed out for now.
     RunPaused = "run.paused" {}
     /// Jobs are handed out again.
-    RunResumed = "run.resumed" {}
+    RunResumed = "run.resumed" {
+        /// Whether the run may use up its budget once more.
+        #[serde(default, skip_serializing_if = "is_false")]
+        more_budget: bool,
+    }
     /// The run has ended.
     RunEnded = "run.ended" {
         /// How.
@@ -230,6 +244,12 @@ events! {
         agent: AgentIdentity,
         /// Who says so.
         basis: IdentityBasis,
+        /// The family of its model, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<String>,
+        /// What was made by an agent of the same family, with leave.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        same_model: Vec<SameModel>,
     }
     /// A job is done.
     JobCompleted = "job.completed" {
@@ -263,6 +283,9 @@ events! {
         job: JobId,
         /// The lease that ended.
         ended: LeaseEnd,
+        /// What is doubted of its agent, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doubt: Option<IdentityDoubt>,
     }
     /// A job was set aside after its lease expired.
     JobParked = "job.parked" {
@@ -287,10 +310,16 @@ events! {
         /// The lease that ended.
         ended: LeaseEnd,
     }
-    /// A job was ended by a principal.
+    /// A job was ended before its own end, by a principal or because it is no longer needed.
     JobCanceled = "job.canceled" {
         /// The job.
         job: JobId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "CancelCause::is_principal")]
+        by: CancelCause,
+        /// The lease that ended, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<LeaseEnd>,
     }
     /// Jobs end because their run does: those of a long list that the end of the run itself has no place for.
     JobsCanceled = "jobs.canceled" {
@@ -340,6 +369,9 @@ events! {
         topic: EscalationTopic,
         /// The job, if it is about one.
         job: Option<JobId>,
+        /// What it is in words, as a blob.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<BlobRef>,
     }
     /// Somebody was told.
     EscalationNotified = "escalation.notified" {
@@ -354,5 +386,56 @@ events! {
         epoch: u32,
         /// The last commit of its branch.
         kept: Option<CommitId>,
+    }
+    /// The result was not delivered, because it differs from what was judged.
+    DeliveryWithheld = "run.delivery_withheld" {
+        /// The commit that would have been delivered.
+        commit: CommitId,
+        /// The files that differ.
+        deviations: Vec<Deviation>,
+    }
+    /// A run that was completed is declared unsound.
+    RunCompromised = "run.compromised" {
+        /// Why, as a blob.
+        rationale: BlobRef,
+        /// Who ruled.
+        by: String,
+    }
+    /// The agent at work asked a person; the job waits for the answer and nobody holds it meanwhile.
+    QuestionAsked = "question.asked" {
+        /// The number of the question in the run, from 1.
+        question: u32,
+        /// The job.
+        job: JobId,
+        /// At which attempt.
+        attempt: u32,
+        /// The question, as a blob.
+        text: BlobRef,
+        /// By what the agent can find its conversation again.
+        resume: Option<String>,
+        /// The lease that ended.
+        ended: LeaseEnd,
+    }
+    /// A question was answered; the job may be claimed again.
+    QuestionAnswered = "question.answered" {
+        /// Which one.
+        question: u32,
+        /// The job.
+        job: JobId,
+        /// The answer, as a blob.
+        text: BlobRef,
+        /// Who answered.
+        by: String,
+    }
+    /// A principal resolved an escalation.
+    EscalationResolved = "escalation.resolved" {
+        /// Its number.
+        escalation: u32,
+        /// The ruling.
+        ruling: Ruling,
+        /// The reasons, as a blob.
+        rationale: Option<BlobRef>,
+        /// Who ruled.
+        by: String,
     }
 }

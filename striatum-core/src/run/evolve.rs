@@ -6,14 +6,12 @@ use crate::{
     id::{Fence, JobId},
     run::{
         JobStatus, RunStatus,
-        command::DeliveryMode,
-        event::{
-            CanceledJob, Event, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, ReopenCause,
-            Reopened, RunEnded, Submission,
-        },
-        state::{Escalation, JobState, Lease, Session, State, Tree, Wait},
+        event::{CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, LeaseEnd, RunEnded},
+        state::{Escalation, Session, State, Withheld},
     },
 };
+
+mod job;
 
 /// An event does not follow from the state that it is folded into: the history is not sound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,10 +96,6 @@ struct Fold<'a> {
 
 type Step = Result<(), String>;
 
-fn other_attempt(present: u32) -> String {
-    format!("the job is at attempt {present}")
-}
-
 fn ensure(holds: bool, detail: impl FnOnce() -> String) -> Step {
     if holds { Ok(()) } else { Err(detail()) }
 }
@@ -126,7 +120,10 @@ impl Fold<'_> {
                 self.state.status = Some(RunStatus::Running);
             }
             Event::RunPaused(_) => self.pause(true)?,
-            Event::RunResumed(_) => self.pause(false)?,
+            Event::RunResumed(e) => {
+                self.pause(false)?;
+                self.state.allotments += u32::from(e.more_budget);
+            }
             Event::RunEnded(e) => self.end_run(e)?,
             Event::RunReopened(_) => {
                 self.expect_run(&[RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator])?;
@@ -138,6 +135,16 @@ impl Fold<'_> {
                 self.expect_run(&[RunStatus::Completed])?;
                 ensure(self.state.delivered.is_none(), || "the run is delivered already".to_owned())?;
                 self.state.delivered = Some(e.commit.clone());
+            }
+            Event::DeliveryWithheld(e) => {
+                self.expect_run(&[RunStatus::Completed])?;
+                let is_settled = self.state.delivered.is_some() || self.state.withheld.is_some();
+                ensure(!is_settled, || "the run is delivered, or its delivery withheld, already".to_owned())?;
+                self.state.withheld = Some(Withheld { commit: e.commit.clone(), ruling: None });
+            }
+            Event::RunCompromised(_) => {
+                self.expect_run(&[RunStatus::Completed])?;
+                self.state.status = Some(RunStatus::Compromised);
             }
             Event::SessionRegistered(e) => {
                 let ordinal = u32::try_from(self.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1);
@@ -195,14 +202,23 @@ impl Fold<'_> {
             }
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
-                self.expect_job(index, &[JobStatus::Pending, JobStatus::Claimed, JobStatus::Running])?;
+                // A review that was completed by its dissent may come to wait when nobody answers the dissent.
+                let moving =
+                    [JobStatus::Pending, JobStatus::Claimed, JobStatus::Running, JobStatus::Completed];
+                self.expect_job(index, &moving)?;
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
                 self.set(index, JobStatus::WaitingHuman);
                 self.job(index).checkpoint = Some(e.checkpoint);
             }
-            Event::JobBlocked(e) => self.end(&e.job, &e.ended, JobStatus::Blocked)?,
+            Event::JobBlocked(e) => {
+                self.end(&e.job, &e.ended, JobStatus::Blocked)?;
+                let index = self.index(&e.job)?;
+                let job = self.job(index);
+                job.checkpoint = e.doubt.is_some().then_some(Checkpoint::Identity);
+                job.doubt.clone_from(&e.doubt);
+            }
             Event::JobParked(e) => self.end(&e.job, &e.ended, JobStatus::Parked)?,
             Event::JobQuarantined(e) => self.end(&e.job, &e.ended, JobStatus::Quarantined)?,
             Event::JobFailed(e) => {
@@ -214,8 +230,9 @@ impl Fold<'_> {
             Event::JobCanceled(e) => {
                 let index = self.index(&e.job)?;
                 self.expect_open(index)?;
-                ensure(self.state.jobs[index].lease.is_none(), || "the job is held".to_owned())?;
+                self.end_lease(index, e.ended.as_ref())?;
                 self.set(index, JobStatus::Canceled);
+                self.job(index).canceled = Some(e.by);
             }
             Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
@@ -236,15 +253,25 @@ impl Fold<'_> {
                 ensure(e.escalation as usize == self.state.escalations.len() + 1, || {
                     "escalations are out of order".to_owned()
                 })?;
-                self.state.escalations.push(Escalation { raised: Arc::new(e.clone()), notified: false });
+                let raised = Escalation { raised: Arc::new(e.clone()), notified: false, ruling: None };
+                self.state.escalations.push(raised);
             }
             Event::EscalationNotified(e) => {
-                let index = (e.escalation as usize).wrapping_sub(1);
-                let escalation =
-                    self.state.escalations.get_mut(index).ok_or("there is no such escalation")?;
+                let escalation = self.escalation(e.escalation)?;
                 ensure(!escalation.notified, || "it was notified already".to_owned())?;
                 escalation.notified = true;
             }
+            Event::EscalationResolved(e) => {
+                let escalation = self.escalation(e.escalation)?;
+                ensure(escalation.ruling.is_none(), || "it was resolved already".to_owned())?;
+                escalation.ruling = Some(e.ruling);
+                let is_delivery = escalation.raised.topic == EscalationTopic::UnjudgedDelivery;
+                if let Some(withheld) = self.state.withheld.as_mut().filter(|_| is_delivery) {
+                    withheld.ruling = Some(e.ruling);
+                }
+            }
+            Event::QuestionAsked(e) => self.ask(e)?,
+            Event::QuestionAnswered(e) => self.answer(e)?,
             Event::TreeClosed(e) => {
                 let index = self.index(&e.job)?;
                 let job = &self.state.jobs[index];
@@ -252,109 +279,6 @@ impl Fold<'_> {
                 let tree = Arc::make_mut(&mut self.state.trees).remove(&(index, e.epoch));
                 ensure(tree.is_some() && !is_held, || "no such tree is to be closed".to_owned())?;
             }
-        }
-        Ok(())
-    }
-
-    fn ready(&mut self, e: &JobReadied) -> Step {
-        let index = self.index(&e.job)?;
-        self.expect_run(&[RunStatus::Running])?;
-        let status = self.state.jobs[index].status;
-        let is_first = e.fresh == Freshness::First;
-        ensure(is_first == (status == JobStatus::Pending) && status != JobStatus::Ready, || {
-            format!("the job is {status}")
-        })?;
-        self.expect_open(index)?;
-        self.end_lease(index, e.ended.as_ref())?;
-        self.set(index, JobStatus::Ready);
-        let job = self.job(index);
-        match e.freshness() {
-            NewAttempt::No => ensure(job.attempt == e.attempt, || other_attempt(job.attempt))?,
-            NewAttempt::Yes => {
-                ensure(job.attempt + 1 == e.attempt, || "the attempt is not the next".to_owned())?;
-                job.begin_attempt();
-            }
-        }
-        match e.fresh {
-            Freshness::AfterFailure => job.failures += 1,
-            Freshness::Granted => job.failures = 0,
-            Freshness::First | Freshness::Again => {}
-        }
-        if let Some(wait) = e.wait {
-            let wait = Wait { epoch: job.epoch, wait_ms: wait.wait_ms, until: wait.until };
-            job.wait = Some(wait);
-            self.touched.waits.push((e.job.clone(), wait.epoch, Duration::from_millis(wait.wait_ms)));
-        }
-        Ok(())
-    }
-
-    fn claim(&mut self, e: &JobClaimed) -> Step {
-        let index = self.index(&e.job)?;
-        self.expect_run(&[RunStatus::Running])?;
-        self.expect_job(index, &[JobStatus::Ready])?;
-        let (epoch, attempt) = (self.state.jobs[index].epoch + 1, self.state.jobs[index].attempt);
-        ensure(e.epoch == epoch && e.attempt == attempt, || {
-            format!("expected grant {epoch} of attempt {attempt}")
-        })?;
-        ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
-        self.state.begun_at.get_or_insert(e.granted_at);
-        self.set(
-            index,
-            match e.mode {
-                DeliveryMode::Push => JobStatus::Running,
-                DeliveryMode::Pull => JobStatus::Claimed,
-            },
-        );
-        let job = self.job(index);
-        job.epoch = epoch;
-        job.deliveries += 1;
-        job.holders.insert(e.session);
-        job.lease = Some(Lease {
-            session: e.session,
-            mode: e.mode,
-            seconds: e.lease_seconds,
-            packet: e.packet,
-            granted_at: e.granted_at,
-        });
-        let tree = Tree { attempt, session: e.session, granted_at: e.granted_at };
-        Arc::make_mut(&mut self.state.trees).insert((index, epoch), tree);
-        let fence = Fence { run: self.state.run, job: e.job.clone(), epoch, session: e.session };
-        self.touched.granted.push((fence, Duration::from_secs(e.lease_seconds.into())));
-        Ok(())
-    }
-
-    fn reopen(&mut self, e: &JobsReopened) -> Step {
-        self.expect_run(&[RunStatus::Running])?;
-        for Reopened { job, attempt, submission, ended } in &e.jobs {
-            let index = self.index(job)?;
-            self.end_lease(index, ended.as_ref())?;
-            self.keep(index, submission.as_ref());
-            self.set(index, JobStatus::Pending);
-            let state = self.job(index);
-            ensure((state.attempt..=state.attempt + 1).contains(attempt), || {
-                "the attempt is not the next".to_owned()
-            })?;
-            if *attempt > state.attempt {
-                state.begin_attempt();
-            }
-            state.failures = 0;
-        }
-        let target = self.index(&e.target)?;
-        match &e.cause {
-            ReopenCause::Revision { iteration, .. } => {
-                self.state.iterations.entry(target).or_default().taken = *iteration;
-            }
-            ReopenCause::Granted { iteration, .. } => {
-                let iterations = self.state.iterations.entry(target).or_default();
-                // A further event of the same reopening grants nothing more.
-                iterations.granted += u32::from(iterations.taken < *iteration);
-                iterations.taken = *iteration;
-            }
-            ReopenCause::Retry => {}
-        }
-        for job in &e.reset {
-            let index = self.index(job)?;
-            self.state.iterations.remove(&index);
         }
         Ok(())
     }
@@ -369,13 +293,18 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn escalation(&mut self, number: u32) -> Result<&mut Escalation, String> {
+        let index = (number as usize).wrapping_sub(1);
+        self.state.escalations.get_mut(index).ok_or_else(|| "there is no such escalation".to_owned())
+    }
+
     fn cancel(&mut self, jobs: &[CanceledJob]) -> Step {
         for CanceledJob { job, ended } in jobs {
             let index = self.index(job)?;
             self.expect_open(index)?;
             self.end_lease(index, ended.as_ref())?;
             self.set(index, JobStatus::Canceled);
-            self.job(index).ended_with_run = true;
+            self.job(index).canceled = Some(CancelCause::RunEnd);
         }
         Ok(())
     }
@@ -385,89 +314,6 @@ impl Fold<'_> {
         self.end_lease(index, Some(ended))?;
         self.set(index, status);
         Ok(())
-    }
-
-    /// Ends the lease of a job. A job that is held must be given the end of its lease, and only such a job.
-    fn end_lease(&mut self, index: usize, ended: Option<&LeaseEnd>) -> Step {
-        let job = &self.state.jobs[index];
-        match (&job.lease, ended) {
-            (None, None) => Ok(()),
-            (Some(lease), Some(end)) if lease.session == end.session && job.epoch == end.epoch => {
-                let fence = Fence {
-                    run: self.state.run,
-                    job: self.state.spec(index).id.clone(),
-                    epoch: end.epoch,
-                    session: end.session,
-                };
-                let job = self.job(index);
-                job.lease = None;
-                if end.set_aside.is_some() {
-                    job.set_aside = end.set_aside.clone();
-                }
-                job.end_grant(end);
-                self.touched.ended.push(fence);
-                Ok(())
-            }
-            (Some(_), None) => Err("the job is held".to_owned()),
-            (_, Some(end)) => {
-                Err(format!("grant {} by session {} is not live", end.epoch, end.session.short()))
-            }
-        }
-    }
-
-    fn keep(&mut self, index: usize, submission: Option<&Submission>) {
-        if let Some(submission) = submission {
-            self.job(index).submission = Some(submission.clone());
-        }
-    }
-
-    /// Moves a job, keeps the counts, and clears what belongs to the status that it leaves.
-    fn set(&mut self, index: usize, status: JobStatus) {
-        let before = self.state.jobs[index].status;
-        let state = &mut *self.state;
-        state.open_jobs =
-            state.open_jobs + usize::from(!status.is_terminal()) - usize::from(!before.is_terminal());
-        state.held_jobs = state.held_jobs + usize::from(status.is_held()) - usize::from(before.is_held());
-        if let Some(wait) = state.jobs[index].wait {
-            self.touched.waited.push((state.spec(index).id.clone(), wait.epoch));
-        }
-        let job = self.job(index);
-        job.status = status;
-        job.wait = None;
-        job.checkpoint = None;
-        if status != JobStatus::Completed {
-            job.ground = None;
-        }
-        if status != JobStatus::Skipped {
-            job.skipped = None;
-        }
-        job.ended_with_run = false;
-    }
-
-    fn job(&mut self, index: usize) -> &mut JobState {
-        if self.touched.jobs.last() != Some(&index) {
-            self.touched.jobs.push(index);
-        }
-        &mut self.state.jobs[index]
-    }
-
-    fn index(&self, job: &JobId) -> Result<usize, String> {
-        self.state.snapshot.graph().index(job).ok_or_else(|| format!("there is no job {job}"))
-    }
-
-    fn expect_job(&self, index: usize, allowed: &[JobStatus]) -> Step {
-        let status = self.state.jobs[index].status;
-        ensure(allowed.contains(&status), || format!("job {} is {status}", self.state.spec(index).id))
-    }
-
-    fn expect_open(&self, index: usize) -> Step {
-        let status = self.state.jobs[index].status;
-        ensure(!status.is_terminal(), || format!("job {} is {status}", self.state.spec(index).id))
-    }
-
-    fn expect_attempt(&self, index: usize, attempt: u32) -> Step {
-        let present = self.state.jobs[index].attempt;
-        ensure(attempt == present, || other_attempt(present))
     }
 
     fn pause(&mut self, paused: bool) -> Step {
@@ -483,27 +329,5 @@ impl Fold<'_> {
             Some(status) => format!("the run is {status}"),
             None => "the run is not prepared".to_owned(),
         })
-    }
-}
-
-enum NewAttempt {
-    Yes,
-    No,
-}
-
-impl JobReadied {
-    fn freshness(&self) -> NewAttempt {
-        match self.fresh {
-            Freshness::AfterFailure | Freshness::Granted => NewAttempt::Yes,
-            Freshness::First | Freshness::Again => NewAttempt::No,
-        }
-    }
-}
-
-impl JobState {
-    fn begin_attempt(&mut self) {
-        self.attempt += 1;
-        self.deliveries = 0;
-        self.set_aside = None;
     }
 }

@@ -11,9 +11,11 @@ use crate::{
         JobStatus,
         command::DeliveryMode,
         event::Verdict,
-        state::{FailedGrant, JobState, State},
+        state::{FailedGrant, JobState, Question, State},
     },
-    workflow::{self, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope},
+    workflow::{
+        self, Budget, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope,
+    },
 };
 
 /// Everything that a session is told about its job, without the texts themselves: those are blobs, named by digest.
@@ -57,6 +59,12 @@ pub struct Packet {
     /// Why the last attempt failed, if it did and nothing was handed in since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<PacketFailure>,
+    /// What was asked at this attempt, and what people answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<PacketAnswer>,
+    /// What is left of the budget of this attempt, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// What an earlier grant of this attempt left unfinished.
     pub set_aside: Option<CommitId>,
     /// How long the lease lasts without renewal.
@@ -185,6 +193,22 @@ pub struct PacketFailure {
     pub reason: Option<BlobRef>,
 }
 
+/// What an agent asked, and what a person answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketAnswer {
+    /// The number of the question in the run.
+    pub question: u32,
+    /// Who asked.
+    pub session: SessionId,
+    /// The question.
+    pub text: BlobRef,
+    /// The answer.
+    pub answer: BlobRef,
+    /// By what that agent can find its conversation again.
+    pub resume: Option<String>,
+}
+
 impl Packet {
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
@@ -237,6 +261,8 @@ impl Packet {
                 session,
                 reason,
             }),
+            answers: job.questions.iter().filter_map(|asked| answered(asked)).collect(),
+            budget: spec.budget.as_ref().map(|budget| job.used.left_of(budget)),
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
         })
@@ -274,6 +300,11 @@ fn text(snapshot: &Snapshot, prompt: &TaskPrompt) -> Option<PacketText> {
 
 fn file(snapshot: &Snapshot, path: &str) -> Option<PacketText> {
     snapshot.file(path).map(|file| PacketText::File { path: file.path.clone(), content: file.content })
+}
+
+fn answered(question: &Question) -> Option<PacketAnswer> {
+    let Question { number, text, session, ref resume, answer } = *question;
+    Some(PacketAnswer { question: number, session, text, answer: answer?, resume: resume.clone() })
 }
 
 fn inputs(state: &State, index: usize) -> Vec<PacketInput> {

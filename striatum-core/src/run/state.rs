@@ -8,20 +8,21 @@ use std::{
 use rpds::{HashTrieMapSync, VectorSync};
 
 use crate::{
-    digest::{BlobRef, Digest},
-    id::{ArtifactName, ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
+    digest::Digest,
+    id::{ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
     run::{
         JobStatus, RunStatus,
-        command::{DeliveryMode, Owner},
-        event::{
-            ArtifactPublished, BranchConfirmed, Checkpoint, DecisionRecorded, EscalationRaised, Ground,
-            LeaseCause, LeaseEnd, SkipCause, Submission, VerdictRecorded,
-        },
+        command::Owner,
+        event::{BranchConfirmed, DecisionRecorded, EscalationRaised, Ruling, Usage},
     },
     time::Timestamp,
     transport::AgentIdentity,
     workflow::{self, Snapshot, Workflow},
 };
+
+mod job;
+
+pub use job::{FailedGrant, JobState, Lease, Question, Wait};
 
 /// What the events of a run add up to.
 ///
@@ -38,6 +39,8 @@ pub struct State {
     pub(super) jobs: VectorSync<JobState>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
+    /// Binding reviews that are completed and want a revision.
+    pub(super) dissents: BTreeSet<usize>,
     pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
@@ -46,83 +49,21 @@ pub struct State {
     pub(super) begun_at: Option<Timestamp>,
     pub(super) record: Option<Digest>,
     pub(super) delivered: Option<CommitId>,
+    /// The result that waits for leave to be delivered although it differs from what was judged, and the leave.
+    pub(super) withheld: Option<Withheld>,
+    pub(super) questions: u32,
+    pub(super) used: Usage,
+    /// How often the budget of the run was granted.
+    pub(super) allotments: u32,
 }
 
-/// One job of a run.
+/// A delivery that was not made, because the result differs from what was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JobState {
-    /// Where it stands.
-    pub status: JobStatus,
-    /// At which attempt it is, from 1.
-    pub attempt: u32,
-    /// How often it was granted in all: the epoch of its last grant.
-    pub epoch: u32,
-    /// How often it was granted at this attempt.
-    pub deliveries: u32,
-    /// How often it failed since it was last reopened.
-    pub failures: u32,
-    /// Who holds it.
-    pub lease: Option<Lease>,
-    /// Until when it waits, if it is ready and does.
-    pub wait: Option<Wait>,
-    /// Its published artifacts, of every attempt, in order.
-    pub artifacts: Vec<Arc<ArtifactPublished>>,
-    /// Its last submission, of whichever attempt.
-    pub submission: Option<Submission>,
-    /// On what ground it is completed.
-    pub ground: Option<Ground>,
-    /// Its verdicts, of every attempt, in order.
-    pub verdicts: Vec<Arc<VerdictRecorded>>,
-    /// What a person is asked, if it waits for one.
-    pub checkpoint: Option<Checkpoint>,
-    /// Why it is skipped.
-    pub skipped: Option<SkipCause>,
-    /// Whether it was cancelled because the run ended.
-    pub ended_with_run: bool,
-    /// What an earlier grant of this attempt, which ended without an outcome, left behind.
-    pub set_aside: Option<CommitId>,
-    /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
-    pub failed: Option<FailedGrant>,
-    /// Every session that ever held it.
-    pub holders: BTreeSet<SessionId>,
-}
-
-/// A grant that ended in a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailedGrant {
-    /// At which attempt.
-    pub attempt: u32,
-    /// Who held it.
-    pub session: SessionId,
-    /// Why, in words.
-    pub reason: Option<BlobRef>,
-}
-
-/// A live lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The holder.
-    pub session: SessionId,
-    /// How the job was delivered.
-    pub mode: DeliveryMode,
-    /// How long the lease lasts without renewal, in seconds.
-    pub seconds: u32,
-    /// The digest of the work packet.
-    pub packet: Digest,
-    /// When it was granted.
-    pub granted_at: Timestamp,
-}
-
-/// A ready job's wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
-    /// The last grant before it; names the timer.
-    pub epoch: u32,
-    /// How long, in milliseconds.
-    pub wait_ms: u64,
-    /// Until when, for people.
-    pub until: Timestamp,
+pub struct Withheld {
+    /// The commit that would have been delivered.
+    pub commit: CommitId,
+    /// How a principal ruled, if one has: whether it may be delivered all the same.
+    pub ruling: Option<Ruling>,
 }
 
 /// A session of a run.
@@ -156,6 +97,8 @@ pub struct Escalation {
     pub raised: Arc<EscalationRaised>,
     /// Whether somebody was told.
     pub notified: bool,
+    /// How a principal ruled, once one has.
+    pub ruling: Option<Ruling>,
 }
 
 /// A work tree that was opened for a grant and is not yet known to be gone.
@@ -178,6 +121,7 @@ impl State {
             chain,
             open_jobs: jobs.len(),
             held_jobs: 0,
+            dissents: BTreeSet::new(),
             snapshot,
             version: 0,
             status: None,
@@ -192,6 +136,10 @@ impl State {
             begun_at: None,
             record: None,
             delivered: None,
+            withheld: None,
+            questions: 0,
+            used: Usage::default(),
+            allotments: 1,
         }
     }
 
@@ -270,6 +218,21 @@ impl State {
         self.decisions.iter().map(AsRef::as_ref)
     }
 
+    /// What the agents of the run have used so far.
+    pub fn used(&self) -> &Usage {
+        &self.used
+    }
+
+    /// The delivery that was not made, because the result differs from what was judged.
+    pub fn withheld(&self) -> Option<&Withheld> {
+        self.withheld.as_ref()
+    }
+
+    /// The questions that wait for an answer, each with its job.
+    pub fn open_questions(&self) -> impl Iterator<Item = (&workflow::Job, &Question)> {
+        self.jobs().filter_map(|(spec, job)| Some((spec, job.open_question()?)))
+    }
+
     /// The escalations so far.
     pub fn escalations(&self) -> &[Escalation] {
         &self.escalations
@@ -316,14 +279,31 @@ impl State {
         &self.snapshot.workflow().jobs[job]
     }
 
-    /// Whether what waits for this job may go on.
-    pub(super) fn satisfies(&self, job: usize) -> bool {
-        self.jobs[job].status == JobStatus::Completed
+    /// Whether this job has ended without success.
+    pub(super) fn is_lost(&self, job: usize) -> bool {
+        let status = self.jobs[job].status;
+        status.is_terminal() && status != JobStatus::Completed
     }
 
-    /// Whether this job has ended in a way that what waits for it never can go on.
-    pub(super) fn is_lost(&self, job: usize) -> bool {
-        self.jobs[job].status.is_terminal() && !self.satisfies(job)
+    /// Whether what waits for this job's acceptance may go on.
+    pub(super) fn is_accepted(&self, job: usize) -> bool {
+        self.jobs[job].is_accepted()
+            || !self.snapshot.graph().is_binding(job) && self.jobs[job].is_completed()
+    }
+
+    /// The last ruling on a job at its present attempt, with its number.
+    pub(super) fn ruling(&self, job: usize) -> Option<(u32, Ruling)> {
+        let (id, attempt) = (&self.spec(job).id, self.jobs[job].attempt);
+        let mut of_job = self.decisions.iter().rev().filter(|it| it.job == *id && it.attempt == attempt);
+        of_job.next().map(|decision| (decision.decision, decision.ruling))
+    }
+
+    /// A job that is held, of the same parallel group as this one, that may write to the same place.
+    pub(crate) fn held_scope(&self, job: usize) -> Option<usize> {
+        let scope = &self.spec(job).write_scope;
+        let companions = self.snapshot.graph().companions(job).iter().copied();
+        let mut held = companions.filter(|other| *other != job && self.jobs[*other].status.is_held());
+        held.find(|other| self.spec(*other).write_scope.overlaps(scope))
     }
 
     /// The jobs whose outcome a review judges: those named as its inputs, else all directly before it.
@@ -332,66 +312,5 @@ impl State {
         let named = self.spec(review).inputs.iter().filter_map(|input| graph.index_of(input));
         let named: Vec<usize> = named.collect();
         if named.is_empty() { graph.upstream(review).to_vec() } else { named }
-    }
-}
-
-impl JobState {
-    fn new() -> Self {
-        Self {
-            status: JobStatus::Pending,
-            attempt: 1,
-            epoch: 0,
-            deliveries: 0,
-            failures: 0,
-            lease: None,
-            wait: None,
-            artifacts: Vec::new(),
-            submission: None,
-            ground: None,
-            verdicts: Vec::new(),
-            checkpoint: None,
-            skipped: None,
-            ended_with_run: false,
-            set_aside: None,
-            failed: None,
-            holders: BTreeSet::new(),
-        }
-    }
-
-    /// The artifacts that were published at the present attempt.
-    pub fn live_artifacts(&self) -> impl Iterator<Item = &ArtifactPublished> {
-        self.artifacts.iter().map(AsRef::as_ref).filter(|artifact| artifact.attempt == self.attempt)
-    }
-
-    /// The artifact of this name at the present attempt.
-    pub fn live_artifact(&self, name: &ArtifactName) -> Option<&ArtifactPublished> {
-        self.live_artifacts().find(|artifact| artifact.name == *name)
-    }
-
-    /// The verdict at the present attempt.
-    pub fn live_verdict(&self) -> Option<&VerdictRecorded> {
-        self.verdicts.last().map(AsRef::as_ref).filter(|verdict| verdict.attempt == self.attempt)
-    }
-
-    /// Keeps in mind why the work failed, until some is handed in.
-    pub(super) fn end_grant(&mut self, end: &LeaseEnd) {
-        match end.cause {
-            LeaseCause::Failed => {
-                let (attempt, session, reason) = (self.attempt, end.session, end.reason);
-                self.failed = Some(FailedGrant { attempt, session, reason });
-            }
-            LeaseCause::Submitted => self.failed = None,
-            LeaseCause::Released
-            | LeaseCause::Expired
-            | LeaseCause::Crashed
-            | LeaseCause::Blocked
-            | LeaseCause::Reopened
-            | LeaseCause::RunEnded => {}
-        }
-    }
-
-    /// Whether the job was granted, or has ended, at its present attempt: whether reopening must give it a new one.
-    pub fn is_touched(&self) -> bool {
-        self.deliveries > 0 || self.status.is_terminal()
     }
 }

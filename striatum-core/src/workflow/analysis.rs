@@ -115,7 +115,7 @@ impl<'w> Analysis<'w> {
 }
 
 /// A job begins anew with every way back to it or to something before it. What leads back to an outer job starts the counters
-/// of the inner ones anew, so along nesting the bounds multiply; side by side they add up.
+/// of the inner ones anew, so along nesting the bounds multiply; one after the other and side by side they add up.
 fn generations(workflow: &Workflow, order: &Order) -> Vec<u64> {
     let graph = order.graph();
     // The limit is that of the strictest way back among those that dissent, and they may be any.
@@ -128,11 +128,23 @@ fn generations(workflow: &Workflow, order: &Order) -> Vec<u64> {
     let mut taken = vec![0_u64; workflow.jobs.len()];
     let mut generations = vec![1_u64; workflow.jobs.len()];
     for &job in graph.order() {
-        let from_outside = order.before(job).fold(1_u64, |sum, up| sum.saturating_add(taken[up]));
+        let reopening = order.before(job).filter(|target| may_reopen(order, *target, job));
+        let from_outside = reopening.fold(1_u64, |sum, target| sum.saturating_add(taken[target]));
         taken[job] = limit[job].saturating_mul(from_outside);
         generations[job] = from_outside.saturating_add(taken[job]);
     }
     generations
+}
+
+/// Whether a way back to a target can find a job behind it begun. One that waits for the acceptance of whoever takes the way back
+/// is not: after accepting, a review says nothing more until it is reopened itself. A vote may do without a review's acceptance.
+fn may_reopen(order: &Order, target: usize, job: usize) -> bool {
+    let graph = order.graph();
+    let is_waited_for = |review: usize| {
+        let has_seat = graph.downstream(review).iter().any(|next| graph.seats(*next).contains(&review));
+        order.is_before(review, job) && !has_seat
+    };
+    graph.judges(target).iter().any(|review| !is_waited_for(*review))
 }
 
 fn ways(workflow: &Workflow, graph: &Graph, job: usize) -> Option<Ways> {
@@ -143,7 +155,7 @@ fn ways(workflow: &Workflow, graph: &Graph, job: usize) -> Option<Ways> {
     if workflow.jobs[job].is_advisory() {
         return Some(Ways { accepted: Way::On, needs_revision: Way::On, rejected: Way::On });
     }
-    let is_adjudicated = is_adjudicated(workflow, graph, job);
+    let is_adjudicated = graph.is_adjudicated(job);
     let back = workflow.cycles.iter().find(|cycle| cycle.from == *id);
     let back = back
         .and_then(|cycle| Some(Way::Back { to: graph.index(&cycle.to)?, iterations: cycle.max_iterations }));
@@ -155,13 +167,6 @@ fn ways(workflow: &Workflow, graph: &Graph, job: usize) -> Option<Ways> {
         OnReject::SkipBranch => Way::Skips { exits_left: exits_without(workflow, graph, job) },
     };
     Some(Ways { accepted: Way::On, needs_revision: back.unwrap_or(otherwise), rejected })
-}
-
-/// Whether a review is one of those that a phase synthesis weighs: it leads nowhere else.
-pub(super) fn is_adjudicated(workflow: &Workflow, graph: &Graph, job: usize) -> bool {
-    let behind = graph.downstream(job);
-    let is_synthesis = |job: &usize| workflow.jobs[*job].kind == JobType::PhaseSynthesis;
-    workflow.jobs[job].kind == JobType::Review && !behind.is_empty() && behind.iter().all(is_synthesis)
 }
 
 /// How many exits can still be reached when a job is skipped: one behind a quorum can, as long as enough seats are left.

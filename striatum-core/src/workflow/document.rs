@@ -20,8 +20,7 @@ pub use job::{
 pub use lane::{Constraint, HarnessProfile, Lane, WorktreeIsolation};
 pub use panel::{InterrogationTarget, PanelRole, Quorum, ResourceMode, SharedResource};
 pub use policy::{
-    Budget, CheckpointKind, Independence, IndependenceModel, ProvenanceMode, RecoveryPolicy,
-    ReviewRevisionPolicy,
+    Budget, Checkpoint, Independence, IndependenceModel, ProvenanceMode, RecoveryPolicy, ReviewRevisionPolicy,
 };
 pub use posture::Posture;
 pub use tie::{Cycle, Edge, EdgeOn, Phase};
@@ -87,7 +86,7 @@ pub struct Workflow {
     pub require_judged_delivery: bool,
     /// What an AI operator may answer in place of a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ai_operator_may: Vec<CheckpointKind>,
+    pub ai_operator_may: Vec<Checkpoint>,
 }
 
 impl Workflow {
@@ -99,6 +98,27 @@ impl Workflow {
     /// Whether the models of authors and reviewers are compared: never in documents older than the second format.
     pub fn independence_model(&self) -> IndependenceModel {
         self.independence.as_ref().map_or(IndependenceModel::Off, |independence| independence.model)
+    }
+
+    /// Whether the document gives leave that a review and what it judges are made by the same model.
+    pub fn allows_same_model(&self, review: &JobId, author: &JobId) -> bool {
+        let mut ways = self.cycles.iter().filter(|way| way.from == *review && way.to == *author);
+        self.allow_same_model_review_pairing || ways.any(|way| way.allow_same_model == Some(true))
+    }
+
+    /// The family of a model: by the document's table, else by that of well-known models, else the model is its own family.
+    ///
+    /// ```
+    /// # use striatum_core::workflow::Shape;
+    /// # let workflow = Shape::Review.generate("docs", "workflows/docs")?.workflow;
+    /// assert_eq!(workflow.family_of("Claude Opus 5"), "anthropic");
+    /// assert_eq!(workflow.family_of("home-grown"), "home-grown");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn family_of(&self, model: &str) -> String {
+        let model = Independence::normal(model);
+        let declared = self.independence.as_ref().and_then(|independence| independence.family(&model));
+        declared.or_else(|| Independence::known_family(&model)).map_or_else(|| model.clone(), str::to_owned)
     }
 
     /// The workflow as a document for people, with every default written out. Parsed, it is the same workflow again.

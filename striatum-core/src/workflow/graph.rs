@@ -9,6 +9,11 @@ use crate::{
     workflow::{JobType, Workflow},
 };
 
+mod panel;
+
+use panel::Panels;
+pub use panel::WayBack;
+
 /// Who stands before and behind whom, with jobs numbered in document order. Ways back are not part of it, so it is acyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
@@ -21,6 +26,7 @@ pub struct Graph {
     /// Whether what is behind a job waits for its acceptance, unless it adjudicates.
     is_binding: Vec<bool>,
     is_adjudicator: Vec<bool>,
+    panels: Panels,
 }
 
 /// Why the jobs and edges of a document are no graph that can be run.
@@ -109,6 +115,7 @@ impl Graph {
             is_exit: exits(workflow, &order, &downstream),
             is_binding: jobs.iter().map(|job| job.kind.is_verdict_capable() && !job.is_advisory()).collect(),
             is_adjudicator: jobs.iter().map(|job| job.kind == JobType::PhaseSynthesis).collect(),
+            panels: Panels::of(workflow, &index, &upstream),
             index,
             upstream,
             downstream,
@@ -161,6 +168,19 @@ impl Graph {
     /// review or a phase synthesis, not an advisory one, and does not enter a phase synthesis, which is to see dissent.
     pub fn needs_acceptance(&self, from: usize, to: usize) -> bool {
         self.is_binding[from] && !self.is_adjudicator[to]
+    }
+
+    /// Whether what is behind a job waits for its acceptance, wherever the edge does not enter a phase synthesis.
+    pub fn is_binding(&self, job: usize) -> bool {
+        self.is_binding[job]
+    }
+
+    /// Whether a job is a review that a phase synthesis weighs: it binds, and leads nowhere else.
+    pub fn is_adjudicated(&self, job: usize) -> bool {
+        let behind = self.downstream(job);
+        let leads_to_adjudicators =
+            !behind.is_empty() && behind.iter().all(|next| self.is_adjudicator[*next]);
+        self.is_binding[job] && !self.is_adjudicator[job] && leads_to_adjudicators
     }
 
     /// Every job behind a job, near or far, without the job itself, in topological order.

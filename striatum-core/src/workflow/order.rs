@@ -38,13 +38,27 @@ impl Order {
     /// Every job that must be completed before this one can start.
     pub(in crate::workflow) fn before(&self, job: usize) -> impl Iterator<Item = usize> {
         let words = &self.before[job * self.words..(job + 1) * self.words];
-        words.iter().enumerate().flat_map(|(place, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-                (bit < 64).then(|| place * 64 + bit as usize)
-            })
-        })
+        words.iter().enumerate().flat_map(|(place, word)| bits(place, *word))
     }
+
+    /// Some jobs, and every job that must be completed before one of them can start, each once.
+    pub(in crate::workflow) fn with_all_before(&self, jobs: &[usize]) -> impl Iterator<Item = usize> {
+        let mut union = vec![0; self.words];
+        for &job in jobs {
+            let before = &self.before[job * self.words..(job + 1) * self.words];
+            union.iter_mut().zip(before).for_each(|(word, more)| *word |= more);
+            union[job / 64] |= 1 << (job % 64);
+        }
+        union.into_iter().enumerate().flat_map(|(place, word)| bits(place, word))
+    }
+}
+
+/// The numbers of the bits that are set in a word of a longer row.
+fn bits(place: usize, word: u64) -> impl Iterator<Item = usize> {
+    let mut left = word;
+    std::iter::from_fn(move || {
+        let bit = left.trailing_zeros();
+        left &= left.wrapping_sub(1);
+        (bit < 64).then(|| place * 64 + bit as usize)
+    })
 }

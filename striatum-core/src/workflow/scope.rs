@@ -34,6 +34,28 @@ impl WriteScope {
         let inside = |folders: &[String]| folders.iter().any(|folder| contains(folder, path));
         inside(&self.allowed_paths) && !inside(&self.forbidden_paths)
     }
+
+    /// Whether two jobs with these scopes may change the same file.
+    ///
+    /// ```
+    /// use striatum_core::workflow::{WriteMode, WriteScope};
+    ///
+    /// let scope = |allowed: &str, forbidden: &[&str]| WriteScope {
+    ///     mode: WriteMode::RepoWrite,
+    ///     allowed_paths: vec![allowed.to_owned()],
+    ///     forbidden_paths: forbidden.iter().map(|path| (*path).to_owned()).collect(),
+    /// };
+    /// assert!(scope("src/", &[]).overlaps(&scope("src/main.rs", &[])));
+    /// assert!(!scope("src/", &["src/gen"]).overlaps(&scope("src/gen/", &[])));
+    /// assert!(!scope("src/", &[]).overlaps(&scope("docs/", &[])));
+    /// ```
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let shares = |one: &Self, two: &Self| {
+            // The narrower of two paths is what both might write to.
+            two.allowed_paths.iter().any(|path| two.allows(path) && one.allows(path))
+        };
+        shares(self, other) || shares(other, self)
+    }
 }
 
 /// Whether `path` is `folder` or lies inside it. `.` and the empty path contain everything.

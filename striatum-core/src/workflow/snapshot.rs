@@ -149,10 +149,12 @@ impl Snapshot {
 }
 
 /// A file that a document refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferencedFile<'a> {
     /// Where it lies: in the repository at the base commit, or beside the document.
     pub path: &'a str,
+    /// Where the document refers to it: a JSON pointer (RFC 6901).
+    pub pointer: String,
     /// Whether a run cannot be prepared without it.
     pub required: bool,
 }
@@ -160,14 +162,20 @@ pub struct ReferencedFile<'a> {
 impl Workflow {
     /// The files that the document refers to: role definitions, prompts, context documents.
     pub fn referenced_files(&self) -> impl Iterator<Item = ReferencedFile<'_>> {
-        let required = |path| ReferencedFile { path, required: true };
-        let roles = self.roles.values().filter_map(|role| role.definition_path.as_deref()).map(required);
-        let prompts = self.jobs.iter().filter_map(|job| match &job.task_prompt {
-            Some(TaskPrompt::Path(path)) => Some(path.as_str()),
+        let required = |path, pointer| ReferencedFile { path, pointer, required: true };
+        let roles = self.roles.iter().filter_map(move |(id, role)| {
+            let path = role.definition_path.as_deref()?;
+            Some(required(path, format!("/roles/{id}/definition_path")))
+        });
+        let prompts = self.jobs.iter().enumerate().filter_map(move |(place, job)| match &job.task_prompt {
+            Some(TaskPrompt::Path(path)) => Some(required(path, format!("/jobs/{place}/task_prompt/path"))),
             Some(TaskPrompt::Inline(_)) | None => None,
         });
-        let context =
-            self.context_docs.iter().map(|doc| ReferencedFile { path: &doc.path, required: doc.required });
-        roles.chain(prompts.map(required)).chain(context)
+        let context = self.context_docs.iter().enumerate().map(|(place, doc)| ReferencedFile {
+            path: &doc.path,
+            pointer: format!("/context_docs/{place}/path"),
+            required: doc.required,
+        });
+        roles.chain(prompts).chain(context)
     }
 }

@@ -7,11 +7,11 @@
 mod document;
 mod enforcement;
 mod groups;
+mod independence;
 mod job;
 mod json;
 mod known;
 mod lane;
-mod later;
 mod lints;
 mod offers;
 mod panel;
@@ -41,8 +41,6 @@ pub struct Rules {
     pub offers: Offers,
     /// What enforcement the lanes of an adapter get, by its name.
     pub adapters: BTreeMap<String, Offers>,
-    /// Whether the document is to be run by this version.
-    pub coverage: Coverage,
 }
 
 impl Rules {
@@ -68,24 +66,6 @@ impl Rules {
     pub fn offers_of(&self, adapter: &str) -> &Offers {
         self.adapters.get(adapter).unwrap_or(&self.offers)
     }
-
-    /// The same rules for a document that is only to be judged: what the format has and this version cannot run is not held
-    /// against it. A workflow that was read so must not be prepared.
-    #[must_use]
-    pub fn whole_format(self) -> Self {
-        Self { coverage: Coverage::WholeFormat, ..self }
-    }
-}
-
-/// Which part of the format a document may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Coverage {
-    /// What this version can run.
-    #[default]
-    Runnable,
-    /// All of it.
-    WholeFormat,
 }
 
 /// What is done about keys that the format does not have.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,8 @@ pub(crate) struct Faulty {
     pub(crate) deaf: AtomicU32,
     /// Neither lands nor answers.
     pub(crate) lost: AtomicU32,
+    /// From the first fault on nobody is there any more.
+    pub(crate) dies: AtomicBool,
     /// Somebody else was faster, it says.
     pub(crate) contended: AtomicU32,
     /// Somebody else is faster, once: this run is appended first.
@@ -45,6 +47,7 @@ impl Faulty {
             memory,
             deaf: zero(),
             lost: zero(),
+            dies: AtomicBool::new(false),
             contended: zero(),
             before: Mutex::default(),
             appends: zero(),
@@ -83,6 +86,9 @@ impl Store for Faulty {
         }
         if take(&self.lost) {
             return unknown();
+        }
+        if self.dies.load(Ordering::SeqCst) && self.deaf.load(Ordering::SeqCst) == 0 {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "append to a chain").into());
         }
         let answer = self.memory.append(batch).await;
         if take(&self.deaf) { unknown() } else { answer }

@@ -124,3 +124,16 @@ fn an_answer_that_is_lost_twice_is_settled_by_sending_the_same_command_again() {
         assert_eq!(table.events(), events + 1);
     }
 }
+
+#[test]
+fn a_store_that_is_gone_when_it_is_asked_again_says_nothing_about_the_first_time() {
+    let (table, faulty) = faulty();
+    table.started(&single());
+    let (command, events) = (table.command(Intent::Pause), table.events());
+    faulty.deaf.store(1, Ordering::SeqCst);
+    faulty.dies.store(true, Ordering::SeqCst);
+    let error = now(table.engine.execute(RUN, command.clone())).unwrap_err();
+    assert_eq!((error.code(), table.events()), ("store_unknown", events + 1));
+    faulty.dies.store(false, Ordering::SeqCst);
+    assert!(now(table.engine.execute(RUN, command)).unwrap().repeated);
+}

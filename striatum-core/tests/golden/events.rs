@@ -4,13 +4,15 @@ use striatum_core::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, LaneId, RoleId, WorkflowId},
     run::{
-        ArtifactPublished, Backoff, BranchConfirmed, CanceledJob, Checkpoint, DecisionRecorded, DeliveryMode,
-        Deviation, EndCause, EscalationNotified, EscalationRaised, EscalationTopic, Event, Freshness, Ground,
-        IdentityBasis, JobAcknowledged, JobBlocked, JobCanceled, JobClaimed, JobCompleted, JobFailed,
-        JobParked, JobQuarantined, JobReadied, JobSkipped, JobWaits, JobsCanceled, JobsReopened, Judged,
-        LeaseCause, LeaseEnd, ReopenCause, Reopened, Ruling, RunDelivered, RunEnded, RunPaused, RunPrepared,
-        RunReopened, RunResumed, RunStarted, RunStatus, SessionIdentified, SessionRegistered, SkipCause,
-        Submission, TreeClosed, Usage, Verdict, VerdictRecorded,
+        ArtifactPublished, Backoff, BranchConfirmed, CancelCause, CanceledJob, Checkpoint, DecisionRecorded,
+        DeliveryMode, DeliveryWithheld, Deviation, EndCause, EscalationNotified, EscalationRaised,
+        EscalationResolved, EscalationTopic, Event, Freshness, Ground, IdentityBasis, IdentityDoubt,
+        JobAcknowledged, JobBlocked, JobCanceled, JobClaimed, JobCompleted, JobFailed, JobParked,
+        JobQuarantined, JobReadied, JobSkipped, JobWaits, JobsCanceled, JobsReopened, Judged, LeaseCause,
+        LeaseEnd, Leave, QuestionAnswered, QuestionAsked, ReopenCause, Reopened, Ruling, RunCompromised,
+        RunDelivered, RunEnded, RunPaused, RunPrepared, RunReopened, RunResumed, RunStarted, RunStatus,
+        SameModel, SessionIdentified, SessionRegistered, SkipCause, Submission, TreeClosed, Usage, Verdict,
+        VerdictRecorded,
     },
     sandbox::{Exit, Isolation, Level},
     transport::AgentIdentity,
@@ -36,7 +38,7 @@ fn ended(cause: LeaseCause) -> LeaseEnd {
         session: session(1),
         cause,
         exit: Some(Exit::Code(1)),
-        usage: Some(Usage { wall_ms: 1500, input_tokens: Some(10), output_tokens: None }),
+        usage: Some(Usage { wall_ms: 1500, input_tokens: Some(10), output_tokens: None, turns: None }),
         set_aside: Some(commit(4)),
         reason: reason(),
     }
@@ -67,7 +69,7 @@ fn of_runs() -> Vec<Event> {
         BranchConfirmed { branch: text("striatum/w"), at: Some(commit(1)) }.into(),
         RunStarted {}.into(),
         RunPaused {}.into(),
-        RunResumed {}.into(),
+        RunResumed { more_budget: false }.into(),
         RunEnded {
             status: RunStatus::NeedsOperator,
             cause: EndCause::Quarantined(job("a")),
@@ -153,6 +155,8 @@ fn of_grants() -> Vec<Event> {
             lane: LaneId::new("local").unwrap(),
             agent: agent(),
             basis: IdentityBasis::SelfReported,
+            family: None,
+            same_model: Vec::new(),
         }
         .into(),
     ]
@@ -177,17 +181,17 @@ fn of_ends() -> Vec<Event> {
             ended: Some(ended(LeaseCause::Submitted)),
         }
         .into(),
-        JobBlocked { job: job(), ended: ended(LeaseCause::Blocked) }.into(),
+        JobBlocked { job: job(), ended: ended(LeaseCause::Blocked), doubt: None }.into(),
         JobParked { job: job(), ended: ended(LeaseCause::Expired) }.into(),
         JobFailed { job: job(), submission: submission(), ended: ended(LeaseCause::Failed) }.into(),
         JobQuarantined { job: job(), ended: ended(LeaseCause::Crashed) }.into(),
-        JobCanceled { job: job() }.into(),
+        JobCanceled { job: job(), by: CancelCause::Principal, ended: None }.into(),
         JobsCanceled { jobs: vec![CanceledJob { job: job(), ended: Some(ended(LeaseCause::RunEnded)) }] }
             .into(),
         JobSkipped { job: job(), cause: SkipCause::Rejected, ended: Some(ended(LeaseCause::Submitted)) }
             .into(),
         JobsReopened {
-            cause: ReopenCause::Revision { review: crate::drive::job("r"), iteration: 1 },
+            cause: ReopenCause::Revision { review: crate::drive::job("r"), iteration: 1, with: Vec::new() },
             target: job(),
             jobs: vec![Reopened {
                 job: job(),
@@ -212,12 +216,88 @@ fn of_people() -> Vec<Event> {
             by: text("ada"),
         }
         .into(),
-        EscalationRaised { escalation: 1, topic: EscalationTopic::NeedsOperator, job: Some(job("a")) }.into(),
+        EscalationRaised {
+            escalation: 1,
+            topic: EscalationTopic::NeedsOperator,
+            job: Some(job("a")),
+            reason: None,
+        }
+        .into(),
         EscalationNotified { escalation: 1 }.into(),
         TreeClosed { job: job("a"), epoch: 2, kept: Some(commit(4)) }.into(),
     ]
 }
 
+fn deviations() -> Vec<Deviation> {
+    vec![Deviation { job: job("a"), path: text("out/a.md"), judged: digest(), delivered: None }]
+}
+
+fn of_the_second_round() -> Vec<Event> {
+    vec![
+        DeliveryWithheld { commit: commit(5), deviations: deviations() }.into(),
+        RunCompromised { rationale: blob("because"), by: text("ada") }.into(),
+        QuestionAsked {
+            question: 1,
+            job: job("a"),
+            attempt: 1,
+            text: blob("question"),
+            resume: Some(text("conversation")),
+            ended: ended(LeaseCause::Asked),
+        }
+        .into(),
+        QuestionAnswered { question: 1, job: job("a"), text: blob("answer"), by: text("ada") }.into(),
+        EscalationResolved {
+            escalation: 1,
+            ruling: Ruling::Accept,
+            rationale: Some(blob("because")),
+            by: text("ada"),
+        }
+        .into(),
+    ]
+}
+
+/// Events with fields that their kind did not have from the beginning.
+pub(super) fn with_later_fields() -> Vec<Event> {
+    let usage = Some(Usage { wall_ms: 1, input_tokens: None, output_tokens: None, turns: Some(3) });
+    let same_family = IdentityDoubt::SameFamily {
+        job: job("a"),
+        author: text("claude-a"),
+        reviewer: text("claude-b"),
+        family: text("anthropic"),
+    };
+    let mut verdict = of_grants().pop();
+    if let Some(Event::VerdictRecorded(verdict)) = &mut verdict {
+        verdict.family = Some(text("anthropic"));
+        verdict.same_model = vec![
+            SameModel { job: job("a"), leave: Leave::Workflow },
+            SameModel { job: job("b"), leave: Leave::Decision(2) },
+        ];
+    }
+    let blocked = |doubt| JobBlocked { job: job("r"), ended: ended(LeaseCause::Blocked), doubt: Some(doubt) };
+    vec![
+        RunResumed { more_budget: true }.into(),
+        verdict.unwrap(),
+        blocked(same_family).into(),
+        blocked(IdentityDoubt::Unreported { job: job("r") }).into(),
+        blocked(IdentityDoubt::Unattested { reported: None, declared: Some(text("claude")) }).into(),
+        JobCanceled {
+            job: job("r"),
+            by: CancelCause::Quorum,
+            ended: Some(LeaseEnd { usage, ..ended(LeaseCause::Quorum) }),
+        }
+        .into(),
+        JobsReopened {
+            cause: ReopenCause::Revision { review: job("r"), iteration: 1, with: vec![job("s")] },
+            target: job("a"),
+            jobs: Vec::new(),
+            reset: Vec::new(),
+        }
+        .into(),
+        EscalationRaised { escalation: 2, topic: EscalationTopic::Raised, job: None, reason: reason() }
+            .into(),
+    ]
+}
+
 pub(super) fn one_of_each() -> Vec<Event> {
-    [of_runs(), of_grants(), of_ends(), of_people()].concat()
+    [of_runs(), of_grants(), of_ends(), of_people(), of_the_second_round()].concat()
 }

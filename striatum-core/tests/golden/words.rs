@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use striatum_core::{
     run::{
-        Actor, Checkpoint, DeliveryMode, EndCause, EscalationTopic, Freshness, Ground, IdentityBasis,
-        JobStatus, LeaseCause, ReopenCause, Ruling, RunStatus, SkipCause, Verdict,
+        Actor, CancelCause, Checkpoint, DeliveryMode, EndCause, EscalationTopic, Freshness, Ground,
+        IdentityBasis, JobStatus, LeaseCause, Leave, ReopenCause, Ruling, RunStatus, SkipCause, Verdict,
     },
     sandbox::{Exit, Level},
 };
@@ -38,12 +38,25 @@ pub(super) fn all() -> Value {
         ],
         "level": [Level::Unsupported, Level::Advisory, Level::AdvisoryStrict, Level::Enforced],
         "reopen_cause": [
-            ReopenCause::Revision { review: a(), iteration }, ReopenCause::Granted { review: a(), iteration },
+            ReopenCause::Revision { review: a(), iteration, with: Vec::new() }, ReopenCause::Granted { review: a(), iteration },
             ReopenCause::Retry,
         ],
         "ruling": [Ruling::Accept, Ruling::Reject],
         "run_status": RunStatus::ALL,
         "skip_cause": [SkipCause::Rejected, SkipCause::Lost, SkipCause::Quarantined],
         "verdict": Verdict::ALL,
+    })
+}
+
+/// The values that came later.
+pub(super) fn more() -> Value {
+    json!({
+        "cancel_cause": [CancelCause::Principal, CancelCause::RunEnd, CancelCause::Quorum],
+        "checkpoint": [Checkpoint::BudgetSpent, Checkpoint::Identity, Checkpoint::Question],
+        "escalation_topic": [
+            EscalationTopic::BudgetSpent, EscalationTopic::UnjudgedDelivery, EscalationTopic::Raised,
+        ],
+        "lease_cause": [LeaseCause::Asked, LeaseCause::Quorum],
+        "leave": [Leave::Workflow, Leave::Decision(1)],
     })
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use serde_json::json;
 use striatum_core::{
     id::{Fence, SessionId},
     run::{CompletionRecord, Event, JobStatus, Packet, Record, Rejection, RunStatus, State, evolve},
-    workflow::Snapshot,
+    workflow::{Analysis, Snapshot},
 };
 
 use crate::{
@@ -33,6 +34,36 @@ fn documents() -> Vec<Document> {
     vec![revised(), checkpoint(), diamond().tolerate(1, 1), nested(), braid()]
 }
 
+/// Reviews that decide together: a cohort, a vote with a veto, an advisor and a budget, and two phases.
+fn panels() -> Vec<Document> {
+    let mut cohort = Document::new().job("a", "draft").with("max_gating_abstentions", 1).job("z", "build");
+    for id in ["r", "s", "t"] {
+        cohort = cohort.job(id, "review").edge("a", id).edge(id, "z").cycle(id, "a", 2);
+    }
+    let vote = json!({"k": 2, "veto_roles": ["guard"]});
+    let mut panel = Document::v2().job("a", "draft").with("budget", json!({"turns": 3}));
+    panel = panel.job("z", "build").with("quorum", vote).job("g", "review").with("role_id", "guard");
+    panel = panel.edge("a", "g").edge("g", "z").job("y", "test").edge("a", "y");
+    panel = panel.job("v", "review").with("panel_role", "advisory").edge("a", "v").edge("v", "z");
+    for id in ["r", "s"] {
+        panel = panel.job(id, "review").edge("a", id).edge(id, "z").cycle(id, "a", 1);
+    }
+    let panel = panel.top("require_judged_delivery", true).top("budget", json!({"turns": 12}));
+    let phased =
+        |id: &str, kind: &str, phase: &str, jobs: Document| jobs.job(id, kind).with("phase_id", phase);
+    let jobs = phased("a", "draft", "one", Document::new());
+    let jobs = phased("r", "review", "one", jobs);
+    let jobs = phased("s", "review", "one", jobs);
+    let jobs = phased("settle", "phase_synthesis", "one", jobs);
+    let jobs = phased("b", "build", "two", jobs);
+    let jobs = phased("close", "phase_synthesis", "two", jobs);
+    let jobs =
+        jobs.edge("a", "r").edge("a", "s").edge("settle", "b").cycle("r", "a", 1).cycle("settle", "a", 1);
+    let phases = jobs.top("schema_version", "striatum.workflow.v1.1");
+    let phases = phases.top("phases", json!([{"id": "one"}, {"id": "two"}]));
+    vec![cohort.tolerate(1, 3), panel.tolerate(1, 3), phases.tolerate(1, 2)]
+}
+
 /// Plays a document and calls `check` after each command that was accepted.
 fn play(snapshot: &Snapshot, seed: u64, people: People, steps: usize, check: fn(&Drive)) -> Drive {
     let mut player = Player::new(seed, people);
@@ -50,7 +81,15 @@ fn play(snapshot: &Snapshot, seed: u64, people: People, steps: usize, check: fn(
 }
 
 fn each_game(steps: usize, check: fn(&Drive)) -> impl Iterator<Item = Drive> {
-    let snapshots = documents().into_iter().map(|document| document.snapshot());
+    each_game_of(documents().into_iter().chain(panels()), steps, check)
+}
+
+fn each_game_of(
+    documents: impl IntoIterator<Item = Document>,
+    steps: usize,
+    check: fn(&Drive),
+) -> impl Iterator<Item = Drive> {
+    let snapshots = documents.into_iter().map(|document| document.snapshot());
     let games = snapshots.flat_map(|snapshot| (0..20).map(move |seed| (snapshot.clone(), seed)));
     games.map(move |(snapshot, seed)| play(&snapshot, seed, People::There, steps, check))
 }
@@ -95,7 +134,7 @@ fn a_run_has_ended_exactly_when_all_its_jobs_have() {
 
 #[test]
 fn no_open_job_is_stuck_and_nothing_begins_before_what_it_waits_for() {
-    let games = each_game(150, |run| {
+    let games = each_game_of(documents(), 150, |run| {
         let graph = run.state.snapshot().graph();
         let statuses: Vec<JobStatus> = run.state.jobs().map(|(_, job)| job.status).collect();
         if run.status() != RunStatus::Running {
@@ -157,6 +196,26 @@ fn no_grant_is_made_twice_and_no_verdict_is_by_a_session_that_took_part() {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+/// Without people a panel comes to its end, or to somebody who is asked; and within the bound that is told beforehand.
+#[test]
+fn a_panel_left_to_itself_ends_or_asks() {
+    for document in panels() {
+        let snapshot = document.snapshot();
+        let bound = Analysis::of(snapshot.workflow()).unwrap().total_grants();
+        for seed in 0..40 {
+            let run = play(&snapshot, seed, People::Away, 1500, |_| {});
+            let asked: u32 = run.state.jobs().map(|(_, job)| job.asked).sum();
+            let grants: u32 = run.state.jobs().map(|(_, job)| job.epoch).sum();
+            assert!(u64::from(grants - asked) <= bound, "seed {seed}: {grants} of {bound}: {}", run.show());
+            let waiting =
+                [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked, JobStatus::AwaitingInput];
+            let is_asking =
+                run.state.is_paused() || run.state.jobs().any(|(_, job)| waiting.contains(&job.status));
+            assert!(run.status().has_ended() || is_asking, "seed {seed}: {}", run.show());
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::support::{repository_file, repository_folder};
 
 /// Reads a document that must be without any finding, lints included.
 fn clean(what: &str, json: &str) -> Validated {
-    let validated = Workflow::parse(json.as_bytes(), &Rules::strict().whole_format());
+    let validated = Workflow::parse(json.as_bytes(), &Rules::strict());
     let validated = validated.unwrap_or_else(|findings| panic!("{what}: {findings}"));
     assert_eq!(validated.warnings, [], "{what}");
     validated

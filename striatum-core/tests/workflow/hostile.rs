@@ -189,7 +189,7 @@ fn one_phase_of_all_jobs_is_a_graph_with_as_many_edges() {
     let mut jobs: Vec<_> = (0..9_999).map(|id| job(id, r#","phase_id":"p""#)).collect();
     jobs.push(job(9_999, r#","phase_id":"p""#).replace(r#""review""#, r#""phase_synthesis""#));
     let json = second(document(&jobs, &[], &[]), r#""phases":[{"id":"p"}],"#);
-    let workflow = Workflow::parse(json.as_bytes(), &Rules::default().whole_format()).unwrap().workflow;
+    let workflow = Workflow::parse(json.as_bytes(), &Rules::default()).unwrap().workflow;
     assert_eq!(workflow.to_dot().matches("style=bold").count(), 9_999);
 }
 

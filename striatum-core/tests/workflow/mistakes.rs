@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use striatum_core::workflow::{Finding, FindingCode, Rules, Severity, Workflow};
 
-pub(crate) use self::table::{BASE, Mistake, TEXTS, WHOLE, later, mistakes, mistakes_of_whole};
+pub(crate) use self::table::{BASE, TEXTS, WHOLE, features, mistakes, mistakes_of_whole};
 
 /// Sets what a pointer names; `-` behind the last slash appends to a list.
 fn set(document: &mut Value, pointer: &str, json: &str) {
@@ -29,9 +29,9 @@ fn remove(document: &mut Value, pointer: &str) {
     assert!(removed.is_some(), "{pointer}");
 }
 
-pub(crate) fn made(base: &str, mistake: &Mistake) -> Vec<u8> {
+pub(crate) fn made(base: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let mut document: Value = serde_json::from_str(base).unwrap();
-    for (pointer, json) in mistake.changes {
+    for (pointer, json) in changes {
         match json.is_empty() {
             true => remove(&mut document, pointer),
             false => set(&mut document, pointer, json),
@@ -41,28 +41,33 @@ pub(crate) fn made(base: &str, mistake: &Mistake) -> Vec<u8> {
 }
 
 fn findings(json: &[u8]) -> Vec<Finding> {
-    findings_by(&Rules::default().whole_format(), json)
-}
-
-fn findings_by(rules: &Rules, json: &[u8]) -> Vec<Finding> {
-    match Workflow::parse(json, rules) {
+    match Workflow::parse(json, &Rules::default()) {
         Ok(validated) => validated.warnings,
         Err(findings) => findings.into_iter().collect(),
     }
 }
 
+/// Where something was found, but for what has no effect yet.
 fn places(findings: &[Finding]) -> Vec<(FindingCode, &str)> {
-    findings.iter().map(|finding| (finding.code, finding.pointer.as_str())).collect()
+    let found = findings.iter().filter(|finding| finding.code != FindingCode::NotYetSupported);
+    found.map(|finding| (finding.code, finding.pointer.as_str())).collect()
+}
+
+#[test]
+fn what_has_no_effect_yet_is_a_warning() {
+    let found = findings(WHOLE.as_bytes());
+    let found: Vec<_> = found.iter().map(|it| (it.code, it.severity, it.pointer.as_str())).collect();
+    let pointer = "/jobs/5/interrogation_targets";
+    assert_eq!(found, [(FindingCode::NotYetSupported, Severity::Warning, pointer)]);
 }
 
 #[test]
 fn the_bases_of_the_table_have_no_mistake() {
     for base in [BASE, WHOLE] {
-        let validated = Workflow::parse(base.as_bytes(), &Rules::strict().whole_format());
+        let validated = Workflow::parse(base.as_bytes(), &Rules::strict());
         let validated = validated.unwrap_or_else(|findings| panic!("{findings}"));
         assert_eq!(places(&validated.warnings), []);
     }
-    Workflow::parse(BASE.as_bytes(), &Rules::strict()).unwrap();
 }
 
 #[test]
@@ -70,10 +75,11 @@ fn each_mistake_is_found_alone_with_its_code_at_its_place() {
     let all = mistakes().map(|mistake| (BASE, mistake));
     let all = all.chain(mistakes_of_whole().map(|mistake| (WHOLE, mistake)));
     let surprises = all.filter_map(|(base, mistake)| {
-        let found = findings(&made(base, mistake));
+        let found = findings(&made(base, mistake.changes));
         let is_found = places(&found) == [(mistake.code, mistake.pointer)];
-        let is_corrected =
-            mistake.correct.is_none_or(|correct| found[0].suggestion.as_deref() == Some(correct));
+        let is_corrected = mistake
+            .correct
+            .is_none_or(|correct| found.iter().any(|it| it.suggestion.as_deref() == Some(correct)));
         (!is_found || !is_corrected).then(|| format!("{}: {found:?}", mistake.what))
     });
     let surprises: Vec<_> = surprises.collect();
@@ -81,13 +87,9 @@ fn each_mistake_is_found_alone_with_its_code_at_its_place() {
 }
 
 #[test]
-fn what_cannot_be_run_yet_is_refused_only_where_it_is_to_be_run() {
-    for feature in later() {
-        let json = made(BASE, feature);
-        let found = findings_by(&Rules::default(), &json);
-        assert_eq!(places(&found), [(feature.code, feature.pointer)], "{}: {found:?}", feature.what);
-        let found = findings(&json);
-        assert_eq!(places(&found), [], "{}", feature.what);
+fn each_feature_is_sound_by_itself() {
+    for (what, changes) in features() {
+        assert_eq!(places(&findings(&made(BASE, changes))), [], "{what}");
     }
 }
 
@@ -107,9 +109,8 @@ fn every_code_has_a_mistake_and_the_mistakes_are_many() {
         .map(|mistake| mistake.code)
         .chain(TEXTS.iter().map(|(_, _, code, _)| *code))
         .collect();
-    let shown: BTreeSet<FindingCode> = shown.into_iter().chain(later().map(|feature| feature.code)).collect();
     // Limits are shown by hostile documents, which a table cannot hold.
-    let hostile = [FindingCode::DocumentTooLarge, FindingCode::NestedTooDeep];
+    let hostile = [FindingCode::DocumentTooLarge, FindingCode::NestedTooDeep, FindingCode::NotYetSupported];
     for code in FindingCode::ALL {
         assert!(shown.contains(code) || hostile.contains(code), "no mistake gives {code}");
     }

@@ -55,10 +55,10 @@ fn a_demand_that_is_not_met_refuses_and_one_that_is_met_does_not() {
 }
 
 #[test]
-fn every_public_document_is_valid_by_the_whole_format() {
-    let test = "every_public_document_is_valid_by_the_whole_format";
+fn every_public_document_is_valid() {
+    let test = "every_public_document_is_valid";
     let walls = Offers::process().raise(Constraint::Network, "forbidden", Level::Enforced);
-    let rules = Rules::strict().whole_format().with_offers(walls);
+    let rules = Rules::strict().with_offers(walls);
     let Some(folder) = public_workflows(test) else { return };
     let mut names = names(&folder);
     names.retain(|name| name.ends_with(".json"));
@@ -70,20 +70,9 @@ fn every_public_document_is_valid_by_the_whole_format() {
 }
 
 #[test]
-fn a_public_document_is_refused_only_for_what_cannot_be_run_yet() {
-    let test = "a_public_document_is_refused_only_for_what_cannot_be_run_yet";
-    for name in ["rfc-ledger-cleanup", "divergent-ideation-flow", "falsification-gate-flow"] {
-        let Some(result) = parse(test, name, &Rules::strict()) else { return };
-        if let Err(refused) = result {
-            assert_eq!(errors(&refused), BTreeSet::from([FindingCode::NotYetSupported]), "{name}: {refused}");
-        }
-    }
-}
-
-#[test]
 fn a_public_document_of_phases_has_the_edges_that_they_add() {
     let test = "a_public_document_of_phases_has_the_edges_that_they_add";
-    let rules = Rules::default().whole_format();
+    let rules = Rules::default();
     let Some(result) = parse(test, "falsification-gate-flow", &rules) else { return };
     let workflow = result.unwrap().workflow;
     let graph = Graph::new(&workflow).unwrap();

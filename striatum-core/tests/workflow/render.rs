@@ -21,7 +21,7 @@ fn compare(name: &str, picture: &str) {
 #[test]
 fn a_workflow_is_drawn_as_it_was() {
     for (name, json) in [("base", BASE), ("whole", WHOLE)] {
-        let workflow = Workflow::parse(json.as_bytes(), &Rules::default().whole_format()).unwrap().workflow;
+        let workflow = Workflow::parse(json.as_bytes(), &Rules::default()).unwrap().workflow;
         compare(&format!("{name}.mmd"), &workflow.to_mermaid());
         compare(&format!("{name}.dot"), &workflow.to_dot());
     }

@@ -10,7 +10,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use striatum_core::workflow::{FindingCode, Rules, Severity, Shape, Workflow};
 
-use super::mistakes::{BASE, WHOLE, later, made, mistakes, mistakes_of_whole};
+use super::mistakes::{BASE, WHOLE, features, made, mistakes, mistakes_of_whole};
 use crate::support::{names, public_workflows, read, repository_file};
 
 fn schema() -> Validator {
@@ -29,7 +29,7 @@ fn sound_documents_are_sound_by_the_schema() {
         let found = complaints(&schema, &serde_json::from_str(json).unwrap());
         assert!(found.is_empty(), "{what}: {found:?}");
         // What the library writes is sound too, and so is what it reads again.
-        if let Ok(validated) = Workflow::parse(json.as_bytes(), &Rules::default().whole_format()) {
+        if let Ok(validated) = Workflow::parse(json.as_bytes(), &Rules::default()) {
             let found = complaints(&schema, &serde_json::to_value(&validated.workflow).unwrap());
             assert!(found.is_empty(), "{what}, written anew: {found:?}");
         }
@@ -42,8 +42,8 @@ fn sound_documents_are_sound_by_the_schema() {
     let text = repository_file("docs/workflow.md");
     let (_, rest) = text.split_once("```json\n").unwrap();
     sound("docs/workflow.md", rest.split_once("```").unwrap().0);
-    for feature in later() {
-        sound(feature.what, &String::from_utf8(made(BASE, feature)).unwrap());
+    for (what, changes) in features() {
+        sound(what, &String::from_utf8(made(BASE, changes)).unwrap());
     }
     let Some(folder) = public_workflows("sound_documents_are_sound_by_the_schema") else { return };
     for name in names(&folder).into_iter().filter(|name| name.ends_with(".json")) {
@@ -58,9 +58,9 @@ fn many_mistakes_are_mistakes_by_the_schema_and_none_that_is_only_a_warning() {
     let all = all.chain(mistakes_of_whole().map(|mistake| (WHOLE, mistake)));
     let mut refused = BTreeSet::new();
     for (base, mistake) in all {
-        let json = made(base, mistake);
+        let json = made(base, mistake.changes);
         let found = complaints(&schema, &serde_json::from_slice(&json).unwrap());
-        let is_refused = Workflow::parse(&json, &Rules::strict().whole_format()).is_err();
+        let is_refused = Workflow::parse(&json, &Rules::strict()).is_err();
         assert!(is_refused || found.is_empty(), "{}: {found:?}", mistake.what);
         refused.extend((!found.is_empty()).then_some((mistake.code, mistake.pointer)));
         // Such a mistake stands in one value alone, and a schema can tell.
@@ -125,7 +125,7 @@ const PLACES: &[&str] = &[
 
 #[test]
 fn schema_and_validator_know_the_same_keys() {
-    let (schema, rules) = (schema(), Rules::default().whole_format());
+    let (schema, rules) = (schema(), Rules::default());
     let mut whole: Value = serde_json::from_str(WHOLE).unwrap();
     let sound: Value = serde_json::from_str(BASE).unwrap();
     for key in ["branch", "coordinator", "context_docs"] {

@@ -13,7 +13,7 @@ use striatum_core::{
 use crate::support::{repository_file, repository_folder};
 
 fn read(shape: Shape, document: &str) -> Workflow {
-    let rules = Rules::strict().whole_format();
+    let rules = Rules::strict();
     let validated = Workflow::parse(document.as_bytes(), &rules);
     let Validated { workflow, warnings, .. } =
         validated.unwrap_or_else(|findings| panic!("{shape}: {findings}"));

@@ -18,9 +18,7 @@ use striatum_core::{
     },
     time::Timestamp,
 };
-use striatum_testkit::store::{Ability, Place, StoreFactory};
-
-use crate::memory::MemoryFactory;
+use striatum_testkit::store::{Ability, MemoryStores, Place, StoreFactory};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -85,7 +83,7 @@ pub(crate) enum Fault {
 }
 
 pub(crate) struct BrokenFactory {
-    pub(crate) inner: MemoryFactory,
+    pub(crate) inner: MemoryStores,
     pub(crate) fault: Fault,
 }
 

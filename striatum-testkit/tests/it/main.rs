@@ -1,6 +1,9 @@
 //! The suite over the store in memory, and the proof that the suite notices broken stores.
 
 mod broken;
+mod documents;
+mod faulty;
 mod list;
 mod memory;
 mod mutants;
+mod simulation;

@@ -1,58 +1,13 @@
 //! The store in memory passes.
-#![expect(clippy::unwrap_used, reason = "only a test that has failed poisons the map")]
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use async_trait::async_trait;
 use bytes::Bytes;
 use striatum_core::{
     digest::{BlobRef, Digest},
-    id::RunId,
-    store::{BlobErrorKind, Blobs, MemoryBlobs, MemoryStore, Store},
-    time::{Clock, Timestamp},
+    store::{BlobErrorKind, Blobs, MemoryBlobs},
 };
-use striatum_testkit::{
-    clock::ManualClock,
-    store::{Ability, Place, StoreFactory},
-};
+use striatum_testkit::store::MemoryStores;
 
-#[derive(Default)]
-pub(crate) struct MemoryFactory {
-    clock: ManualClock,
-    stores: Mutex<HashMap<Place, Arc<dyn Store>>>,
-}
-
-#[async_trait]
-impl StoreFactory for MemoryFactory {
-    async fn open(&self, place: &Place) -> Arc<dyn Store> {
-        let new = || Arc::new(MemoryStore::new(Arc::new(self.clock.clone()))) as _;
-        self.stores.lock().unwrap().entry(place.clone()).or_insert_with(new).clone()
-    }
-
-    async fn advance(&self, _: &Place, by: Duration) {
-        self.clock.advance(by);
-    }
-
-    async fn turn_back(&self, _: &Place, by: Duration) -> Ability {
-        let back = self.clock.now().since(Timestamp::default().after(by));
-        self.clock.set(Timestamp::default().after(back));
-        Ability::Done
-    }
-
-    async fn drop_indexes(&self, _: &Place) -> Ability {
-        Ability::Lacking
-    }
-
-    async fn damage(&self, _: &Place, _: RunId, _: u64) -> Ability {
-        Ability::Lacking
-    }
-}
-
-striatum_testkit::store_conformance!(MemoryFactory::default());
+striatum_testkit::store_conformance!(MemoryStores::default());
 
 #[tokio::test]
 async fn blobs_come_back_by_their_digest() {

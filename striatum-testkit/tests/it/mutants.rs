@@ -1,11 +1,8 @@
 //! A suite that passes broken stores proves nothing: each of these is caught by the case that names the rule it breaks.
 
-use striatum_testkit::store::cases;
+use striatum_testkit::store::{MemoryStores, cases};
 
-use crate::{
-    broken::{BrokenFactory, Fault},
-    memory::MemoryFactory,
-};
+use crate::broken::{BrokenFactory, Fault};
 
 /// Each fault, and the case that must fail.
 const MUTANTS: &[(Fault, &str)] = &[
@@ -45,7 +42,7 @@ async fn every_broken_store_is_caught_by_the_case_that_names_the_rule() {
     for (fault, name) in MUTANTS.iter().copied() {
         let found = cases().into_iter().find(|case| case.name() == name);
         let case = found.unwrap_or_else(|| panic!("there is no case {name}"));
-        let factory = BrokenFactory { inner: MemoryFactory::default(), fault };
+        let factory = BrokenFactory { inner: MemoryStores::default(), fault };
         let checked = tokio::spawn(async move { case.check(&factory).await }).await;
         assert!(checked.is_err_and(|error| error.is_panic()), "{name} passes a store that is {fault:?}");
     }

@@ -8,10 +8,11 @@ const CORE: &str = "striatum-core/src/";
 
 /// Modules of the core, and those above them that they must not know.
 const ABOVE: &[(&[&str], &[&str])] = &[
-    (&["id", "time", "digest", "chain", "sandbox", "transport"], &["run", "store", "engine"]),
-    (&["workflow"], &["run", "store", "engine"]),
-    (&["run"], &["store", "engine"]),
-    (&["store"], &["engine"]),
+    (&["id", "time", "digest", "chain", "sandbox", "transport"], &["run", "rehearsal", "store", "engine"]),
+    (&["workflow"], &["run", "rehearsal", "store", "engine"]),
+    (&["run"], &["rehearsal", "store", "engine"]),
+    (&["rehearsal"], &["store", "engine"]),
+    (&["store"], &["rehearsal", "engine"]),
 ];
 
 /// What would make the machine wait, or fail for a reason outside its arguments.

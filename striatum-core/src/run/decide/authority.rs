@@ -7,7 +7,9 @@ use crate::{
     id::{Fence, SessionId},
     run::{
         command::{Actor, Command, Intent, Submit},
+        event::Checkpoint,
         rejection::Rejection,
+        state::State,
     },
 };
 
@@ -24,10 +26,16 @@ pub(super) fn expect(command: &Command) -> Result<(), Rejection> {
     }
 }
 
-/// Checkpoints, decisions and overrides are for people.
-pub(super) fn expect_person(actor: &Actor) -> Result<(), Rejection> {
+/// What a person is asked is for people, or for an AI operator where the workflow leaves such questions to one.
+pub(super) fn expect_person(
+    state: &State,
+    actor: &Actor,
+    asked: Option<Checkpoint>,
+) -> Result<(), Rejection> {
+    let is_left = |asked| state.workflow().ai_operator_may.contains(&asked);
     match actor {
         Actor::Human(_) => Ok(()),
+        Actor::AiOperator(_) if asked.is_some_and(is_left) => Ok(()),
         Actor::AiOperator(_) | Actor::Service(_) | Actor::Session(_) => Err(Rejection::PrincipalRequired),
     }
 }
@@ -45,9 +53,10 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         | Intent::Identify { fence, .. }
         | Intent::Publish { fence, .. }
         | Intent::Submit(Submit { fence, .. }) => Some(Spoken::Grant(fence)),
-        Intent::Release(report) | Intent::Fail(report) | Intent::Block { report, .. } => {
-            Some(Spoken::Grant(&report.fence))
-        }
+        Intent::Release(report)
+        | Intent::Fail(report)
+        | Intent::Block { report, .. }
+        | Intent::Ask { report, .. } => Some(Spoken::Grant(&report.fence)),
         Intent::Prepare
         | Intent::ConfirmBranch { .. }
         | Intent::Start
@@ -56,6 +65,11 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         | Intent::Cancel { .. }
         | Intent::Expire { .. }
         | Intent::Crash(_)
+        | Intent::Answer { .. }
+        | Intent::Escalate { .. }
+        | Intent::Settle { .. }
+        | Intent::Compromise { .. }
+        | Intent::Withhold { .. }
         | Intent::Decide { .. }
         | Intent::Resolve { .. }
         | Intent::Retry { .. }

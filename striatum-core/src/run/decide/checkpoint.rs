@@ -6,12 +6,13 @@ use crate::{
     run::{
         JobStatus, RunStatus,
         command::{Actor, Publication, Resolution},
-        decide::{Draft, authority::expect_person, judge::way_back, publish, reopen},
+        decide::{Draft, authority::expect_person, cohort, publish, reopen},
         event::{
-            Checkpoint, DecisionRecorded, Freshness, Ground, JobCanceled, JobCompleted, JobReadied,
-            ReopenCause, Ruling,
+            CancelCause, Checkpoint, DecisionRecorded, Freshness, Ground, JobCanceled, JobCompleted,
+            JobReadied, ReopenCause, Ruling,
         },
         rejection::Rejection,
+        state::State,
     },
 };
 
@@ -22,9 +23,9 @@ pub(super) fn decide(
     ruling: Ruling,
     rationale: BlobRef,
 ) -> Result<(), Rejection> {
-    expect_person(actor)?;
     draft.run_status()?;
     let index = draft.index(job)?;
+    expect_person(&draft.state, actor, draft.job(index).checkpoint)?;
     let event = DecisionRecorded {
         decision: u32::try_from(draft.state.decisions.len()).unwrap_or(u32::MAX).saturating_add(1),
         job: job.clone(),
@@ -44,16 +45,21 @@ pub(super) fn resolve(
 ) -> Result<(), Rejection> {
     let index = draft.index(job)?;
     draft.expect_run(&[RunStatus::Running])?;
-    draft.expect_job(index, &[JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked])?;
+    let waiting = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked, JobStatus::AwaitingInput];
+    draft.expect_job(index, &waiting)?;
     let Some(checkpoint) = draft.job(index).checkpoint else {
         return unblock(draft, index, resolution);
     };
-    expect_person(actor)?;
+    expect_person(&draft.state, actor, Some(checkpoint))?;
+    if checkpoint == Checkpoint::Identity {
+        return admit(draft, index, resolution);
+    }
     match resolution {
-        Resolution::Cancel => draft.emit(JobCanceled { job: job.clone() }),
+        Resolution::Cancel => together(draft, index, checkpoint, cancel),
+        _ if checkpoint == Checkpoint::Question => Err(impossible(draft, index)),
         Resolution::Resume => Err(impossible(draft, index)),
         Resolution::Continue { artifacts } => proceed(draft, index, checkpoint, artifacts, actor),
-        Resolution::Override { decision } => overrule(draft, index, *decision),
+        Resolution::Override { decision } => overrule(draft, index, checkpoint, *decision),
     }
 }
 
@@ -62,9 +68,18 @@ fn unblock(draft: &mut Draft, index: usize, resolution: &Resolution) -> Result<(
     match resolution {
         Resolution::Resume => ready(draft, index, Freshness::Again),
         Resolution::Continue { artifacts } if artifacts.is_empty() => ready(draft, index, Freshness::Granted),
-        Resolution::Cancel => draft.emit(JobCanceled { job: draft.state.spec(index).id.clone() }),
+        Resolution::Cancel => cancel(draft, index),
         Resolution::Continue { .. } | Resolution::Override { .. } => Err(impossible(draft, index)),
     }
+}
+
+/// A review whose agent was doubted: another agent does it, or this one with a principal's leave.
+fn admit(draft: &mut Draft, index: usize, resolution: &Resolution) -> Result<(), Rejection> {
+    if let Resolution::Override { decision } = resolution {
+        expect_accepting(draft, index, *decision)?;
+        return ready(draft, index, Freshness::Again);
+    }
+    unblock(draft, index, resolution)
 }
 
 fn proceed(
@@ -82,30 +97,82 @@ fn proceed(
     if !artifacts.is_empty() {
         return Err(impossible(draft, index));
     }
-    match way_back(&draft.state, index).filter(|_| draft.job(index).waits_as_review()) {
-        Some(way) => {
-            let review = draft.state.spec(index).id.clone();
-            let cause = ReopenCause::Granted { review, iteration: way.taken + 1 };
-            reopen::reopen(draft, way.target, cause, None)
+    let targets = targets(&draft.state, index, checkpoint);
+    if targets.is_empty() {
+        return together(draft, index, checkpoint, |draft, index| ready(draft, index, Freshness::Granted));
+    }
+    let snapshot = draft.state.snapshot.clone();
+    for target in cohort::outermost(snapshot.graph(), &targets) {
+        let review = draft.state.spec(index).id.clone();
+        let iteration = draft.state.iterations.get(&target).map_or(0, |iterations| iterations.taken) + 1;
+        reopen::reopen(draft, target, &ReopenCause::Granted { review, iteration }, None)?;
+    }
+    Ok(())
+}
+
+/// What one more round reopens: whatever those who ask together may send back, in topological order.
+fn targets(state: &State, index: usize, checkpoint: Checkpoint) -> Vec<usize> {
+    let graph = state.snapshot.graph();
+    if !asks_about_a_verdict(checkpoint) {
+        return Vec::new();
+    }
+    let reviews = asking(state, index, checkpoint);
+    let mut targets: Vec<usize> =
+        reviews.iter().flat_map(|review| graph.ways_back(*review)).map(|way| way.to).collect();
+    targets.sort_unstable_by_key(|target| graph.rank(*target));
+    targets.dedup();
+    targets
+}
+
+fn overrule(draft: &mut Draft, index: usize, checkpoint: Checkpoint, decision: u32) -> Result<(), Rejection> {
+    if checkpoint != Checkpoint::Planned && !asks_about_a_verdict(checkpoint) {
+        return Err(impossible(draft, index));
+    }
+    expect_accepting(draft, index, decision)?;
+    let ground = Ground::Decision(decision);
+    together(draft, index, checkpoint, |draft, index| complete(draft, index, ground))
+}
+
+/// The last ruling on the job at its present attempt is this one, and it accepts.
+fn expect_accepting(draft: &Draft, index: usize, decision: u32) -> Result<(), Rejection> {
+    if draft.state.ruling(index) == Some((decision, Ruling::Accept)) {
+        return Ok(());
+    }
+    Err(Rejection::DecisionRequired { job: draft.state.spec(index).id.clone(), decision })
+}
+
+/// Whether a person is asked about a verdict.
+const fn asks_about_a_verdict(checkpoint: Checkpoint) -> bool {
+    matches!(checkpoint, Checkpoint::RevisionsExhausted | Checkpoint::NoWayBack | Checkpoint::Rejected)
+}
+
+/// The jobs that the answer to this one's question is for.
+fn asking(state: &State, index: usize, checkpoint: Checkpoint) -> Vec<usize> {
+    match checkpoint {
+        Checkpoint::RevisionsExhausted | Checkpoint::NoWayBack => {
+            cohort::asking_together(state, index).into_iter().collect()
         }
-        None => ready(draft, index, Freshness::Granted),
+        Checkpoint::Planned
+        | Checkpoint::Rejected
+        | Checkpoint::Blocked
+        | Checkpoint::BudgetSpent
+        | Checkpoint::Identity
+        | Checkpoint::Question => vec![index],
     }
 }
 
-fn overrule(draft: &mut Draft, index: usize, decision: u32) -> Result<(), Rejection> {
-    let (spec, job) = (draft.state.spec(index), draft.job(index));
-    let is_review_or_planned = job.waits_as_review() || job.checkpoint == Some(Checkpoint::Planned);
-    if !is_review_or_planned {
-        return Err(impossible(draft, index));
-    }
-    let recorded = (decision as usize).checked_sub(1).and_then(|place| draft.state.decisions.get(place));
-    let covers = recorded.is_some_and(|recorded| {
-        recorded.job == spec.id && recorded.attempt == job.attempt && recorded.ruling == Ruling::Accept
-    });
-    if !covers {
-        return Err(Rejection::DecisionRequired { job: spec.id.clone(), decision });
-    }
-    complete(draft, index, Ground::Decision(decision))
+fn together(
+    draft: &mut Draft,
+    index: usize,
+    checkpoint: Checkpoint,
+    answer: impl Fn(&mut Draft, usize) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    asking(&draft.state, index, checkpoint).into_iter().try_for_each(|job| answer(draft, job))
+}
+
+fn cancel(draft: &mut Draft, index: usize) -> Result<(), Rejection> {
+    let job = draft.state.spec(index).id.clone();
+    draft.emit(JobCanceled { job, by: CancelCause::Principal, ended: None })
 }
 
 fn complete(draft: &mut Draft, index: usize, ground: Ground) -> Result<(), Rejection> {
@@ -123,13 +190,15 @@ fn impossible(draft: &Draft, index: usize) -> Rejection {
     let job = draft.job(index);
     let possible = match job.checkpoint {
         None => "resume, continue, cancel",
+        Some(Checkpoint::Identity) => "resume, continue, override under a decision, cancel",
         Some(Checkpoint::Planned) => {
             "continue with the required artifacts, override under a decision, cancel"
         }
         Some(Checkpoint::RevisionsExhausted | Checkpoint::NoWayBack | Checkpoint::Rejected) => {
             "continue, override under a decision, cancel"
         }
-        Some(Checkpoint::Blocked) => "continue, cancel",
+        Some(Checkpoint::Blocked | Checkpoint::BudgetSpent) => "continue, cancel",
+        Some(Checkpoint::Question) => "answer, cancel",
     };
     Rejection::ResolutionImpossible { job: draft.state.spec(index).id.clone(), possible }
 }

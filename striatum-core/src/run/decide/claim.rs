@@ -5,8 +5,14 @@ use crate::{
     run::{
         JobStatus, RunStatus,
         command::Claim,
-        decide::Draft,
-        event::{JobAcknowledged, JobClaimed, SessionIdentified, SessionRegistered},
+        decide::{
+            Draft,
+            identity::{self, Moment},
+        },
+        event::{
+            JobAcknowledged, JobBlocked, JobClaimed, LeaseCause, LeaseEnd, SessionIdentified,
+            SessionRegistered,
+        },
         packet::Packet,
         rejection::Rejection,
     },
@@ -22,6 +28,10 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
     draft.expect_job(index, &[JobStatus::Ready])?;
     if draft.state.room() == 0 {
         return Err(Rejection::NoRoom { limit: draft.state.workflow().parallelism.max_active_jobs });
+    }
+    expect_free_scope(draft, index)?;
+    if draft.state.spec(index).kind.is_verdict_capable() {
+        identity::expect_other_label(draft, index)?;
     }
     expect_admissible(draft, index, claim)?;
     register(draft, index, claim)?;
@@ -41,6 +51,17 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
         isolation: claim.isolation,
         granted_at: draft.now,
     })
+}
+
+/// Jobs of a parallel group that may write to the same place are not held at the same time.
+fn expect_free_scope(draft: &Draft, index: usize) -> Result<(), Rejection> {
+    match draft.state.held_scope(index) {
+        None => Ok(()),
+        Some(held) => Err(Rejection::ScopeTaken {
+            job: draft.state.spec(index).id.clone(),
+            by: draft.state.spec(held).id.clone(),
+        }),
+    }
 }
 
 /// Whether this session may do this job.
@@ -105,8 +126,22 @@ pub(super) fn acknowledge(draft: &mut Draft, fence: &Fence, agent: &AgentIdentit
     identify(draft, fence, agent)
 }
 
+/// Takes down what an agent says of itself; one that may not judge what it holds loses it.
 pub(super) fn identify(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
-    draft.at_work(fence)?;
+    let index = draft.at_work(fence)?;
+    note(draft, fence, agent)?;
+    match identity::doubt(&draft.state, index, fence.session, Moment::AtWork) {
+        None => Ok(()),
+        Some(doubt) => draft.emit(JobBlocked {
+            job: fence.job.clone(),
+            ended: LeaseEnd::plain(fence, LeaseCause::Blocked),
+            doubt: Some(doubt),
+        }),
+    }
+}
+
+/// Takes down what an agent says of itself, if that is anything new.
+pub(super) fn note(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
     let known = draft.state.sessions.get(&fence.session).and_then(|session| session.agent.clone());
     // What is not said now was not taken back.
     let earlier = known.clone().unwrap_or_default();

@@ -4,8 +4,11 @@ use crate::{
     id::{CommitId, Fence},
     run::{
         RunStatus,
-        decide::Draft,
-        event::{Deviation, EscalationNotified, RunDelivered, TreeClosed},
+        decide::{Draft, escalation},
+        event::{
+            DeliveryWithheld, Deviation, EscalationNotified, EscalationTopic, Ruling, RunDelivered,
+            TreeClosed,
+        },
         rejection::Rejection,
     },
 };
@@ -30,6 +33,11 @@ pub(super) fn delivered(
     deviations: &[Deviation],
 ) -> Result<(), Rejection> {
     draft.expect_run(&[RunStatus::Completed])?;
+    let has_leave = draft.state.withheld.as_ref().is_some_and(|it| it.ruling == Some(Ruling::Accept));
+    let is_judged = deviations.is_empty() || !draft.state.workflow().require_judged_delivery;
+    if !is_judged && !has_leave && draft.state.delivered.is_none() {
+        return Err(Rejection::DeliveryNotJudged { files: deviations.len() });
+    }
     match (&draft.state.delivered, &draft.state.branch) {
         (None, Some(branch)) => {
             let branch = branch.branch.clone();
@@ -38,6 +46,25 @@ pub(super) fn delivered(
         (Some(delivered), _) if delivered == commit => Ok(()),
         (Some(_), _) | (None, None) => Err(Rejection::NothingOwed),
     }
+}
+
+/// Holds back a result that differs from what was judged, and asks a principal, once.
+pub(super) fn withhold(
+    draft: &mut Draft,
+    commit: &CommitId,
+    deviations: &[Deviation],
+) -> Result<(), Rejection> {
+    draft.expect_run(&[RunStatus::Completed])?;
+    let state = &draft.state;
+    let is_owed = state.workflow().require_judged_delivery && state.delivered.is_none();
+    if !is_owed || deviations.is_empty() {
+        return Err(Rejection::NothingOwed);
+    }
+    if state.withheld.is_some() {
+        return Ok(());
+    }
+    draft.emit(DeliveryWithheld { commit: commit.clone(), deviations: deviations.to_vec() })?;
+    escalation::raise(draft, EscalationTopic::UnjudgedDelivery, None, None)
 }
 
 pub(super) fn notified(draft: &mut Draft, escalation: u32) -> Result<(), Rejection> {

@@ -9,10 +9,14 @@ use crate::{
     digest::BlobRef,
     run::{
         JobStatus, RunStatus,
-        decide::{Draft, JOBS_PER_EVENT},
+        decide::{
+            Draft, JOBS_PER_EVENT, cohort, escalation,
+            join::{Join, join},
+            quorum::{self, Poll},
+        },
         event::{
-            CanceledJob, Checkpoint, EndCause, EscalationRaised, EscalationTopic, Freshness, JobReadied,
-            JobSkipped, JobWaits, JobsCanceled, LeaseCause, LeaseEnd, RunEnded, SkipCause,
+            CanceledJob, Checkpoint, EndCause, EscalationTopic, Freshness, JobReadied, JobSkipped, JobWaits,
+            JobsCanceled, LeaseCause, LeaseEnd, RunEnded, SkipCause,
         },
         record::CompletionRecord,
         rejection::Rejection,
@@ -61,8 +65,7 @@ pub(super) fn end_run(draft: &mut Draft, cause: EndCause, reason: Option<BlobRef
     let record = CompletionRecord::of(&draft.state, status, &canceled).digest();
     draft.emit(RunEnded { status, cause, record, reason, canceled })?;
     if status == RunStatus::NeedsOperator {
-        let escalation = u32::try_from(draft.state.escalations.len()).unwrap_or(u32::MAX).saturating_add(1);
-        draft.emit(EscalationRaised { escalation, topic: EscalationTopic::NeedsOperator, job: about })?;
+        escalation::raise(draft, EscalationTopic::NeedsOperator, about, reason)?;
     }
     Ok(())
 }
@@ -73,16 +76,31 @@ fn outcome(state: &State) -> RunStatus {
     let exits: Vec<usize> = graph.exits().collect();
     let lost_to = |cause: SkipCause| exits.iter().any(|exit| state.jobs[*exit].skipped == Some(cause));
     let quarantined = exits.iter().any(|exit| state.jobs[*exit].status == JobStatus::Quarantined);
-    let completed = exits.iter().filter(|exit| state.satisfies(**exit)).count();
+    let completed = exits.iter().filter(|exit| state.is_accepted(**exit)).count();
     let skipped_by_leave =
         exits.iter().filter(|exit| state.jobs[**exit].skipped == Some(SkipCause::Rejected)).count();
-    if completed > 0 && completed + skipped_by_leave == exits.len() {
+    let is_reached = completed > 0 && completed + skipped_by_leave == exits.len();
+    if is_reached && has_required_postures(state) {
         RunStatus::Completed
     } else if quarantined || lost_to(SkipCause::Quarantined) {
         RunStatus::NeedsOperator
     } else {
         RunStatus::Failed
     }
+}
+
+/// Whether every completed job was accepted from each posture that it requires, by a review before or behind it.
+fn has_required_postures(state: &State) -> bool {
+    let graph = state.snapshot.graph();
+    state.jobs().enumerate().filter(|(_, (_, job))| job.is_completed()).all(|(index, (spec, _))| {
+        spec.required_review_postures.iter().all(|posture| {
+            let around = graph.all_upstream(index).into_iter().chain(graph.all_downstream(index));
+            around.into_iter().any(|review| {
+                let is_such = state.spec(review).review_posture.as_ref() == Some(posture);
+                is_such && graph.is_binding(review) && state.is_accepted(review)
+            })
+        })
+    })
 }
 
 pub(super) fn quarantined(state: &State) -> usize {
@@ -94,6 +112,22 @@ pub(super) fn close(draft: &mut Draft) -> Result<(), Rejection> {
     if draft.state.status != Some(RunStatus::Running) {
         return Ok(());
     }
+    loop {
+        cohort::route(draft)?;
+        let before = draft.events.len();
+        settle_all(draft)?;
+        // What ended just now may have closed the cohort of a dissent.
+        if draft.events.len() == before || draft.state.dissents.is_empty() {
+            break;
+        }
+    }
+    if draft.state.open_jobs == 0 {
+        return end_run(draft, EndCause::Finished, None);
+    }
+    escalation::watch_budget(draft)
+}
+
+fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
     // By rank, so that a job is looked at after everything before it.
     let snapshot = draft.state.snapshot.clone();
     let graph = snapshot.graph();
@@ -105,58 +139,30 @@ pub(super) fn close(draft: &mut Draft) -> Result<(), Rejection> {
             open.extend(graph.downstream(job).iter().map(|next| (graph.rank(*next), *next)));
         }
     }
-    if draft.state.open_jobs == 0 {
-        end_run(draft, EndCause::Finished, None)?;
-    }
     Ok(())
 }
 
 /// Moves a pending job if what is before it lets it, or never will; tells whether it did.
 fn settle(draft: &mut Draft, job: usize) -> Result<bool, Rejection> {
     let snapshot = draft.state.snapshot.clone();
-    let before = snapshot.graph().upstream(job);
     let (spec, attempt) = (&snapshot.workflow().jobs[job], draft.job(job).attempt);
-    if let Some(cause) = before.iter().filter_map(|job| lost(&draft.state, *job)).max() {
-        draft.emit(JobSkipped { job: spec.id.clone(), cause, ended: None })?;
-        return Ok(true);
+    if quorum::poll(&draft.state, job) == Some(Poll::Met) {
+        quorum::release(draft, job)?;
     }
-    if !before.iter().all(|job| draft.state.satisfies(*job)) {
-        return Ok(false);
-    }
-    if spec.kind == JobType::HumanCheckpoint {
-        draft.emit(JobWaits {
+    match join(&draft.state, job) {
+        Join::Waits => return Ok(false),
+        Join::Lost(cause) => draft.emit(JobSkipped { job: spec.id.clone(), cause, ended: None })?,
+        Join::Opens if spec.kind == JobType::HumanCheckpoint => draft.emit(JobWaits {
             job: spec.id.clone(),
             attempt,
             checkpoint: Checkpoint::Planned,
             submission: None,
             ended: None,
-        })?;
-    } else {
-        let fresh = Freshness::First;
-        draft.emit(JobReadied { job: spec.id.clone(), attempt, fresh, wait: None, ended: None })?;
+        })?,
+        Join::Opens => {
+            let fresh = Freshness::First;
+            draft.emit(JobReadied { job: spec.id.clone(), attempt, fresh, wait: None, ended: None })?;
+        }
     }
     Ok(true)
-}
-
-/// Why what waits for this job never can go on, if that is so.
-fn lost(state: &State, job: usize) -> Option<SkipCause> {
-    if !state.is_lost(job) {
-        return None;
-    }
-    let job = &state.jobs[job];
-    Some(match job.status {
-        JobStatus::Skipped => job.skipped.unwrap_or(SkipCause::Lost),
-        JobStatus::Quarantined => SkipCause::Quarantined,
-        JobStatus::Pending
-        | JobStatus::Ready
-        | JobStatus::Claimed
-        | JobStatus::Running
-        | JobStatus::AwaitingInput
-        | JobStatus::WaitingHuman
-        | JobStatus::Blocked
-        | JobStatus::Parked
-        | JobStatus::Completed
-        | JobStatus::Failed
-        | JobStatus::Canceled => SkipCause::Lost,
-    })
 }

@@ -4,13 +4,18 @@ use crate::{
     digest::BlobRef,
     run::{
         command::Submit,
-        decide::{Draft, end, publish::submitted, reopen},
+        decide::{
+            Draft,
+            cohort::{self, Speaker},
+            end, identity,
+            publish::submitted,
+        },
         event::{
             Checkpoint, EndCause, Ground, IdentityBasis, JobCompleted, JobFailed, JobSkipped, JobWaits,
-            Judged, ReopenCause, SkipCause, Verdict, VerdictRecorded,
+            Judged, SkipCause, Verdict, VerdictRecorded,
         },
         rejection::Rejection,
-        state::{JobState, State},
+        state::State,
     },
     transport::AgentIdentity,
     workflow::OnReject,
@@ -28,35 +33,36 @@ pub(super) fn judge(
     record(draft, review, submit, verdict, findings, judged)?;
     let (job, attempt) = (submit.fence.job.clone(), draft.job(review).attempt);
     let (submission, ended) = (submit.submission.clone(), submitted(submit));
-    let waits = |checkpoint| JobWaits {
-        job: job.clone(),
-        attempt,
-        checkpoint,
-        submission: submission.clone(),
-        ended: Some(ended.clone()),
-    };
+    let completed =
+        JobCompleted { job: job.clone(), attempt, ground: Ground::Verdict, submission, ended: Some(ended) };
+    let graph = draft.state.snapshot.graph();
     match verdict {
-        Verdict::Accept | Verdict::AcceptWithFindings => {
-            draft.emit(JobCompleted { job, attempt, ground: Ground::Verdict, submission, ended: Some(ended) })
+        Verdict::Accept | Verdict::AcceptWithFindings => draft.emit(completed),
+        // It binds nobody, or is left to whoever adjudicates.
+        _ if !graph.is_binding(review) => draft.emit(completed),
+        Verdict::Reject if graph.is_adjudicated(review) => draft.emit(completed),
+        Verdict::NeedsRevision => {
+            let (submission, ended) = (submit.submission.clone(), submitted(submit));
+            cohort::hear(draft, &Speaker { review, submission, ended })
         }
-        Verdict::NeedsRevision => match way_back(&draft.state, review) {
-            Some(WayBack { target, taken, limit }) if taken < limit => {
-                let cause = ReopenCause::Revision { review: job, iteration: taken + 1 };
-                reopen::reopen(draft, target, cause, Some((review, submission, ended)))
-            }
-            Some(_) => draft.emit(waits(Checkpoint::RevisionsExhausted)),
-            None => draft.emit(waits(Checkpoint::NoWayBack)),
-        },
-        Verdict::Reject => match draft.state.spec(review).on_reject {
-            OnReject::Checkpoint => draft.emit(waits(Checkpoint::Rejected)),
-            OnReject::SkipBranch => {
-                draft.emit(JobSkipped { job, cause: SkipCause::Rejected, ended: Some(ended) })
-            }
-            OnReject::FailRun => {
+        Verdict::Reject => reject(draft, review, completed),
+    }
+}
+
+fn reject(draft: &mut Draft, review: usize, completed: JobCompleted) -> Result<(), Rejection> {
+    let JobCompleted { job, attempt, submission, ended, .. } = completed;
+    match draft.state.spec(review).on_reject {
+        OnReject::Checkpoint => {
+            let checkpoint = Checkpoint::Rejected;
+            draft.emit(JobWaits { job, attempt, checkpoint, submission, ended })
+        }
+        OnReject::SkipBranch => draft.emit(JobSkipped { job, cause: SkipCause::Rejected, ended }),
+        OnReject::FailRun => {
+            if let Some(ended) = ended {
                 draft.emit(JobFailed { job: job.clone(), submission, ended })?;
-                end::end_run(draft, EndCause::Rejected(job), None)
             }
-        },
+            end::end_run(draft, EndCause::Rejected(job), None)
+        }
     }
 }
 
@@ -69,7 +75,8 @@ fn record(
     judged: Vec<Judged>,
 ) -> Result<(), Rejection> {
     let spec = draft.state.spec(review);
-    let (agent, basis) = identity(&draft.state, review, submit);
+    let (agent, basis) = said(&draft.state, review, submit);
+    let family = agent.model.as_deref().map(|model| draft.state.workflow().family_of(model));
     let event = VerdictRecorded {
         job: spec.id.clone(),
         attempt: draft.job(review).attempt,
@@ -82,6 +89,8 @@ fn record(
         lane: spec.lane_id.clone(),
         agent,
         basis,
+        family,
+        same_model: identity::same_model(&draft.state, review, submit.fence.session),
     };
     draft.emit(event)
 }
@@ -119,7 +128,7 @@ fn expect_new_words(draft: &Draft, review: usize, judged: &[Judged]) -> Result<(
 }
 
 /// What the judging agent is said to be, and by whom: itself over its protocol, itself in its report, or the document.
-fn identity(state: &State, review: usize, submit: &Submit) -> (AgentIdentity, IdentityBasis) {
+fn said(state: &State, review: usize, submit: &Submit) -> (AgentIdentity, IdentityBasis) {
     let session = state.sessions.get(&submit.fence.session);
     let said = session.and_then(|session| session.agent.clone());
     let in_report = submit.agent.as_ref().is_some_and(|agent| !agent.is_empty());
@@ -136,34 +145,5 @@ fn identity(state: &State, review: usize, submit: &Submit) -> (AgentIdentity, Id
                 None => (AgentIdentity::default(), IdentityBasis::Unknown),
             }
         }
-    }
-}
-
-/// Where a review sends work back to.
-pub(super) struct WayBack {
-    pub(super) target: usize,
-    pub(super) taken: u32,
-    pub(super) limit: u32,
-}
-
-pub(super) fn way_back(state: &State, review: usize) -> Option<WayBack> {
-    let id = &state.spec(review).id;
-    let cycle = state.workflow().cycles.iter().find(|cycle| cycle.from == *id)?;
-    let target = state.snapshot.graph().index(&cycle.to)?;
-    let iterations = state.iterations.get(&target).copied().unwrap_or_default();
-    Some(WayBack {
-        target,
-        taken: iterations.taken,
-        limit: cycle.max_iterations.saturating_add(iterations.granted),
-    })
-}
-
-impl JobState {
-    /// Whether a person is asked about a verdict of this job.
-    pub(super) fn waits_as_review(&self) -> bool {
-        matches!(
-            self.checkpoint,
-            Some(Checkpoint::RevisionsExhausted | Checkpoint::NoWayBack | Checkpoint::Rejected)
-        )
     }
 }

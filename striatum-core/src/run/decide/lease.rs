@@ -34,11 +34,24 @@ pub(super) fn expire(draft: &mut Draft, fence: &Fence) -> Result<(), Rejection> 
     }
 }
 
-/// Hands the job out again, if it was not handed out too often at this attempt.
+/// Hands the job out again, if it was not handed out too often at this attempt and has not used up its budget. A grant that
+/// ended in a question does not count.
 fn hand_out_again(draft: &mut Draft, index: usize, ended: LeaseEnd) -> Result<(), Rejection> {
     let (job, spec) = (draft.job(index), draft.state.spec(index));
-    let policy = draft.state.workflow().recovery_policy.clone();
-    if job.deliveries <= policy.max_requeues {
+    let policy = &draft.state.workflow().recovery_policy;
+    let (requeues, quarantines) = (policy.max_requeues, policy.max_quarantinable_jobs);
+    if job.deliveries.saturating_sub(job.asked) <= requeues {
+        let mut used = job.used;
+        used.add(&ended.usage.unwrap_or_default());
+        if spec.budget.as_ref().is_some_and(|budget| used.spends(budget, 1)) {
+            return draft.emit(JobWaits {
+                job: spec.id.clone(),
+                attempt: job.attempt,
+                checkpoint: Checkpoint::BudgetSpent,
+                submission: None,
+                ended: Some(ended),
+            });
+        }
         let again = JobReadied {
             job: spec.id.clone(),
             attempt: job.attempt,
@@ -50,7 +63,7 @@ fn hand_out_again(draft: &mut Draft, index: usize, ended: LeaseEnd) -> Result<()
     }
     let id = spec.id.clone();
     draft.emit(JobQuarantined { job: id.clone(), ended })?;
-    if end::quarantined(&draft.state) > policy.max_quarantinable_jobs as usize {
+    if end::quarantined(&draft.state) > quarantines as usize {
         end::end_run(draft, EndCause::Quarantined(id), None)?;
     }
     Ok(())
@@ -73,7 +86,7 @@ pub(super) fn fail(draft: &mut Draft, report: &LeaseReport) -> Result<(), Reject
             ended: Some(ended),
         });
     }
-    let ends_run = spec.on_reject == OnReject::FailRun;
+    let ends_run = spec.on_reject == OnReject::FailRun && !spec.is_advisory();
     draft.emit(JobFailed { job: id.clone(), submission: None, ended })?;
     if ends_run { end::end_run(draft, EndCause::Failed(id), report.reason) } else { Ok(()) }
 }
@@ -90,7 +103,7 @@ pub(super) fn block(draft: &mut Draft, report: &LeaseReport, severity: Severity)
     };
     let (job, ended) = (report.fence.job.clone(), report.ended(LeaseCause::Blocked));
     match severity {
-        Severity::Operator => draft.emit(JobBlocked { job, ended }),
+        Severity::Operator => draft.emit(JobBlocked { job, ended, doubt: None }),
         Severity::HumanCheckpoint => {
             let attempt = draft.job(index).attempt;
             draft.emit(JobWaits {

@@ -4,8 +4,12 @@ use crate::{
     id::Fence,
     run::{
         command::{Outcome, Publication, Submit},
-        decide::{Draft, identify_reported, judge},
-        event::{ArtifactPublished, Ground, JobCompleted, LeaseCause, LeaseEnd},
+        decide::{
+            Draft, claim,
+            identity::{self, Moment},
+            judge,
+        },
+        event::{ArtifactPublished, Ground, IdentityDoubt, JobBlocked, JobCompleted, LeaseCause, LeaseEnd},
         rejection::{Names, Rejection},
     },
     workflow::ExpectedArtifact,
@@ -26,7 +30,14 @@ pub(super) fn submit(draft: &mut Draft, submit: &Submit) -> Result<(), Rejection
         return Err(Rejection::WrongOutcome { job: spec.id.clone(), wants });
     }
     expect_in_scope(draft, index, &submit.changed_paths)?;
-    identify_reported(draft, submit)?;
+    if let Some(agent) = &submit.agent {
+        claim::note(draft, &submit.fence, agent)?;
+    }
+    if wants_verdict && let Some(doubt) = doubt(draft, index, submit) {
+        let set_aside = submit.submission.as_ref().map(|submission| submission.commit.clone());
+        let ended = LeaseEnd { cause: LeaseCause::Blocked, set_aside, ..submitted(submit) };
+        return draft.emit(JobBlocked { job: submit.fence.job.clone(), ended, doubt: Some(doubt) });
+    }
     let author = author(draft, &submit.fence);
     add(draft, index, &submit.artifacts, &author)?;
     expect_required(draft, index)?;
@@ -44,6 +55,12 @@ pub(super) fn submit(draft: &mut Draft, submit: &Submit) -> Result<(), Rejection
             })
         }
     }
+}
+
+fn doubt(draft: &Draft, review: usize, submit: &Submit) -> Option<IdentityDoubt> {
+    let in_report = submit.agent.as_ref().is_some_and(|agent| !agent.is_empty());
+    let moment = Moment::AtVerdict { is_reported: !in_report };
+    identity::doubt(&draft.state, review, submit.fence.session, moment)
 }
 
 /// The end of the lease of a submission.

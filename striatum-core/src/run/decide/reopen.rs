@@ -4,8 +4,12 @@ use crate::{
     id::JobId,
     run::{
         JobStatus, RunStatus,
-        decide::{Draft, JOBS_PER_EVENT},
-        event::{JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened, RunReopened, Submission},
+        command::Actor,
+        decide::{Draft, JOBS_PER_EVENT, cohort::Speaker, escalation},
+        event::{
+            CancelCause, EscalationTopic, JobsReopened, LeaseCause, LeaseEnd, ReopenCause, Reopened,
+            RunReopened,
+        },
         rejection::Rejection,
     },
 };
@@ -13,12 +17,12 @@ use crate::{
 /// Reopens a job with everything behind it that is not pending anyway. What was touched at its present attempt begins a new one;
 /// what only was ready, or asked a person, waits again at its own.
 ///
-/// `speaker` is the review whose verdict caused it, with the submission and the end of the lease that came with the verdict.
+/// `speaker` is the review whose verdict caused it, if it is still running.
 pub(super) fn reopen(
     draft: &mut Draft,
     target: usize,
-    cause: ReopenCause,
-    speaker: Option<(usize, Option<Submission>, LeaseEnd)>,
+    cause: &ReopenCause,
+    speaker: Option<&Speaker>,
 ) -> Result<(), Rejection> {
     let graph = draft.state.snapshot.clone();
     let downstream = graph.graph().all_downstream(target);
@@ -27,14 +31,14 @@ pub(super) fn reopen(
         .chain(moved)
         .map(|index| {
             let (job, spec) = (draft.job(index), draft.state.spec(index));
-            let of_speaker = speaker.as_ref().filter(|(review, ..)| *review == index);
+            let of_speaker = speaker.filter(|speaker| speaker.review == index);
             let fence = draft.state.fence(&spec.id);
             Reopened {
                 job: spec.id.clone(),
                 attempt: job.attempt + u32::from(job.is_touched()),
-                submission: of_speaker.and_then(|(_, submission, _)| submission.clone()),
+                submission: of_speaker.and_then(|speaker| speaker.submission.clone()),
                 ended: of_speaker
-                    .map(|(_, _, ended)| ended.clone())
+                    .map(|speaker| speaker.ended.clone())
                     .or_else(|| fence.map(|fence| LeaseEnd::plain(&fence, LeaseCause::Reopened))),
             }
         })
@@ -56,14 +60,14 @@ pub(super) fn reopen(
     Ok(())
 }
 
-pub(super) fn retry(draft: &mut Draft, job: &JobId) -> Result<(), Rejection> {
+pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
     let index = draft.index(job)?;
     let status = draft.job(index).status;
     if !draft.state.is_lost(index) {
         return Err(Rejection::NotRetryable { job: job.clone(), status });
     }
     match draft.run_status()? {
-        RunStatus::Running => reopen(draft, index, ReopenCause::Retry, None),
+        RunStatus::Running => reopen(draft, index, &ReopenCause::Retry, None),
         // A run that was cancelled before its branch was confirmed could never deliver.
         status @ (RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator)
             if draft.state.branch.is_none() =>
@@ -72,14 +76,15 @@ pub(super) fn retry(draft: &mut Draft, job: &JobId) -> Result<(), Rejection> {
         }
         RunStatus::Failed | RunStatus::Canceled | RunStatus::NeedsOperator => {
             draft.emit(RunReopened {})?;
-            let canceled_with_run = |job: &usize| draft.job(*job).ended_with_run;
+            escalation::resolve_all(draft, actor, EscalationTopic::NeedsOperator)?;
+            let canceled_with_run = |job: &usize| draft.job(*job).canceled == Some(CancelCause::RunEnd);
             let mut others: Vec<usize> = (0..draft.state.jobs.len()).filter(canceled_with_run).collect();
             others.sort_by_key(|job| draft.state.snapshot.graph().rank(*job));
-            reopen(draft, index, ReopenCause::Retry, None)?;
+            reopen(draft, index, &ReopenCause::Retry, None)?;
             for other in others {
                 // What was behind an earlier one is open again by now.
                 if draft.job(other).status.is_terminal() {
-                    reopen(draft, other, ReopenCause::Retry, None)?;
+                    reopen(draft, other, &ReopenCause::Retry, None)?;
                 }
             }
             Ok(())

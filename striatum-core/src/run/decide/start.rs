@@ -4,8 +4,11 @@ use crate::{
     id::CommitId,
     run::{
         RunStatus,
-        decide::Draft,
-        event::{BranchConfirmed, RunPaused, RunPrepared, RunResumed, RunStarted},
+        command::Actor,
+        decide::{Draft, authority::expect_person, escalation},
+        event::{
+            BranchConfirmed, Checkpoint, EscalationTopic, RunPaused, RunPrepared, RunResumed, RunStarted,
+        },
         rejection::Rejection,
     },
     workflow::is_branch_name,
@@ -64,7 +67,16 @@ pub(super) fn pause(draft: &mut Draft) -> Result<(), Rejection> {
     if draft.state.paused { Ok(()) } else { draft.emit(RunPaused {}) }
 }
 
-pub(super) fn resume(draft: &mut Draft) -> Result<(), Rejection> {
+/// Resuming a run that has used up its budget grants it as much again.
+pub(super) fn resume(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> {
     draft.expect_run(&[RunStatus::Ready, RunStatus::Running])?;
-    if draft.state.paused { draft.emit(RunResumed {}) } else { Ok(()) }
+    if !draft.state.paused {
+        return Ok(());
+    }
+    let more_budget = escalation::is_spent(&draft.state);
+    if more_budget {
+        expect_person(&draft.state, actor, Some(Checkpoint::BudgetSpent))?;
+        escalation::resolve_all(draft, actor, EscalationTopic::BudgetSpent)?;
+    }
+    draft.emit(RunResumed { more_budget })
 }

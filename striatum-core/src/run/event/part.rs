@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, CommitId, Fence, JobId, SessionId},
+    run::event::Usage,
     sandbox::Exit,
     time::Timestamp,
 };
@@ -57,18 +58,8 @@ pub enum LeaseCause {
     Blocked,
     Reopened,
     RunEnded,
-}
-
-/// What an agent used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Usage {
-    /// How long it worked, in milliseconds.
-    pub wall_ms: u64,
-    /// Tokens read, if it says.
-    pub input_tokens: Option<u64>,
-    /// Tokens written, if it says.
-    pub output_tokens: Option<u64>,
+    Asked,
+    Quorum,
 }
 
 /// The commit that a writing job ends with.
@@ -164,20 +155,6 @@ pub struct Judged {
     pub artifacts: Vec<(ArtifactName, Digest)>,
 }
 
-/// Who says what an agent is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdentityBasis {
-    /// The agent, over its protocol.
-    Reported,
-    /// The document, by the lane's label.
-    Declared,
-    /// The agent, in the file that it left.
-    SelfReported,
-    /// Nobody.
-    Unknown,
-}
-
 /// On what ground a job counts as completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -192,21 +169,24 @@ pub enum Ground {
     Decision(u32),
 }
 
-/// What a person is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a job was ended before its own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Checkpoint {
-    /// What the workflow asks at this point.
-    Planned,
-    /// Whether a revision beyond the limit is granted.
-    RevisionsExhausted,
-    /// What becomes of work that was sent back where the workflow has no way back.
-    NoWayBack,
-    /// What becomes of work that was rejected.
-    Rejected,
-    /// How to help an agent that says a person must.
-    Blocked,
+pub enum CancelCause {
+    /// A principal ended it.
+    #[default]
+    Principal,
+    /// The run ended.
+    RunEnd,
+    /// Enough others of its panel have accepted.
+    Quorum,
+}
+
+impl CancelCause {
+    pub(super) fn is_principal(&self) -> bool {
+        *self == Self::Principal
+    }
 }
 
 /// Why a job will never run, the graver cause being the greater.
@@ -257,6 +237,9 @@ pub enum ReopenCause {
         review: JobId,
         /// How often the way back was taken, this time included.
         iteration: u32,
+        /// The other reviews that wanted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<JobId>,
     },
     /// A principal granted one more round.
     Granted {
@@ -324,6 +307,12 @@ pub enum Ruling {
 pub enum EscalationTopic {
     /// The run lost more than it may lose.
     NeedsOperator,
+    /// The run has used up its budget, and is paused. Resuming it grants as much again.
+    BudgetSpent,
+    /// The result would differ from what was judged, and was not delivered.
+    UnjudgedDelivery,
+    /// Somebody asks for help.
+    Raised,
 }
 
 /// A judged file that was delivered with other bytes.

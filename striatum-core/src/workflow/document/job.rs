@@ -154,6 +154,11 @@ impl JobType {
     pub const fn is_verdict_capable(self) -> bool {
         matches!(self, Self::Review | Self::PhaseSynthesis)
     }
+
+    /// Whether an agent makes something in a job of this kind, for others to judge.
+    pub const fn has_author(self) -> bool {
+        !self.is_verdict_capable() && !matches!(self, Self::HumanCheckpoint)
+    }
 }
 
 /// What an agent is told.

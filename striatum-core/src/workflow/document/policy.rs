@@ -46,6 +46,29 @@ pub struct Budget {
     pub tokens: Option<u64>,
 }
 
+/// Who makes the models whose names begin so.
+const FAMILIES: &[(&str, &str)] = &[
+    ("claude", "anthropic"),
+    ("gpt", "openai"),
+    ("chatgpt", "openai"),
+    ("codex", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("gemini", "google"),
+    ("gemma", "google"),
+    ("llama", "meta"),
+    ("mistral", "mistral"),
+    ("codestral", "mistral"),
+    ("devstral", "mistral"),
+    ("magistral", "mistral"),
+    ("qwen", "alibaba"),
+    ("deepseek", "deepseek"),
+    ("grok", "xai"),
+    ("kimi", "moonshot"),
+    ("glm", "zhipu"),
+];
+
 /// By what it is told whether a reviewer is independent of the author, besides never being the same session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Independence {
@@ -57,6 +80,30 @@ pub struct Independence {
 }
 
 impl Independence {
+    /// A model's name as families are told by: in lower case, without its provider's prefix, with dashes for blanks.
+    ///
+    /// ```
+    /// use striatum_core::workflow::Independence;
+    ///
+    /// assert_eq!(Independence::normal("anthropic/Claude Opus 5"), "claude-opus-5");
+    /// ```
+    pub fn normal(model: &str) -> String {
+        let name = model.trim().rsplit('/').next().unwrap_or_default();
+        name.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase()
+    }
+
+    /// The family of a model that is well known by the beginning of its [normal](Self::normal) name.
+    ///
+    /// ```
+    /// use striatum_core::workflow::Independence;
+    ///
+    /// assert_eq!(Independence::known_family("claude-opus-5"), Some("anthropic"));
+    /// assert_eq!(Independence::known_family("home-grown"), None);
+    /// ```
+    pub fn known_family(model: &str) -> Option<&'static str> {
+        FAMILIES.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, family)| *family)
+    }
+
     /// The family of a model by this table: that of the longest beginning that fits.
     ///
     /// ```
@@ -88,11 +135,11 @@ pub enum IndependenceModel {
     Reported,
 }
 
-/// What a person is asked, where an AI operator may be allowed to answer.
+/// What a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum CheckpointKind {
+pub enum Checkpoint {
     /// What the workflow asks at this point.
     Planned,
     /// Whether a revision beyond the limit is granted.
@@ -103,6 +150,12 @@ pub enum CheckpointKind {
     Rejected,
     /// How to help an agent that says a person must.
     Blocked,
+    /// Whether work goes on that has used up its budget.
+    BudgetSpent,
+    /// What becomes of a review whose agent is not known to be independent of the author's.
+    Identity,
+    /// What an agent asks while it works.
+    Question,
 }
 
 /// What becomes of a review that wants a revision, in the words of other engines; not interpreted.

@@ -37,8 +37,8 @@ codes! {
     DuplicateKey, "duplicate_key", "Keep one of the two.";
     /// The format's version is not known.
     UnsupportedSchemaVersion, "unsupported_schema_version", "Use striatum.workflow.v1, striatum.workflow.v1.1 or striatum.workflow.v2.";
-    /// The format has this, and this version cannot run it.
-    NotYetSupported, "not_yet_supported", "Take the feature out, or wait for a version that has it.";
+    /// The format has this, and it has no effect in this version.
+    NotYetSupported, "not_yet_supported", "Take the feature out, or do without it until a version has it.";
     /// The key belongs to a later version of the format than the document.
     NewerVersionNeeded, "newer_version_needed", "Raise schema_version to the one that is suggested, or take the key out.";
     /// The format has no such key here; in strict mode an error.
@@ -131,6 +131,8 @@ codes! {
     NoExit, "no_exit", "Let one of the reviews be gating, or add the work that is reviewed.";
     /// Two keys of one object say different things.
     Contradiction, "contradiction", "Keep the one of the two that is meant.";
+    /// Author and reviewer are declared to be of one family of models, and the document wants them to differ.
+    ModelsNotIndependent, "models_not_independent", "Give the review a lane with another model, allow the pair, or set independence.model.";
     /// A path is allowed that lies inside a forbidden one.
     AllowedPathForbidden, "allowed_path_forbidden", "Remove the path from one of the two lists.";
     /// An artifact lies where its job may not write.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Coverage, Rules, enforcement, groups, job,
+    Rules, enforcement, groups, independence, job,
     job::Written,
     json::Node,
     known::Context,
-    lane, later, lints, panel, panels, phases, policy,
+    lane, lints, panel, panels, phases, policy,
     reader::{At, Fields, one_of},
     report::Report,
     scopes, text,
@@ -62,9 +62,7 @@ pub(super) fn read<'n>(tree: &'n Node<'n>, report: &'n Report, rules: &'n Rules)
     let order = ties::judge(&draft, &context);
     if let Some(order) = order.as_ref().filter(|_| draft.is_whole) {
         panels::judge(&draft, order, report);
-    }
-    if rules.coverage == Coverage::Runnable {
-        later::judge(&draft, report);
+        independence::judge(&draft, order, report);
     }
     lints::judge(&draft, order.as_ref(), report);
     Some(draft.workflow)

@@ -10,8 +10,7 @@ use crate::{
     id::JobId,
     workflow::{
         FindingCode, Graph, Job, JobType, OnReject, ReviewContext, Workflow, WorktreeIsolation, WriteMode,
-        analysis::{exits_without, is_adjudicated},
-        order::Order,
+        analysis::exits_without, order::Order,
     },
 };
 
@@ -50,7 +49,7 @@ fn missing_review_escalation_path(draft: &Draft, graph: &Graph, report: &Report)
     let sends_back: HashSet<_> = workflow.cycles.iter().map(|cycle| &cycle.from).collect();
     for (position, (job, written)) in workflow.jobs.iter().zip(&draft.jobs).enumerate() {
         let is_silent = job.is_gating_review() && !sends_back.contains(&job.id);
-        if is_silent && !is_adjudicated(workflow, graph, position) {
+        if is_silent && !graph.is_adjudicated(position) {
             let message = format!("when {} wants a revision, nobody makes it and a person is asked", job.id);
             let pointer = inside("jobs", written.index, "");
             report.lint(FindingCode::MissingReviewEscalationPath, pointer, message, &[job.id.as_str()]);
@@ -68,7 +67,7 @@ fn unreachable_exit(draft: &Draft, order: &Order, report: &Report) {
         job.on_reject == OnReject::SkipBranch
             && job.kind.is_verdict_capable()
             && !job.is_advisory()
-            && !is_adjudicated(workflow, graph, *position)
+            && !graph.is_adjudicated(*position)
             && is_before_all(*position)
     });
     for (position, job) in reviews.take(MAX_WORKED_OUT) {
@@ -133,7 +132,7 @@ impl<'w> Pairs<'w> {
         }
         let job = &self.workflow.jobs[review];
         let authors = graph.upstream(review).iter().map(|author| &self.workflow.jobs[*author]);
-        let authors = authors.filter(|author| has_author(author.kind) && self.is_same_model(author, job));
+        let authors = authors.filter(|author| author.kind.has_author() && self.is_same_model(author, job));
         for author in authors.filter(|author| !self.tied.contains(&(&job.id, &author.id))) {
             let message = format!("{} is reviewed by {} on the same model", author.id, job.id);
             let subject = [author.id.as_str(), job.id.as_str()];
@@ -151,7 +150,7 @@ impl<'w> Pairs<'w> {
             let is_same_lane = review.lane_id == author.lane_id;
             let has_leave = way.allow_same_model == Some(true)
                 || is_same_lane && way.allow_same_lane == Some(true)
-                || !has_author(author.kind)
+                || !author.kind.has_author()
                 || !review.is_gating_review();
             if self.is_same_model(author, review) && !has_leave {
                 let message = format!("{} revises what {} found, on the same model", author.id, review.id);
@@ -167,9 +166,4 @@ impl<'w> Pairs<'w> {
         let model = |job: &Job| self.workflow.lanes.get(&job.lane_id)?.display_model.as_deref();
         one.lane_id == other.lane_id || model(one).is_some_and(|declared| model(other) == Some(declared))
     }
-}
-
-/// Whether an agent writes in a job of this kind.
-fn has_author(kind: JobType) -> bool {
-    !kind.is_verdict_capable() && kind != JobType::HumanCheckpoint
 }

@@ -3,13 +3,14 @@
 mod document;
 mod jobs;
 mod lanes;
-mod later;
 mod scopes;
+mod sound;
 mod ties;
 mod whole;
 
 use striatum_core::workflow::FindingCode::{self, DuplicateKey, InvalidJson, WrongType};
 
+use self::sound::Feature;
 pub(crate) use self::whole::WHOLE;
 
 /// Every mistake in what is made from [`BASE`].
@@ -24,9 +25,9 @@ pub(crate) fn mistakes_of_whole() -> impl Iterator<Item = &'static Mistake> {
     whole::MISTAKES.iter()
 }
 
-/// What is made from [`BASE`] and cannot be run yet.
-pub(crate) fn later() -> impl Iterator<Item = &'static Mistake> {
-    later::MISTAKES.iter()
+/// Features of the format, each in what is made from [`BASE`].
+pub(crate) fn features() -> impl Iterator<Item = &'static Feature> {
+    sound::FEATURES.iter()
 }
 
 pub(crate) struct Mistake {

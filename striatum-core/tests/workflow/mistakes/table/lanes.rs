@@ -121,4 +121,14 @@ pub(super) const MISTAKES: &[Mistake] = &[
         UnknownProfile,
         "/lanes/author/harness_profile_id",
     ),
+    mistake(
+        "two models of one family",
+        &[
+            ("/schema_version", "\"striatum.workflow.v2\""),
+            ("/lanes/author/display_model", "\"Claude Opus\""),
+            ("/lanes/reviewer/display_model", "\"anthropic/claude-haiku\""),
+        ],
+        ModelsNotIndependent,
+        "/jobs/1/lane_id",
+    ),
 ];

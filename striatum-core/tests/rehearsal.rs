@@ -1,0 +1,6 @@
+//! Rehearsals of workflows.
+
+mod bounds;
+mod documents;
+mod findings;
+mod panels;

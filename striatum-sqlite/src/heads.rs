@@ -1,0 +1,128 @@
+//! What the writer knows of chains and runs without asking, as long as it alone writes.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use rusqlite::{Connection, OptionalExtension};
+use striatum_core::{
+    chain::Position,
+    id::{ChainId, RunId},
+    store::RunHead,
+    time::Timestamp,
+};
+
+use crate::row;
+
+/// Where a chain stands, and under which number its events are filed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChainHead {
+    pub(crate) id: i64,
+    pub(crate) head: Position,
+    pub(crate) at: Timestamp,
+}
+
+/// A run as its events tell it; no index is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) key: i64,
+    pub(crate) chain: i64,
+    pub(crate) head: RunHead,
+    pub(crate) at: Timestamp,
+}
+
+/// The heads that the last transactions of this connection read or wrote. Those of chains are written once for a whole group.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
+    version: Option<i64>,
+    chains: HashMap<ChainId, (ChainHead, Place)>,
+    runs: HashMap<RunId, Known>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Stored,
+    Ahead,
+}
+
+/// How many runs are kept in mind.
+const RUNS: usize = 1024;
+
+impl Heads {
+    /// Forgets everything if another connection has written since the last transaction. To be called inside of the next.
+    pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if self.version != Some(version) || self.runs.len() > RUNS {
+            self.forget();
+        }
+        self.version = Some(version);
+        Ok(())
+    }
+
+    /// What was learnt in a transaction that is rolled back is not so.
+    pub(crate) fn forget(&mut self) {
+        self.chains.clear();
+        self.runs.clear();
+    }
+
+    /// Writes the heads of the chains that have grown.
+    pub(crate) fn store(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        for (ChainHead { id, head, at }, place) in self.chains.values_mut() {
+            if *place == Place::Ahead {
+                connection
+                    .prepare_cached(
+                        "UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1",
+                    )?
+                    .execute((*id, row::int(head.seq), head.digest.as_bytes(), row::micros(*at)))?;
+                *place = Place::Stored;
+            }
+        }
+        Ok(())
+    }
+
+    /// The head of a chain, if there is such a chain.
+    pub(crate) fn chain(
+        &mut self,
+        connection: &Connection,
+        chain: &ChainId,
+    ) -> rusqlite::Result<Option<ChainHead>> {
+        if let Some((head, _)) = self.chains.get(chain) {
+            return Ok(Some(*head));
+        }
+        let head = connection
+            .prepare_cached("SELECT id, head_seq, head_digest, head_at FROM chains WHERE name = ?1")?
+            .query_row([chain.as_str()], |row| {
+                let head = Position { seq: row::uint(row, 1)?, digest: row::digest(row, 2)? };
+                Ok(ChainHead { id: row.get(0)?, head, at: row::time(row, 3)? })
+            })
+            .optional()?;
+        if let Some(head) = head {
+            self.chains.insert(chain.clone(), (head, Place::Stored));
+        }
+        Ok(head)
+    }
+
+    /// The head of a run, if it has events. An index that was dropped, or is wrong, cannot fork it.
+    pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
+        let entry = match self.runs.entry(run) {
+            Entry::Occupied(known) => return Ok(Some(*known.get())),
+            Entry::Vacant(entry) => entry,
+        };
+        let known = connection
+            .prepare_cached(
+                "SELECT k.key, e.chain, e.version, e.digest, e.at
+                 FROM run_keys k CROSS JOIN events e ON e.run = k.key
+                 WHERE k.run = ?1 ORDER BY e.version DESC LIMIT 1",
+            )?
+            .query_row([run.as_bytes()], |row| {
+                let head = RunHead { version: row::uint(row, 2)?, digest: row::digest(row, 3)? };
+                Ok(Known { key: row.get(0)?, chain: row.get(1)?, head, at: row::time(row, 4)? })
+            })
+            .optional()?;
+        Ok(known.map(|known| *entry.insert(known)))
+    }
+
+    /// Notes where an append has brought its chain and its run.
+    pub(crate) fn advance(&mut self, chain: &ChainId, head: ChainHead, run: RunId, known: Known) {
+        self.chains.insert(chain.clone(), (head, Place::Ahead));
+        self.runs.insert(run, known);
+    }
+}

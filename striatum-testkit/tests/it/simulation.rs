@@ -1,0 +1,150 @@
+//! No order of events breaks a workflow: those that are written here, the starter documents, and the public ones.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what does not hold here is what these tests are for")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use striatum_core::{
+    run::Event,
+    sandbox::Level,
+    workflow::{Constraint, FindingCode, Offers, Rules, Severity, Workflow},
+};
+use striatum_testkit::{
+    simulation::{Simulation, Tally},
+    skip,
+    store::MemoryStores,
+};
+
+use crate::documents;
+
+/// What must have been refused somewhere: else the simulation never came near the rule.
+const REFUSALS: &[&str] = &[
+    "artifact_exists",
+    "artifacts_missing",
+    "command_reused",
+    "decision_required",
+    "guard_failed",
+    "job_status",
+    "no_room",
+    "not_independent",
+    "not_retryable",
+    "nothing_owed",
+    "principal_required",
+    "resolution_impossible",
+    "review_byte_identical",
+    "run_paused",
+    "run_status",
+    "scope_violation",
+    "session_busy",
+    "session_mismatch",
+    "session_not_fresh",
+    "stale_fence",
+    "store_unavailable",
+    "wrong_outcome",
+];
+
+/// How many seeds each document is played with: few in the gate, many where somebody says so.
+fn seeds() -> usize {
+    std::env::var("STRIATUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
+}
+
+/// Plays each document with each seed, on as many threads as there are processors, up to the first failure.
+fn play_all(workflows: &[Workflow]) -> Tally {
+    let simulations: Vec<_> = workflows.iter().map(|workflow| Simulation::of(workflow).unwrap()).collect();
+    let (next, failed) = (AtomicUsize::new(0), OnceLock::new());
+    let play = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut tally = Tally::default();
+        while failed.get().is_none() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let (seed, document) = (number / simulations.len(), number % simulations.len());
+            if seed >= seeds() {
+                break;
+            }
+            match runtime.block_on(simulations[document].run(seed as u64, &MemoryStores::default())) {
+                Ok(played) => tally.merge(&played),
+                Err(failure) => drop(failed.set(failure)),
+            }
+        }
+        tally
+    };
+    let tally = std::thread::scope(|scope| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(play)).collect();
+        let mut tally = Tally::default();
+        threads.into_iter().for_each(|thread| tally.merge(&thread.join().unwrap()));
+        tally
+    });
+    match failed.into_inner() {
+        None => tally,
+        Some(failure) => panic!("{failure}"),
+    }
+}
+
+/// The documents below a folder that this version can run.
+fn documents_in(folder: &Path) -> Vec<Workflow> {
+    let walls = Offers::process().raise(Constraint::Network, "forbidden", Level::Enforced);
+    let rules = Rules::default().with_offers(walls);
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = if path.is_dir() { path.join("workflow.json") } else { path };
+        if file.extension().is_some_and(|extension| extension == "json") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    let mut workflows = Vec::new();
+    for file in files {
+        match Workflow::parse(&std::fs::read(&file).unwrap(), &rules) {
+            Ok(validated) => workflows.push(validated.workflow),
+            Err(findings) => {
+                let mut errors = findings.iter().filter(|it| it.severity == Severity::Error);
+                let later = errors.all(|it| it.code == FindingCode::NotYetSupported);
+                assert!(later, "{}: {findings}", file.display());
+            }
+        }
+    }
+    workflows
+}
+
+fn beside(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+#[test]
+fn no_order_of_events_breaks_a_workflow_that_has_everything() {
+    let tally = play_all(&documents::all());
+    let met: BTreeSet<_> = tally.events.keys().copied().collect();
+    // Only long runs have ends that need it.
+    let missing: Vec<_> =
+        Event::KINDS.iter().filter(|kind| !met.contains(*kind) && **kind != "jobs.canceled").collect();
+    assert!(missing.is_empty(), "these never happened: {missing:?} in {tally:#?}");
+    assert!(tally.ends.len() >= 4, "the runs are too much alike: {:?}", tally.ends);
+    for code in REFUSALS {
+        assert!(tally.refusals.contains_key(code), "nothing was refused as {code}: {:?}", tally.refusals);
+    }
+}
+
+#[test]
+fn no_order_of_events_breaks_a_starter_document() {
+    let workflows = documents_in(&beside("examples/workflows"));
+    assert!(workflows.len() >= 4, "where are the starter documents?");
+    play_all(&workflows);
+}
+
+#[test]
+fn no_order_of_events_breaks_a_public_document() {
+    let folder = beside("../shared/fixtures/workflows");
+    if !folder.is_dir() {
+        let test = "no_order_of_events_breaks_a_public_document";
+        return skip(test, "the public workflow documents are not beside the repository");
+    }
+    play_all(&documents_in(&folder));
+}
