@@ -32,8 +32,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start() -> Outcome<Self> {
-        Ok(Self { cluster: Cluster::start()?, schemas: 0 })
+    fn start(settings: &[(&str, &str)]) -> Outcome<Self> {
+        Ok(Self { cluster: Cluster::start_with(settings)?, schemas: 0 })
     }
 
     /// The configuration of a new store.
@@ -51,7 +51,7 @@ pub(crate) fn config(address: &str, schema: &str) -> Outcome<Config> {
 
 pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     println!("{}\n", Machine::describe(folder)?);
-    let mut server = Server::start()?;
+    let mut server = Server::start(&[])?;
     let mut table = Table::new("Postgres, W");
     let rounds = if quick { 2 } else { 5 };
     for (lines, runs) in [(1, 64), (8, 32), (64, 16)] {
@@ -60,7 +60,7 @@ pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     }
     table.print();
     producers::run(&mut server, quick).await?;
-    waiting::run(&mut server, quick).await?;
+    waiting::run(quick).await?;
     growth::run(&mut server, quick).await
 }
 
