@@ -3,14 +3,19 @@
 //! A lane names an adapter; the orchestrator has a registry of them. [`ProcessAdapter`] drives any terminal program; an embedder
 //! registers its own under its own name.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use striatum_core::{
     id::Fence,
     run::{Packet, Usage},
     sandbox::{EnvVar, Exit, Isolation, Sandbox},
-    transport::AgentUpdate,
+    transport::{AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
 use tokio_util::sync::CancellationToken;
@@ -28,7 +33,8 @@ pub trait LaneAdapter: fmt::Debug + Send + Sync + 'static {
     /// Works on one grant: starts an agent, gives it the task, and returns when it has ended. What it leaves in the work tree
     /// and in the report file is collected afterwards.
     ///
-    /// It must end soon after [`Assignment::stop`] is triggered, and leave no process behind.
+    /// It must end soon after [`Assignment::stop`] is triggered, and leave no process behind. When the agent has its whole task it
+    /// [sets the mark](TaskMark::set): should this process die afterwards and the agent end well, its work counts.
     ///
     /// # Errors
     /// [`AdapterError`] if no agent could be run; the job is then reported as failed.
@@ -55,12 +61,42 @@ pub struct Assignment {
     pub env: Vec<EnvVar>,
     /// Where to run it.
     pub sandbox: Arc<dyn Sandbox>,
-    /// How long it may work, and how long it may be silent.
+    /// How long it may work, by its lane, the orchestrator's limits and what is left of its budget, and how long it may be silent.
     pub patience: Patience,
     /// Triggered when the grant is over or the orchestrator stops.
     pub stop: CancellationToken,
     /// Where to tell what the agent does.
     pub updates: Updates,
+}
+
+impl Assignment {
+    /// The mark of this grant.
+    pub fn mark(&self) -> TaskMark {
+        TaskMark::of(&self.folder)
+    }
+}
+
+/// Says, beyond the end of this process, that an agent was given its whole task. An agent that ended well without it may never
+/// have heard of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskMark(PathBuf);
+
+impl TaskMark {
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self(folder.join("told"))
+    }
+
+    /// Sets it. If it cannot be written the grant is done once more after a crash, and nothing else is lost.
+    pub fn set(&self) {
+        if let Err(error) = fs::write(&self.0, b"") {
+            tracing::warn!(%error, mark = %self.0.display(), "the task of an agent was not marked as given");
+        }
+    }
+
+    /// When it was set, if it was.
+    pub(crate) fn set_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.0).and_then(|meta| meta.modified()).ok()
+    }
 }
 
 /// How long an agent may take.
@@ -103,14 +139,23 @@ pub struct Finished {
     pub end: End,
     /// How the agent's process ended, if it was one.
     pub exit: Option<Exit>,
-    /// What was used.
+    /// What was used. The orchestrator measures the time as well, and what the agent reports in its file is added where this
+    /// says nothing.
     pub usage: Usage,
+    /// What the agent said over its protocol that it is. What it writes into a file attests nothing and has no place here.
+    pub agent: AgentIdentity,
 }
 
 impl Finished {
     /// The end of an agent that did what it could.
-    pub const fn new(end: End, exit: Option<Exit>, usage: Usage) -> Self {
-        Self { end, exit, usage }
+    pub fn new(end: End, exit: Option<Exit>, usage: Usage) -> Self {
+        Self { end, exit, usage, agent: AgentIdentity::default() }
+    }
+
+    /// The same, of an agent that said what it is.
+    #[must_use]
+    pub fn by(self, agent: AgentIdentity) -> Self {
+        Self { agent, ..self }
     }
 }
 

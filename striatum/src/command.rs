@@ -1,8 +1,8 @@
 //! Agents that are plain commands: the task goes to standard input, what they say comes from their outputs, and their end is
 //! their answer.
 //!
-//! Such an agent speaks no protocol, so it can neither ask nor be answered. What it concluded stands in a file:
-//! [`report`] reads it.
+//! Such an agent speaks no protocol, so it asks nothing while it works. What it concluded stands in a file, which may be a question
+//! that a person answers for whoever goes on: [`report`] reads it.
 
 use std::{
     fmt, io,
@@ -20,7 +20,10 @@ use striatum_core::{
     },
 };
 
-use self::{speech::Speech, task::Task};
+use self::{
+    speech::Speech,
+    task::{Task, Told},
+};
 
 pub mod report;
 mod speech;
@@ -53,17 +56,11 @@ impl AgentTransport for CommandTransport {
         process: Process,
         _spec: &SessionSpec,
     ) -> Result<Box<dyn AgentSession>, TransportError> {
-        Ok(Box::new(CommandSession {
-            agent: AgentIdentity::default(),
-            child: process.child,
-            task: Task::new(process.stdin),
-            speeches: [Speech::new(Stream::Out, process.stdout), Speech::new(Stream::Err, process.stderr)],
-            is_over: false,
-        }))
+        Ok(Box::new(CommandSession::new(process, Box::new(|| {}))))
     }
 }
 
-struct CommandSession {
+pub(crate) struct CommandSession {
     agent: AgentIdentity,
     child: Box<dyn Child>,
     task: Task,
@@ -73,6 +70,17 @@ struct CommandSession {
 }
 
 impl CommandSession {
+    /// A session that calls `told` once the agent was given its whole task.
+    pub(crate) fn new(process: Process, told: Told) -> Self {
+        Self {
+            agent: AgentIdentity::default(),
+            child: process.child,
+            task: Task::new(process.stdin, told),
+            speeches: [Speech::new(Stream::Out, process.stdout), Speech::new(Stream::Err, process.stderr)],
+            is_over: false,
+        }
+    }
+
     /// What the agent says next; `None` once both outputs have ended.
     fn poll_speech(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<AgentUpdate>>> {
         let mut answer = Poll::Ready(None);

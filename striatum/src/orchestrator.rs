@@ -32,6 +32,7 @@ mod looping;
 mod owed;
 mod prepare;
 mod registry;
+mod used;
 mod words;
 mod work;
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use striatum_core::{
     digest::{BlobRef, Digest},
     engine::EngineError,
-    run::{Packet, PacketFailure, PacketFinding, PacketInput, PacketText},
+    run::{Packet, PacketAnswer, PacketFailure, PacketFinding, PacketInput, PacketText},
     store::{BlobError, Blobs},
-    workflow::WriteMode,
+    workflow::{Budget, WriteMode},
 };
 
 /// The texts that a packet names by digest.
@@ -52,8 +52,10 @@ fn named(packet: &Packet) -> Vec<BlobRef> {
         _ => None,
     });
     let failure = packet.failure.as_ref().and_then(|failure| failure.reason);
+    let answers = packet.answers.iter().flat_map(|answered| [answered.text, answered.answer]);
     files
         .chain(failure)
+        .chain(answers)
         .chain(packet.revision.iter().chain(verdicts).filter_map(|finding| finding.findings))
         .collect()
 }
@@ -73,6 +75,7 @@ pub(crate) fn render(packet: &Packet, texts: &Texts) -> String {
         out.heading(2, "Task");
         out.paragraph(texts.text(prompt));
     }
+    answers(&mut out, packet, texts);
     revision(&mut out, packet, texts);
     inputs(&mut out, packet, texts);
     for document in &packet.context {
@@ -84,6 +87,22 @@ pub(crate) fn render(packet: &Packet, texts: &Texts) -> String {
     scope(&mut out, packet);
     finish(&mut out, packet);
     out.0
+}
+
+fn answers(out: &mut Markdown, packet: &Packet, texts: &Texts) {
+    if packet.answers.is_empty() {
+        return;
+    }
+    out.heading(2, "What was asked about this task, and answered");
+    for PacketAnswer { text, answer, resume, .. } in &packet.answers {
+        out.paragraph("A session before yours asked:");
+        out.quote(texts.get(text));
+        out.paragraph("A person answered:");
+        out.quote(texts.get(answer));
+        if let Some(resume) = resume {
+            out.paragraph(&format!("The conversation in which it was asked is {resume}."));
+        }
+    }
 }
 
 fn revision(out: &mut Markdown, packet: &Packet, texts: &Texts) {
@@ -99,7 +118,7 @@ fn revision(out: &mut Markdown, packet: &Packet, texts: &Texts) {
     }
     if let Some(commit) = &packet.set_aside {
         out.paragraph(&format!(
-            "An earlier session was interrupted at this task. What it left is in commit {commit}; nothing of it is in your tree."
+            "An earlier session did not finish this task. What it left is in commit {commit}; nothing of it is in your tree."
         ));
     }
 }
@@ -148,7 +167,22 @@ fn scope(out: &mut Markdown, packet: &Packet) {
     out.blank();
 }
 
+/// What is left to use, in words; nothing if nothing bounds it.
+fn left(budget: &Budget) -> String {
+    let part = |bound: Option<u64>, unit: &str| bound.map(|bound| format!("{bound} {unit}"));
+    let bounds = [
+        part(budget.wall_seconds, "seconds, after which you are stopped"),
+        part(budget.turns, "turns"),
+        part(budget.tokens, "tokens, read and written together"),
+    ];
+    bounds.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
 fn finish(out: &mut Markdown, packet: &Packet) {
+    if let Some(left) = packet.budget.as_ref().map(left).filter(|left| !left.is_empty()) {
+        out.heading(2, "What you may use");
+        out.paragraph(&format!("What is left for this attempt: {left}."));
+    }
     out.heading(2, "How to finish");
     for artifact in &packet.expected_artifacts {
         let need = if artifact.required { "required" } else { "optional" };
@@ -162,6 +196,12 @@ fn finish(out: &mut Markdown, packet: &Packet) {
         );
     }
     out.paragraph("Then end with exit status 0. There is no need to commit: what you leave in the work tree is committed for you.");
+    out.paragraph(
+        "If you cannot go on without an answer that only a person can give, write {\"ask\": \"your question\"} to the file that the \
+         environment variable STRIATUM_REPORT names, and end with exit status 0 at once. What you have done so far is kept, and \
+         whoever works on this task next is told your question and the answer. If the work cannot be done at all, write \
+         {\"failure\": \"why\"} there instead.",
+    );
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, builder::PossibleValuesParser};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use striatum::core::{id::WorkflowId, workflow::Shape};
 
 /// Runs a reviewed change on a git repository: drafted, judged, sent back, revised, accepted, delivered on a branch.
@@ -56,6 +56,45 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         how: How,
     },
+    /// Answer what an agent asks, then go on with the run.
+    Answer {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The number of the question.
+        question: u32,
+        /// The answer.
+        text: String,
+    },
+    /// Rule on an escalation, then go on with the run: whether what was held back may happen.
+    Settle {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The number of the escalation.
+        escalation: u32,
+        /// The ruling.
+        ruling: Judgement,
+        /// The reasons.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Raise something that a person is to settle.
+    Escalate {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// What it is.
+        text: String,
+        /// The job that it is about.
+        #[arg(long)]
+        job: Option<String>,
+    },
+    /// Declare a completed run unsound.
+    Compromise {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The reasons.
+        #[arg(long)]
+        reason: String,
+    },
     /// Do a job that ended without success once more, with everything behind it.
     Retry {
         /// The run, or the beginning of its id.
@@ -92,6 +131,15 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         script: Vec<String>,
     },
+}
+
+/// How a person rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Judgement {
+    /// It may happen.
+    Accept,
+    /// It may not.
+    Reject,
 }
 
 /// What is generated, and where.

@@ -7,7 +7,7 @@ use striatum::{
     Orchestrator, Progress,
     core::{
         id::{JobId, RunId},
-        run::{Event, State},
+        run::{CancelCause, Event, State},
         transport::AgentUpdate,
         workflow::Workflow,
     },
@@ -15,7 +15,7 @@ use striatum::{
 use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure::Failure, work::say};
+use crate::{failure::Failure, help, work::say};
 
 /// Shows the progress of a run until it is told to end.
 pub(crate) struct Live {
@@ -146,6 +146,8 @@ fn told(event: &Event) -> Option<(Option<&JobId>, String)> {
         Event::VerdictRecorded(e) => (Some(&e.job), format!("verdict: {}", e.verdict)),
         Event::JobCompleted(e) => (Some(&e.job), "completed".to_owned()),
         Event::JobWaits(e) => (Some(&e.job), "waits for a person".to_owned()),
+        Event::QuestionAsked(e) => (Some(&e.job), format!("asks a person (question {})", e.question)),
+        Event::QuestionAnswered(e) => (Some(&e.job), format!("question {} is answered", e.question)),
         Event::JobReadied(e) => {
             let again = e.ended.as_ref().map(|end| format!(", after it was {:?}", end.cause).to_lowercase());
             let wait = e.wait.map(|wait| format!(", in {} s", wait.wait_ms / 1000));
@@ -153,11 +155,22 @@ fn told(event: &Event) -> Option<(Option<&JobId>, String)> {
         }
         Event::JobsReopened(e) => (Some(&e.target), "sent back".to_owned()),
         Event::JobFailed(e) => (Some(&e.job), "failed".to_owned()),
-        Event::JobBlocked(e) => (Some(&e.job), "blocked".to_owned()),
+        Event::JobBlocked(e) => match &e.doubt {
+            Some(doubt) => (Some(&e.job), format!("blocked: {}", help::doubted(doubt))),
+            None => (Some(&e.job), "blocked".to_owned()),
+        },
         Event::JobParked(e) => (Some(&e.job), "parked".to_owned()),
         Event::JobQuarantined(e) => (Some(&e.job), "quarantined".to_owned()),
         Event::JobSkipped(e) => (Some(&e.job), "skipped".to_owned()),
+        Event::JobCanceled(e) if e.by == CancelCause::Quorum => {
+            (Some(&e.job), "no longer needed: enough others have accepted".to_owned())
+        }
         Event::JobCanceled(e) => (Some(&e.job), "canceled".to_owned()),
+        Event::RunPaused(_) => (None, "the run is paused".to_owned()),
+        Event::RunResumed(_) => (None, "the run is resumed".to_owned()),
+        Event::DeliveryWithheld(e) => {
+            (None, format!("not delivered: {} files differ from what was judged", e.deviations.len()))
+        }
         Event::RunEnded(e) => (None, format!("the run is {}", e.status)),
         Event::RunDelivered(e) => {
             (None, format!("delivered on {} at {}", e.branch, short(e.commit.as_str())))

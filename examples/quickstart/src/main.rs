@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod failure;
 mod generate;
+mod help;
 mod live;
 mod operate;
 mod report;

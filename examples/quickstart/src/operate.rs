@@ -4,12 +4,13 @@ use std::{fs, path::Path, process::ExitCode};
 
 use bytes::Bytes;
 use striatum::core::{
+    digest::BlobRef,
     id::{JobId, RunId},
     run::{Intent, Publication, Resolution, Ruling, State},
 };
 
 use crate::{
-    args::{Args, How, Verb},
+    args::{Args, How, Judgement, Verb},
     failure::Failure,
     report,
     scene::Scene,
@@ -22,6 +23,38 @@ pub(crate) async fn perform(scene: &Scene, _args: &Args, verb: &Verb) -> Result<
             let run = scene.find(run).await?;
             resolve(scene, run, &job_id(job)?, how).await?;
             work::go_on(scene, run).await
+        }
+        Verb::Answer { run, question, text } => {
+            let run = scene.find(run).await?;
+            let answer = keep(scene, text).await?;
+            give(scene, run, Intent::Answer { question: *question, answer }).await?;
+            work::go_on(scene, run).await
+        }
+        Verb::Settle { run, escalation, ruling, reason } => {
+            let run = scene.find(run).await?;
+            let ruling = match ruling {
+                Judgement::Accept => Ruling::Accept,
+                Judgement::Reject => Ruling::Reject,
+            };
+            let rationale = match reason {
+                Some(reason) => Some(keep(scene, reason).await?),
+                None => None,
+            };
+            give(scene, run, Intent::Settle { escalation: *escalation, ruling, rationale }).await?;
+            work::go_on(scene, run).await
+        }
+        Verb::Escalate { run, text, job } => {
+            let run = scene.find(run).await?;
+            let job = job.as_deref().map(job_id).transpose()?;
+            let reason = keep(scene, text).await?;
+            give(scene, run, Intent::Escalate { job, reason }).await?;
+            show(scene, run).await
+        }
+        Verb::Compromise { run, reason } => {
+            let run = scene.find(run).await?;
+            let rationale = keep(scene, reason).await?;
+            give(scene, run, Intent::Compromise { rationale }).await?;
+            show(scene, run).await
         }
         Verb::Retry { run, job } => {
             let run = scene.find(run).await?;
@@ -50,6 +83,11 @@ pub(crate) async fn perform(scene: &Scene, _args: &Args, verb: &Verb) -> Result<
     }
 }
 
+/// Keeps what a person says.
+async fn keep(scene: &Scene, text: &str) -> Result<BlobRef, Failure> {
+    Ok(scene.orchestrator.engine().blobs().put(Bytes::from(text.to_owned())).await?)
+}
+
 async fn give(scene: &Scene, run: RunId, intent: Intent) -> Result<(), Failure> {
     scene.orchestrator.command(run, scene.me.clone(), intent).await?;
     Ok(())
@@ -70,7 +108,7 @@ async fn resolve(scene: &Scene, run: RunId, job: &JobId, how: &How) -> Result<()
             Resolution::Continue { artifacts: publications(scene, &state, job, &given.artifacts).await? }
         }
         How::Override { reason } => {
-            let rationale = scene.orchestrator.engine().blobs().put(Bytes::from(reason.clone())).await?;
+            let rationale = keep(scene, reason).await?;
             let decision = u32::try_from(state.decisions().len()).unwrap_or(u32::MAX).saturating_add(1);
             // The decision and what it authorises stand or fall together.
             let intents = vec![

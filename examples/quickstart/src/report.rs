@@ -7,15 +7,15 @@ use striatum::{
         chain::Position,
         digest::BlobRef,
         id::RunId,
-        run::{Checkpoint, JobState, JobStatus, LeaseCause, RunStatus, State},
+        run::{EscalationTopic, JobState, JobStatus, LeaseCause, Ruling, RunStatus, State, Withheld},
         store::{Store, StoreExt},
-        workflow::Job,
     },
     sqlite::SqliteStore,
 };
 
 use crate::{
     failure::Failure,
+    help,
     live::short,
     scene::Scene,
     story::{Chapter, Story},
@@ -34,6 +34,11 @@ pub(crate) async fn tell(scene: &Scene, run: RunId) -> Result<ExitCode, Failure>
     match state.status() {
         Some(RunStatus::Completed) if state.delivered().is_some() => Ok(ExitCode::SUCCESS),
         Some(RunStatus::Running) if waits_for_a_person(&state) => Ok(ExitCode::from(WAITS)),
+        // The delivery was held back: nobody has ruled yet, or not for it.
+        Some(RunStatus::Completed) if state.withheld().is_some_and(|withheld| withheld.ruling.is_none()) => {
+            Ok(ExitCode::from(WAITS))
+        }
+        Some(RunStatus::Completed) if state.withheld().is_some_and(is_refused) => Ok(ExitCode::FAILURE),
         Some(RunStatus::Running | RunStatus::Completed) => Err(Failure::new(
             "run_unfinished",
             "the run was left before its end, nothing of it is lost",
@@ -43,9 +48,16 @@ pub(crate) async fn tell(scene: &Scene, run: RunId) -> Result<ExitCode, Failure>
     }
 }
 
+fn is_refused(withheld: &Withheld) -> bool {
+    withheld.ruling == Some(Ruling::Reject)
+}
+
 fn waits_for_a_person(state: &State) -> bool {
     let waits = |job: &JobState| {
-        matches!(job.status, JobStatus::WaitingHuman | JobStatus::Blocked | JobStatus::Parked)
+        matches!(
+            job.status,
+            JobStatus::WaitingHuman | JobStatus::Blocked | JobStatus::Parked | JobStatus::AwaitingInput
+        )
     };
     state.is_paused() || state.jobs().any(|(_, job)| waits(job))
 }
@@ -62,6 +74,9 @@ pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failur
         story.events,
         story.took
     );
+    if let Some(used) = help::used(state) {
+        say!("used: {used}");
+    }
     let last = state.jobs().len().saturating_sub(1);
     for (place, (spec, job)) in state.jobs().enumerate() {
         let (branch, stem) = if place == last { ("└─", "  ") } else { ("├─", "│ ") };
@@ -78,9 +93,25 @@ pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failur
                 print_text(scene, findings, &format!("{stem}   attempt {} found: ", verdict.attempt)).await?;
             }
         }
-        if let Some(help) = how_to_go_on(state, spec, job) {
+        if let Some(question) = job.open_question() {
+            print_text(scene, &question.text, &format!("{stem}   question {}: ", question.number)).await?;
+        }
+        if let Some(doubt) = &job.doubt {
+            say!("{stem}   doubted: {}", help::doubted(doubt));
+        }
+        if let Some(help) = help::with_job(state, spec, job) {
             say!("{stem}   {help}");
         }
+    }
+    for escalation in state.escalations().iter().filter(|escalation| escalation.ruling.is_none()) {
+        say!("escalation {}: {}", escalation.raised.escalation, help::raised(escalation));
+        if let Some(reason) = &escalation.raised.reason {
+            print_text(scene, reason, "  ").await?;
+        }
+        if escalation.raised.topic == EscalationTopic::UnjudgedDelivery {
+            story.deviations.iter().for_each(|deviation| say!("  {}", help::differs(deviation)));
+        }
+        say!("  {}", help::with_escalation(state, escalation));
     }
     Ok(())
 }
@@ -103,28 +134,6 @@ fn outcome(chapter: &Chapter) -> String {
         (None, None) => "at work".to_owned(),
     };
     format!("{ended}{took}")
-}
-
-/// The command that helps a job that waits.
-fn how_to_go_on(state: &State, spec: &Job, job: &JobState) -> Option<String> {
-    let resolve = |how: &str| {
-        format!("waits: cargo run -p quickstart -- resolve {} {} {how}", state.run().short(), spec.id)
-    };
-    match (job.status, job.checkpoint) {
-        (JobStatus::WaitingHuman, Some(Checkpoint::Planned)) => {
-            let artifacts = spec.expected_artifacts.iter().filter(|artifact| artifact.required);
-            let artifacts: String =
-                artifacts.map(|artifact| format!(" --artifact {}=FILE", artifact.logical_name)).collect();
-            Some(resolve(&format!("continue{artifacts} | override --reason TEXT | cancel")))
-        }
-        (JobStatus::WaitingHuman, Some(Checkpoint::Blocked)) => Some(resolve("continue | cancel")),
-        (JobStatus::WaitingHuman, _) => Some(resolve("continue | override --reason TEXT | cancel")),
-        (JobStatus::Blocked | JobStatus::Parked, _) => Some(resolve("resume | continue | cancel")),
-        (JobStatus::Failed | JobStatus::Quarantined, _) => {
-            Some(format!("again: cargo run -p quickstart -- retry {} {}", state.run().short(), spec.id))
-        }
-        _ => None,
-    }
 }
 
 /// Opens the file anew and recomputes every digest from its bytes.

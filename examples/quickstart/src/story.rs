@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use striatum::core::{
     digest::BlobRef,
     id::{JobId, RunId},
-    run::{Event, LeaseCause, LeaseEnd, Record, Verdict},
+    run::{CanceledJob, Deviation, Event, LeaseCause, LeaseEnd, Record, Verdict},
     store::{RunHead, Store},
     time::Timestamp,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Story {
     pub(crate) events: usize,
     pub(crate) took: Duration,
     pub(crate) grants: BTreeMap<JobId, Vec<Chapter>>,
+    /// The files that differ from what was judged, if the delivery was held back for them.
+    pub(crate) deviations: Vec<Deviation>,
 }
 
 /// One grant.
@@ -65,6 +67,7 @@ impl Story {
                 verdict: None,
                 reason: None,
             }),
+            Event::DeliveryWithheld(e) => self.deviations.clone_from(&e.deviations),
             Event::VerdictRecorded(e) => {
                 if let Some(chapter) = self.chapter(&e.job, e.epoch) {
                     chapter.verdict = Some(e.verdict);
@@ -95,6 +98,8 @@ fn ends(event: &Event) -> Vec<(&JobId, &LeaseEnd)> {
         Event::JobCompleted(e) => e.ended.iter().map(|end| (&e.job, end)).collect(),
         Event::JobWaits(e) => e.ended.iter().map(|end| (&e.job, end)).collect(),
         Event::JobSkipped(e) => e.ended.iter().map(|end| (&e.job, end)).collect(),
+        Event::JobCanceled(e) => e.ended.iter().map(|end| (&e.job, end)).collect(),
+        Event::QuestionAsked(e) => one(&e.job, &e.ended),
         Event::JobBlocked(e) => one(&e.job, &e.ended),
         Event::JobParked(e) => one(&e.job, &e.ended),
         Event::JobFailed(e) => one(&e.job, &e.ended),
@@ -102,9 +107,12 @@ fn ends(event: &Event) -> Vec<(&JobId, &LeaseEnd)> {
         Event::JobsReopened(e) => {
             e.jobs.iter().filter_map(|job| Some((&job.job, job.ended.as_ref()?))).collect()
         }
-        Event::RunEnded(e) => {
-            e.canceled.iter().filter_map(|job| Some((&job.job, job.ended.as_ref()?))).collect()
-        }
+        Event::RunEnded(e) => canceled(&e.canceled),
+        Event::JobsCanceled(e) => canceled(&e.jobs),
         _ => Vec::new(),
     }
+}
+
+fn canceled(jobs: &[CanceledJob]) -> Vec<(&JobId, &LeaseEnd)> {
+    jobs.iter().filter_map(|job| Some((&job.job, job.ended.as_ref()?))).collect()
 }

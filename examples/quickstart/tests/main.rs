@@ -2,6 +2,8 @@
 
 // The attribute lets clippy see that helpers are test code too.
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod check;
@@ -21,6 +23,8 @@ mod interrupt;
 mod main_job;
 #[cfg(test)]
 mod operate;
+#[cfg(test)]
+mod panel;
 #[cfg(test)]
 mod place;
 #[cfg(test)]

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use striatum_core::{
     run::Usage,
     sandbox::{Exec, Exit, Isolation, Level, Limits, SandboxSession, SandboxSpec},
-    transport::{AgentSession, AgentTransport, AgentUpdate, Prompt, SessionSpec},
+    transport::{AgentIdentity, AgentSession, AgentUpdate, Prompt},
     workflow::{Constraint, Lane, Offers, Shortfall},
 };
 use tokio::time::{sleep, timeout};
 
 use crate::{
     adapter::{AdapterError, Assignment, End, Finished, LaneAdapter},
-    command::CommandTransport,
+    command::CommandSession,
     fault,
 };
 
@@ -25,7 +25,8 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// Runs the lane's command in the sandbox. The task goes to its standard input, which is then closed; the path of the packet is
 /// in `STRIATUM_PACKET`. It leaves its artifacts at their paths, a verdict in the front matter of its first required artifact or
-/// in the file that `STRIATUM_REPORT` names, and ends with status 0.
+/// in the file that `STRIATUM_REPORT` names, and ends with status 0. In that file it may also ask a person, say why it failed, and
+/// what it used: see [`report`](crate::command::report).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProcessAdapter;
 
@@ -49,10 +50,10 @@ impl LaneAdapter for ProcessAdapter {
         let talked = talk(session.as_mut(), &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", session.close()).await;
-        let (end, exit) = talked?;
+        let (end, exit, agent) = talked?;
         closed?;
         let wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Finished::new(end, exit, Usage { wall_ms, ..Usage::default() }))
+        Ok(Finished::new(end, exit, Usage { wall_ms, ..Usage::default() }).by(agent))
     }
 }
 
@@ -74,20 +75,22 @@ fn demands(lane: &Lane) -> Isolation {
 async fn talk(
     session: &mut dyn SandboxSession,
     assignment: &Assignment,
-) -> Result<(End, Option<Exit>), AdapterError> {
+) -> Result<(End, Option<Exit>, AgentIdentity), AdapterError> {
     fault::point("spawn.before");
     let argv = assignment.lane.command.iter().map(Into::into).collect();
     let exec = Exec { argv, env: Vec::new() };
     let process = soon("start the agent", session.spawn(&exec)).await?;
     fault::point("spawn.after");
 
-    let speaks = SessionSpec { fence: assignment.fence.clone(), tree: assignment.tree.clone() };
-    let mut agent = soon("talk to the agent", CommandTransport::new().connect(process, &speaks)).await?;
+    let mark = assignment.mark();
+    let mut agent: Box<dyn AgentSession> =
+        Box::new(CommandSession::new(process, Box::new(move || mark.set())));
     let prompt = Prompt { text: assignment.prompt.clone() };
     soon("give the agent its task", agent.prompt(&prompt)).await?;
     let listened = listen(agent.as_mut(), assignment).await;
+    let identity = agent.agent().clone();
     soon("end the agent", agent.close()).await?;
-    listened
+    listened.map(|(end, exit)| (end, exit, identity))
 }
 
 async fn listen(

@@ -11,19 +11,30 @@
 //! ---
 //! ```
 //!
-//! or a file of JSON, which may also say what the agent is and why it failed:
+//! or a file of JSON, which may also say what the agent is, what it used, and how else it ended:
 //!
 //! ```text
 //! {"verdict": "accept", "agent": {"name": "codex", "version": "1.2.3"}, "model": "gpt-5"}
+//! {"ask": "Which of the two formats is meant?", "resume": "conversation-17"}
+//! {"failure": "there is no compiler", "usage": {"input_tokens": 900, "output_tokens": 80, "turns": 3}}
 //! ```
 //!
-//! Other keys are let pass. Nothing here reads a file: the caller does, and at most [`MAX_BYTES`] of it.
+//! | key | what it says |
+//! |---|---|
+//! | `verdict`, `findings` | the judgement of a review |
+//! | `failure` | why the work could not be done: the attempt has failed |
+//! | `ask` | what a person must answer before the work can go on. The grant ends, what was left is set aside, and whoever works on the job next is told question and answer |
+//! | `resume` | with `ask`: by what the agent can find its conversation again |
+//! | `agent`, `model` | what the agent is |
+//! | `usage` | `input_tokens`, `output_tokens` and `turns`, as far as they are known |
+//!
+//! Who asks neither judges nor fails. Other keys are let pass. Nothing here reads a file: the caller does, and at most [`MAX_BYTES`] of it.
 
 use std::{borrow::Cow, error::Error};
 
 use serde::Deserialize;
 use striatum_core::{
-    run::{UnknownVerdict, Verdict},
+    run::{UnknownVerdict, Usage, Verdict},
     transport::AgentIdentity,
 };
 
@@ -46,6 +57,12 @@ pub struct Report {
     pub agent: AgentIdentity,
     /// Why it could not do its work.
     pub failure: Option<String>,
+    /// What it asks a person.
+    pub ask: Option<String>,
+    /// By what it can find its conversation again once there is an answer.
+    pub resume: Option<String>,
+    /// What it says that it used. It is not asked for the time.
+    pub usage: Usage,
 }
 
 impl Report {
@@ -61,7 +78,8 @@ impl Report {
     /// ```
     ///
     /// # Errors
-    /// [`ReportError::TooLarge`], [`ReportError::Malformed`] or [`ReportError::Verdict`].
+    /// [`ReportError::TooLarge`], [`ReportError::Malformed`], [`ReportError::Verdict`], [`ReportError::EmptyQuestion`] or
+    /// [`ReportError::AsksAndEnds`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReportError> {
         if bytes.len() > MAX_BYTES {
             return Err(ReportError::TooLarge);
@@ -74,12 +92,23 @@ impl Report {
             return Err(malformed(serde::de::Error::custom("it is no JSON object")));
         }
         let file: ReportFile = serde_json::from_slice(bytes).map_err(malformed)?;
+        match &file.ask {
+            Some(ask) if ask.trim().is_empty() => return Err(ReportError::EmptyQuestion),
+            Some(_) if file.verdict.is_some() || file.failure.is_some() => {
+                return Err(ReportError::AsksAndEnds);
+            }
+            _ => {}
+        }
         let AgentName { name, version } = file.agent.unwrap_or_default();
+        let AgentUsage { input_tokens, output_tokens, turns } = file.usage.unwrap_or_default();
         Ok(Self {
             verdict: file.verdict.as_deref().map(str::parse).transpose()?,
             findings: file.findings.unwrap_or_default().into_texts(),
             agent: AgentIdentity { name, version, model: file.model },
             failure: file.failure,
+            ask: file.ask,
+            resume: file.resume,
+            usage: Usage { wall_ms: 0, input_tokens, output_tokens, turns },
         })
     }
 }
@@ -142,6 +171,12 @@ pub enum ReportError {
     /// The report is longer than [`MAX_BYTES`].
     #[error("the report is longer than {MAX_BYTES} bytes")]
     TooLarge,
+    /// The agent asks, and says nothing.
+    #[error("the question is empty")]
+    EmptyQuestion,
+    /// The agent asks, and has come to an end all the same.
+    #[error("a report with a question has neither a verdict nor a failure")]
+    AsksAndEnds,
     /// The text does not have the form of a report.
     #[error("cannot read {what}")]
     Malformed {
@@ -173,6 +208,22 @@ struct ReportFile {
     model: Option<String>,
     #[serde(default)]
     failure: Option<String>,
+    #[serde(default)]
+    ask: Option<String>,
+    #[serde(default)]
+    resume: Option<String>,
+    #[serde(default)]
+    usage: Option<AgentUsage>,
+}
+
+#[derive(Default, Deserialize)]
+struct AgentUsage {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
+    turns: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
     id::CommitId,
-    run::{Intent, Outcome, PacketArtifact, Publication, Submission, Submit},
+    run::{Intent, LeaseReport, Outcome, PacketArtifact, Publication, Submission, Submit},
 };
 use striatum_workspace::Tree;
 
@@ -25,15 +25,17 @@ use crate::{
     },
 };
 
-/// Commits the tree, keeps its artifacts, and submits. What cannot be submitted is a failure of the attempt, with the reason.
+/// Hands in what an agent that ended well left: a question, or its work. What cannot be handed in is a failure of the attempt, with
+/// the reason.
 pub(super) async fn submit(
     work: &Work<'_>,
     tree: &Tree,
     base: &Bases,
     finished: &Finished,
+    report: Result<Report, Error>,
 ) -> Result<(), Error> {
-    match gather(work, tree, base, finished).await {
-        Ok(submit) => match work.submit(Intent::Submit(submit)).await {
+    match conclusion(work, tree, base, finished, report).await {
+        Ok(intent) => match work.submit(intent).await {
             Err(error) if is_stale(&error) => Ok(()),
             Err(error) if error.rejection().is_some() => give_up(work, &error, finished).await,
             other => other,
@@ -54,7 +56,48 @@ fn is_agents_fault(error: &Error) -> bool {
         || error.workspace().is_some_and(striatum_workspace::WorkspaceError::is_content)
 }
 
-async fn gather(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished) -> Result<Submit, Error> {
+async fn conclusion(
+    work: &Work<'_>,
+    tree: &Tree,
+    base: &Bases,
+    finished: &Finished,
+    report: Result<Report, Error>,
+) -> Result<Intent, Error> {
+    match report? {
+        Report { failure: Some(failure), .. } => {
+            Err(Error::new(ErrorKind::AgentFailed, format!("take the work: the agent says: {failure}")))
+        }
+        Report { ask: Some(question), resume, .. } => ask(work, tree, finished, question, resume).await,
+        report => gather(work, tree, base, finished, report).await.map(Intent::Submit),
+    }
+}
+
+/// Keeps the question, and what the agent has done so far.
+async fn ask(
+    work: &Work<'_>,
+    tree: &Tree,
+    finished: &Finished,
+    question: String,
+    resume: Option<String>,
+) -> Result<Intent, Error> {
+    let report = LeaseReport {
+        set_aside: work.shared.repository.set_aside(tree).await?,
+        exit: finished.exit,
+        usage: Some(finished.usage),
+        ..LeaseReport::new(work.fence().clone())
+    };
+    let question = work.shared.engine.blobs().put(Bytes::from(question)).await?;
+    Ok(Intent::Ask { report, question, resume })
+}
+
+/// Commits the tree and keeps its artifacts.
+async fn gather(
+    work: &Work<'_>,
+    tree: &Tree,
+    base: &Bases,
+    finished: &Finished,
+    mut report: Report,
+) -> Result<Submit, Error> {
     let repository = &work.shared.repository;
     fault::point("commit_work.before");
     let title = &work.packet.title;
@@ -66,7 +109,9 @@ async fn gather(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished)
     let blobs = work.shared.engine.blobs();
     let manifest_blob = blobs.put(Bytes::from(manifest.to_bytes())).await?;
     let (artifacts, first) = artifacts(work, &commit).await?;
-    let report = report(work, first.as_deref()).await?;
+    if let (Some(first), true) = (first, work.packet.review.is_some()) {
+        heed_front_matter(&mut report, &first)?;
+    }
     let outcome = outcome(work, &report).await?;
     fault::point("put_blobs.after");
 
@@ -76,7 +121,8 @@ async fn gather(work: &Work<'_>, tree: &Tree, base: &Bases, finished: &Finished)
         submission: Some(Submission { base: base.start.clone(), commit, manifest: manifest_blob }),
         changed_paths: manifest.paths().map(str::to_owned).collect(),
         outcome,
-        agent: Some(report.agent).filter(|agent| !agent.is_empty()),
+        // Who attested what it is has no need to write it down as well.
+        agent: Some(report.agent).filter(|agent| !agent.is_empty() && finished.agent.is_empty()),
         exit: finished.exit,
         usage: Some(finished.usage),
     })
@@ -101,48 +147,37 @@ async fn artifacts(work: &Work<'_>, commit: &CommitId) -> Result<(Vec<Publicatio
     Ok((published, first))
 }
 
-/// What the agent says: in the front matter of a review's first required artifact, else in its report file, which may also say
-/// what the agent is.
-async fn report(work: &Work<'_>, first: Option<&[u8]>) -> Result<Report, Error> {
-    let wrong = |error: report::ReportError| {
-        Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error)
-    };
-    let mut report = match report_file(work)? {
-        Some(bytes) => Report::from_json(&bytes).map_err(wrong)?,
-        None => Report::default(),
-    };
-    if let (Some(first), true) = (first, work.packet.review.is_some()) {
-        let text = String::from_utf8_lossy(first);
-        if let Some(said) = report::verdict_from_front_matter(&text).map_err(wrong)? {
-            report.verdict = said.verdict.or(report.verdict);
-            if !said.findings.is_empty() {
-                report.findings = said.findings;
-            }
-        }
-    }
-    match report.failure.take() {
-        Some(failure) => {
-            Err(Error::new(ErrorKind::AgentFailed, format!("take the work: the agent says: {failure}")))
-        }
-        None => Ok(report),
-    }
+fn wrong(error: report::ReportError) -> Error {
+    Error::new(ErrorKind::ReportInvalid, "read what the agent reports").because(error)
 }
 
-/// The file in which the agent may have left a report, and no more of it than is looked at.
-fn report_file(work: &Work<'_>) -> Result<Option<Vec<u8>>, Error> {
+/// What a review says in the front matter of its first required artifact goes before what it says in its report file.
+fn heed_front_matter(report: &mut Report, first: &[u8]) -> Result<(), Error> {
+    let said = report::verdict_from_front_matter(&String::from_utf8_lossy(first)).map_err(wrong)?;
+    if let Some(said) = said {
+        report.verdict = said.verdict.or(report.verdict);
+        if !said.findings.is_empty() {
+            report.findings = said.findings;
+        }
+    }
+    Ok(())
+}
+
+/// What the agent says in its report file, of which no more is read than is looked at; nothing if there is none.
+pub(super) fn report_file(work: &Work<'_>) -> Result<Report, Error> {
     let path = report_path(&work.shared.session_folder(&work.grant));
     let unusable = |error| owed::folder_error(work.shared, error);
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_file() => {}
         // Opening a pipe would wait for somebody to write, and a link may lead anywhere.
         Ok(_) => return Err(Error::new(ErrorKind::ReportInvalid, "take a report that is not a plain file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Report::default()),
         Err(error) => return Err(unusable(error)),
     }
     let mut bytes = Vec::new();
     let file = File::open(&path).map_err(unusable)?;
     file.take(report::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unusable)?;
-    Ok(Some(bytes))
+    Report::from_json(&bytes).map_err(wrong)
 }
 
 async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {

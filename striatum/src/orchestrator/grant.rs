@@ -24,14 +24,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapter::{Assignment, End, Finished, Updates},
+    adapter::{Assignment, End, Finished, Patience, Updates},
     fault, mint,
     orchestrator::{
         Error, ErrorKind, Shared,
         base::{Base, Bases},
         collect,
         leases::Held,
-        owed, words,
+        owed, used, words,
     },
     progress::Progress,
     prompt::{self, Texts},
@@ -162,26 +162,51 @@ impl<'a> Work<'a> {
             }
             sleep(grace).await;
         };
-        tokio::select! {
-            finished = adapter.work(assignment) => Ok(finished?),
+        let mut finished = tokio::select! {
+            finished = adapter.work(assignment) => finished?,
             () = overdue => {
                 tracing::warn!(adapter = self.lane.adapter, "the adapter did not come to an end");
                 let end = if stop.is_cancelled() { End::Stopped } else { End::TimedOut };
-                let wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Ok(Finished::new(end, None, Usage { wall_ms, ..Usage::default() }))
+                Finished::new(end, None, Usage::default())
             }
+        };
+        if finished.usage.wall_ms == 0 {
+            finished.usage.wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
+        Ok(finished)
+    }
+
+    /// How long the agent may take: what its lane or the orchestrator allows, or what is left of its budget if that is less.
+    fn patience(&self) -> Patience {
+        let patience = self.shared.patience(self.lane.adapter_timeout_seconds);
+        Patience { wall: self.budget().map_or(patience.wall, |left| left.min(patience.wall)), ..patience }
+    }
+
+    /// What is left of the time in the budget of this attempt.
+    fn budget(&self) -> Option<Duration> {
+        self.packet.budget.and_then(|budget| budget.wall_seconds).map(Duration::from_secs)
     }
 
     /// Hands in what an agent left that has ended.
     pub(super) async fn hand_in(&self, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
+        self.identify(finished).await?;
+        let report = collect::report_file(self);
+        let reported = report.as_ref().map(|report| report.usage).unwrap_or_default();
+        let finished = Finished { usage: used::total(finished.usage, &reported), ..finished.clone() };
         let (exit, usage) = (finished.exit, Some(finished.usage));
         match finished.end {
-            End::Stopped => self.give_back(tree, exit, usage).await,
+            End::Stopped => self.give_back(tree, "the orchestrator was stopped", exit, usage).await,
             End::TimedOut => {
-                let wall = self.shared.patience(self.lane.adapter_timeout_seconds).wall;
-                self.fail(&format!("the agent was stopped after {} seconds", wall.as_secs()), exit, usage)
-                    .await
+                let wall = self.patience().wall;
+                let reason = format!("the agent was stopped after {} seconds", wall.as_secs());
+                match self.budget() {
+                    // Whether more is granted is for a person; the attempt has not failed.
+                    Some(left) if left <= wall => {
+                        let reason = format!("{reason}, which was all that was left of its budget");
+                        self.give_back(tree, &reason, exit, usage).await
+                    }
+                    _ => self.fail(&reason, exit, usage).await,
+                }
             }
             End::Silent => {
                 let silence = self.shared.limits.silence;
@@ -193,8 +218,20 @@ impl<'a> Work<'a> {
                     let said = words::last(&self.shared.session_folder(&self.grant).join(LOG), self.lane);
                     self.fail(&format!("the agent ended with {exit}{said}"), Some(exit), usage).await
                 }
-                None => collect::submit(self, tree, base, finished).await,
+                None => collect::submit(self, tree, base, &finished, report).await,
             },
+        }
+    }
+
+    /// Passes on what the agent said over its protocol that it is; one that may not judge what it holds loses it.
+    async fn identify(&self, finished: &Finished) -> Result<(), Error> {
+        if finished.agent.is_empty() {
+            return Ok(());
+        }
+        let intent = Intent::Identify { fence: self.fence().clone(), agent: finished.agent.clone() };
+        match self.shared.act(self.fence().run, mint::command_id()?, intent).await {
+            Err(error) if is_stale(&error) => Ok(()),
+            other => other.map(drop),
         }
     }
 
@@ -219,8 +256,14 @@ impl<'a> Work<'a> {
         self.end(Intent::Block { report, severity: Severity::Operator }).await
     }
 
-    async fn give_back(&self, tree: &Tree, exit: Option<Exit>, usage: Option<Usage>) -> Result<(), Error> {
-        let mut report = self.report("the orchestrator was stopped", exit, usage).await?;
+    async fn give_back(
+        &self,
+        tree: &Tree,
+        reason: &str,
+        exit: Option<Exit>,
+        usage: Option<Usage>,
+    ) -> Result<(), Error> {
+        let mut report = self.report(reason, exit, usage).await?;
         report.set_aside = self.shared.repository.set_aside(tree).await?;
         self.end(Intent::Release(report)).await
     }
@@ -260,7 +303,7 @@ impl<'a> Work<'a> {
             updates: self.updates(&folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
-            patience: self.shared.patience(self.lane.adapter_timeout_seconds),
+            patience: self.patience(),
             stop,
         })
     }
@@ -329,9 +372,14 @@ pub(super) fn is_stale(error: &Error) -> bool {
 
 /// Whether a claim came too late, or too early, and nothing is wrong.
 fn is_overtaken(error: &Error) -> bool {
-    use Rejection::{JobStatus, NoRoom, Paused, RunStatus};
-    matches!(error.rejection(), Some(JobStatus { .. } | NoRoom { .. } | Paused | RunStatus { .. }))
-        || matches!(error.engine(), Some(EngineError::GuardFailed | EngineError::Contended))
+    use Rejection::{JobStatus, NoRoom, Paused, RunStatus, ScopeTaken};
+    matches!(
+        error.rejection(),
+        Some(JobStatus { .. } | NoRoom { .. } | ScopeTaken { .. } | Paused | RunStatus { .. })
+    ) || matches!(
+        error.engine(),
+        Some(EngineError::GuardFailed | EngineError::Busy { .. } | EngineError::Contended)
+    )
 }
 
 impl Shared {

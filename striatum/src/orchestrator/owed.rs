@@ -5,18 +5,22 @@ use std::{fs, io, sync::Arc};
 use striatum_core::{
     digest::Digest,
     id::{CommandId, CommitId, RunId},
-    run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, Rejection, State, Usage},
+    run::{
+        ArtifactPublished, Deviation, EscalationTopic, Intent, LeaseReport, Pending, Rejection, Ruling, State,
+    },
 };
 use striatum_workspace::{BranchName, Delivery, Grant, Merged};
 use tokio::time::timeout;
 
 use crate::{
-    adapter::{End, Finished},
-    fault,
+    adapter::{End, Finished, TaskMark},
+    fault, mint,
     orchestrator::{
         Error, ErrorKind, Shared,
         base::Base,
+        collect,
         grant::{Work, is_stale},
+        used,
     },
     progress::Progress,
 };
@@ -56,13 +60,7 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
         }
         Pending::Deliver { run } => deliver(shared, state, *run, id).await,
         Pending::Notify { run, escalation } => {
-            tracing::warn!("the run needs an operator");
-            let _ = shared.progress.send(Progress::Notice {
-                run: Some(*run),
-                code: "needs_operator",
-                message: format!("run {} needs an operator", run.short()),
-                remedy: "look at the run, mend what is wrong, and retry the job that was lost",
-            });
+            notify(shared, state, *escalation);
             let intent = Intent::Notified { escalation: *escalation };
             shared.act(*run, id, intent).await.map(drop)
         }
@@ -70,28 +68,71 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
     }
 }
 
-/// A grant whose owner is dead. Its processes are ended first. If its agent had ended well by itself, its work is handed in as if
-/// nothing had happened; else what it left is set aside and the job is handed out again. An agent that ended badly may have done
+/// Tells those who watch what only a principal can resolve.
+fn notify(shared: &Shared, state: &State, number: u32) {
+    use EscalationTopic::{BudgetSpent, NeedsOperator, UnjudgedDelivery};
+    let raised = (number as usize).checked_sub(1).and_then(|place| state.escalations().get(place));
+    let (code, what, remedy) = match raised.map(|escalation| escalation.raised.topic) {
+        Some(NeedsOperator) => (
+            "needs_operator",
+            "needs an operator",
+            "look at the run, mend what is wrong, and retry the job that was lost",
+        ),
+        Some(BudgetSpent) => (
+            "budget_spent",
+            "has used up its budget and is paused",
+            "resume the run, which grants as much again, or cancel it",
+        ),
+        Some(UnjudgedDelivery) => (
+            "delivery_withheld",
+            "was not delivered: the result differs from what was judged",
+            "look at the files that differ, and accept or reject the delivery",
+        ),
+        _ => ("help_wanted", "asks for help", "read what was raised, and settle it"),
+    };
+    let run = state.run();
+    tracing::warn!(run = %run.short(), escalation = number, "the run {what}");
+    let message = format!("run {} {what} (escalation {number})", run.short());
+    let _ = shared.progress.send(Progress::Notice { run: Some(run), code, message, remedy });
+}
+
+/// A grant whose owner is dead. Its processes are ended first. If its agent had its whole task and had ended well by itself, its work
+/// is handed in as if nothing had happened; else what it left is set aside and the job is handed out again. An agent that ended badly may have done
 /// so because nobody listened any more (a broken pipe), which is not a failure of the attempt.
 async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let shared = work.shared;
     let _held = work.hold(&shared.stopping.child_token());
-    let reaped = shared.sandbox.reap(&shared.session_folder(&work.grant)).await?;
+    let folder = shared.session_folder(&work.grant);
+    let till_its_end = used::unwatched(&folder);
+    let reaped = shared.sandbox.reap(&folder).await?;
+    let measured = if reaped.killed > 0 { used::unwatched(&folder) } else { till_its_end };
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
-    if let (Some(exit), Some(tree)) = (reaped.outcome.filter(|exit| exit.is_success()), &tree)
+    let outcome = reaped.outcome.filter(|exit| exit.is_success() && TaskMark::of(&folder).set_at().is_some());
+    if let (Some(exit), Some(tree)) = (outcome, &tree)
         && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
     {
-        let finished = Finished::new(End::Ended, Some(exit), Usage::default());
+        let finished = Finished::new(End::Ended, Some(exit), measured);
         return work.hand_in(tree, &base, &finished).await;
     }
     let set_aside = match &tree {
         Some(tree) => shared.repository.set_aside(tree).await?,
         None => None,
     };
-    let report = LeaseReport { set_aside, exit: reaped.outcome, ..LeaseReport::new(work.fence().clone()) };
+    let reported = collect::report_file(work).map(|report| report.usage).unwrap_or_default();
+    let report = LeaseReport {
+        set_aside,
+        exit: reaped.outcome,
+        usage: Some(used::total(measured, &reported)),
+        ..LeaseReport::new(work.fence().clone())
+    };
     match shared.act(work.fence().run, id, Intent::Crash(report)).await {
-        Err(error) if is_stale(&error) => Ok(()),
+        // It stands already, and was measured a little earlier.
+        Err(error)
+            if is_stale(&error) || matches!(error.rejection(), Some(Rejection::CommandReused { .. })) =>
+        {
+            Ok(())
+        }
         other => other.map(drop),
     }
 }
@@ -137,6 +178,12 @@ async fn deliver(shared: &Shared, state: &State, run: RunId, id: CommandId) -> R
         }
     };
     let deviations = deviations(shared, state, &commit).await?;
+    let has_leave = state.withheld().is_some_and(|withheld| withheld.ruling == Some(Ruling::Accept));
+    if state.workflow().require_judged_delivery && !deviations.is_empty() && !has_leave {
+        // The id of the item is that of the delivery, which may yet follow.
+        let intent = Intent::Withhold { commit, deviations };
+        return shared.act(run, mint::command_id()?, intent).await.map(drop);
+    }
     fault::point("move_branch.before");
     let delivery = Delivery {
         branch: BranchName::new(&branch.branch)?,

@@ -9,7 +9,7 @@ use std::{
 use striatum_core::{
     engine::View,
     id::{CommandId, Fence, JobId, RunId},
-    run::{JobStatus, Pending, RunStatus, State},
+    run::{JobStatus, Pending, Rejection, RunStatus, State},
     store::{Due, ReadyJob, RunHead, RunQuery},
     workflow::Lane,
 };
@@ -156,7 +156,7 @@ impl Work {
 
     /// Does not ask for a job again before its run has moved.
     pub(super) fn refuse(&mut self, shared: &Shared, ready: &ReadyJob, error: &Error) {
-        if error.rejection().is_none() {
+        if error.rejection().is_none_or(|refused| matches!(refused, Rejection::SameModel { .. })) {
             shared.notice(Some(ready.run), error);
         }
         self.refused.insert((ready.run, ready.job.clone()), ready.version);

@@ -114,7 +114,8 @@ fn hostile_yaml_is_refused_soon() {
 #[test]
 fn a_report_in_json_says_all_that_it_says() {
     let json = br#"{"verdict":"needs_revision","findings":["a",{"title":"b","severity":"low"}],"extra":[1],
-        "agent":{"name":"codex","version":"1.2.3","home":"/x"},"model":"gpt-5","failure":"no network"}"#;
+        "agent":{"name":"codex","version":"1.2.3","home":"/x"},"model":"gpt-5","failure":"no network",
+        "usage":{"input_tokens":900,"turns":3,"mood":"fine"}}"#;
     let report = Report::from_json(json).expect("it is read");
     let expected = Report {
         verdict: Some(Verdict::NeedsRevision),
@@ -125,9 +126,25 @@ fn a_report_in_json_says_all_that_it_says() {
             model: Some("gpt-5".to_owned()),
         },
         failure: Some("no network".to_owned()),
+        ask: None,
+        resume: None,
+        usage: Usage { input_tokens: Some(900), turns: Some(3), ..Usage::default() },
     };
     assert_eq!(report, expected);
     assert_eq!(Report::from_json(b"\xef\xbb\xbf{}").expect("it is read"), Report::default());
+}
+
+#[test]
+fn who_asks_says_something_and_neither_judges_nor_fails() {
+    let asks = Report::from_json(br#"{"ask":"Which one?","resume":"talk-1","model":"gpt-5"}"#);
+    let asks = asks.expect("it is read");
+    assert_eq!((asks.ask.as_deref(), asks.resume.as_deref()), (Some("Which one?"), Some("talk-1")));
+    for json in [r#"{"ask":""}"#, r#"{"ask":" \n"}"#] {
+        assert!(matches!(Report::from_json(json.as_bytes()), Err(ReportError::EmptyQuestion)), "{json}");
+    }
+    for json in [r#"{"ask":"?","verdict":"accept"}"#, r#"{"ask":"?","failure":"no"}"#] {
+        assert!(matches!(Report::from_json(json.as_bytes()), Err(ReportError::AsksAndEnds)), "{json}");
+    }
 }
 
 #[test]
@@ -142,6 +159,8 @@ fn what_is_no_report_in_json_is_refused() {
         b"\xff",
         b"{} {}",
         b"{\"model\":{}}",
+        b"{\"ask\":true}",
+        b"{\"usage\":{\"turns\":-1}}",
     ] {
         assert!(matches!(Report::from_json(bytes), Err(ReportError::Malformed { .. })), "{bytes:?}");
     }
