@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
