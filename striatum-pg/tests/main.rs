@@ -11,6 +11,8 @@ mod engines;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod requests;
