@@ -22,3 +22,5 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod tls;
