@@ -1,15 +1,17 @@
 //! What is left when the engine is taken away: the commits alone, and the store's appends alone.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use rusqlite::Connection;
 use striatum_core::{
     id::RunId,
-    store::{Batch, MemoryStore, RunHead, Store},
+    store::{Batch, ChainMeta, MemoryStore, RunHead, Store},
 };
 
 use crate::{
     Outcome,
+    measure::Stopwatch,
     recorder::Recorder,
     workload::{Shell, now},
 };
@@ -83,5 +85,42 @@ impl Appends {
             *head = store.append(&batch).await?;
         }
         Ok(())
+    }
+}
+
+/// How many appends come before the count in each run: its preparation and its branch.
+const BEFORE: usize = 2;
+
+/// A store without an engine: recorded appends, in lines.
+#[derive(Debug)]
+pub(crate) struct Replay<'a> {
+    store: Arc<dyn Store>,
+    lines: Vec<Appends>,
+    recording: &'a Recording,
+    done: usize,
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) async fn open(store: Arc<dyn Store>, recording: &'a Recording, lines: usize) -> Outcome<Self> {
+        let first = recording.before.first().ok_or("nothing was recorded")?;
+        store.open_chain(first.chain(), &ChainMeta { label: "a repository".to_owned() }).await?;
+        let lines = (0..lines).map(|_| Appends::default()).collect();
+        Ok(Self { store, lines, recording, done: 0 })
+    }
+
+    /// Appends the next so many runs of each line; only what counts is in the time.
+    pub(crate) async fn turn(&mut self, runs: usize) -> Outcome<Duration> {
+        let mut watch = Stopwatch::default();
+        let Self { store, lines, recording, done } = self;
+        for _ in 0..runs {
+            let begun = *done..*done + lines.len();
+            *done = begun.end;
+            let prepared = recording.before[begun.start * BEFORE..begun.end * BEFORE].chunks(BEFORE);
+            let prepared = lines.iter_mut().zip(prepared).map(|(line, before)| line.append(&**store, before));
+            try_join_all(prepared).await?;
+            let counted = lines.iter_mut().zip(&recording.counted[begun]);
+            watch.during(try_join_all(counted.map(|(line, work)| line.append(&**store, work)))).await?;
+        }
+        Ok(watch.read())
     }
 }

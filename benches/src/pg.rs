@@ -9,9 +9,9 @@ use striatum_testkit::pg::Cluster;
 
 use crate::{
     Outcome,
-    bare::Recording,
+    bare::{Recording, Replay},
     machine::Machine,
-    measure::{Best, Stopwatch},
+    measure::{Stopwatch, Turns},
     table::{Table, per_second},
     workload::{COMMANDS, Shell},
 };
@@ -32,8 +32,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start() -> Outcome<Self> {
-        Ok(Self { cluster: Cluster::start()?, schemas: 0 })
+    fn start(settings: &[(&str, &str)]) -> Outcome<Self> {
+        Ok(Self { cluster: Cluster::start_with(settings)?, schemas: 0 })
     }
 
     /// The configuration of a new store.
@@ -51,7 +51,7 @@ pub(crate) fn config(address: &str, schema: &str) -> Outcome<Config> {
 
 pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     println!("{}\n", Machine::describe(folder)?);
-    let mut server = Server::start()?;
+    let mut server = Server::start(&[])?;
     let mut table = Table::new("Postgres, W");
     let rounds = if quick { 2 } else { 5 };
     for (lines, runs) in [(1, 64), (8, 32), (64, 16)] {
@@ -60,7 +60,7 @@ pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     }
     table.print();
     producers::run(&mut server, quick).await?;
-    waiting::run(&mut server, quick).await?;
+    waiting::run(quick).await?;
     growth::run(&mut server, quick).await
 }
 
@@ -82,25 +82,37 @@ enum Way {
 
 async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome {
     let Load { lines, runs, rounds } = *load;
-    let rows = Recording::of(lines * runs).await?.rows();
-    let [mut bare, mut plain, mut fused] = [Best::new(); 3];
+    let recording = Recording::of(lines * (runs + WARM_UP)).await?;
+    let rows = recording.rows();
+    let mut turns = Turns::default();
     let mut cpu = Duration::MAX;
     for _ in 0..rounds {
-        bare.take(Rows::open(&server.cluster.url(), lines).await?.commit(&rows).await?);
-        let (took, burnt) = engines(server, load, Way::Plain).await?;
-        plain.take(took);
+        let bare = appends(server, &recording, load).await?;
+        let (plain, burnt) = engines(server, load, Way::Plain).await?;
+        let (fused, _) = engines(server, load, Way::Fused).await?;
+        let rows =
+            Rows::open(&server.cluster.url(), lines).await?.commit(&rows[..lines * runs * COMMANDS]).await?;
+        turns.take([bare, plain, fused, rows]);
         cpu = cpu.min(burnt / u32::try_from(lines * runs)?);
-        fused.take(engines(server, load, Way::Fused).await?.0);
     }
-    let count = lines * runs * COMMANDS;
-    let (bare, plain, fused) = (bare.rate(count), plain.rate(count), fused.rate(count));
-    table.base(&format!("bare loop, 1 row a commit, {lines} connections"), per_second(bare));
-    table.row(&format!("W, {lines} in flight, commands"), per_second(plain), plain / bare, "≥ 0.6");
+    let [bare, plain, fused, rows] = turns.rates(lines * runs * COMMANDS);
+    let [_, plain_ratio, fused_ratio, rows_ratio] = turns.ratios();
+    table.base(
+        &format!("bare loop: the store's appends without an engine, {lines} in flight"),
+        per_second(bare),
+    );
+    table.row(&format!("W, {lines} in flight, commands"), per_second(plain), plain_ratio, "≥ 0.6");
     table.row(
         &format!("W fused, {lines} in flight, commands, against W"),
         per_second(fused),
-        fused / plain,
+        fused_ratio / plain_ratio,
         "≥ 1.5",
+    );
+    table.row(
+        &format!("rows in a table, each its own commit, {lines} connections"),
+        per_second(rows),
+        rows_ratio,
+        "",
     );
     let wanted = if lines == 64 { "< 0.8 ms" } else { "" };
     table.plain(
@@ -109,6 +121,15 @@ async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome
         wanted,
     );
     Ok(())
+}
+
+/// The store without an engine: how long its appends of the same bytes took.
+async fn appends(server: &mut Server, recording: &Recording, load: &Load) -> Outcome<Duration> {
+    let config = server.schema().await?;
+    let store = Arc::new(PgStore::connect(&config).await?);
+    let mut replay = Replay::open(store, recording, load.lines).await?;
+    replay.turn(WARM_UP).await?;
+    replay.turn(load.runs).await
 }
 
 /// The store under an engine: how long it took, and how much of the processors.

@@ -3,12 +3,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use striatum_core::store::{ChainMeta, Store};
 use striatum_sqlite::SqliteStore;
 
 use crate::{
     Outcome,
-    bare::{Appends, Recording, Rows},
+    bare::{Recording, Replay, Rows},
     machine::Machine,
     measure::{self, Stopwatch, Turns},
     table::{Table, per_second},
@@ -46,15 +45,16 @@ async fn compare(table: &mut Table, folder: &Path, load: &Load) -> Outcome {
     let recording = Recording::of(load.lines * load.runs * load.turns).await?;
     let rows = recording.rows();
     let database = Rows::open(&folder.path().join("bare.db"))?;
-    let mut replay = Replay::open(&folder.path().join("appends.db"), &recording, load.lines).await?;
+    let store = Arc::new(SqliteStore::open(&folder.path().join("appends.db")).await?);
+    let mut replay = Replay::open(store.clone(), &recording, load.lines).await?;
     let mut engines = Engines::open(&folder.path().join("striatum.db"), load.lines).await?;
     let mut turns = Turns::default();
     for rows in rows.chunks(load.commands()) {
         let (bare, committed) = measure::time(|| database.commit(rows, load.lines));
         committed?;
-        turns.take([bare, replay.turn(load).await?, engines.turn(load).await?]);
+        turns.take([bare, replay.turn(load.runs).await?, engines.turn(load).await?]);
     }
-    replay.store.close().await?;
+    store.close().await?;
     engines.store.close().await?;
 
     let [bare, append, work] = turns.rates(load.commands());
@@ -69,45 +69,6 @@ async fn compare(table: &mut Table, folder: &Path, load: &Load) -> Outcome {
     table.row(&format!("W, {fewer}, commands"), per_second(work), work_ratio, wanted);
     Ok(())
 }
-
-/// The store without an engine: recorded appends, in lines.
-struct Replay<'a> {
-    store: SqliteStore,
-    lines: Vec<Appends>,
-    left: &'a Recording,
-    done: usize,
-}
-
-impl<'a> Replay<'a> {
-    async fn open(path: &Path, recording: &'a Recording, lines: usize) -> Outcome<Self> {
-        let store = SqliteStore::open(path).await?;
-        let first = recording.before.first().ok_or("nothing was recorded")?;
-        store.open_chain(first.chain(), &ChainMeta { label: "a repository".to_owned() }).await?;
-        let lines = (0..lines).map(|_| Appends::default()).collect();
-        Ok(Self { store, lines, left: recording, done: 0 })
-    }
-
-    async fn turn(&mut self, load: &Load) -> Outcome<Duration> {
-        let mut watch = Stopwatch::default();
-        let Self { store, lines, left, done } = self;
-        for _ in 0..load.runs {
-            let begun = *done..*done + load.lines;
-            *done = begun.end;
-            let prepared = left.before[begun.start * BEFORE..begun.end * BEFORE].chunks(BEFORE);
-            let prepared = lines.iter_mut().zip(prepared).map(|(line, before)| line.append(&*store, before));
-            try_join_all(prepared).await?;
-            let work = lines
-                .iter_mut()
-                .zip(&left.counted[begun])
-                .map(|(line, counted)| line.append(&*store, counted));
-            watch.during(try_join_all(work)).await?;
-        }
-        Ok(watch.read())
-    }
-}
-
-/// How many appends come before the count in each run: its preparation and its branch.
-const BEFORE: usize = 2;
 
 /// The store under an engine.
 struct Engines {

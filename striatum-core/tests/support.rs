@@ -1,9 +1,8 @@
-//! What tests need from the host: files, and a way to say that something is not there.
+//! What tests need from the host: files.
 #![allow(clippy::disallowed_methods, reason = "tests read fixtures and documents")]
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -32,21 +31,11 @@ pub(crate) fn public_workflows(test: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    skip(test, "the public workflow documents are not beside the repository");
+    striatum_testkit::skip(test, "the public workflow documents are not beside the repository");
     None
 }
 
 /// A file of that folder.
 pub(crate) fn read(folder: &Path, name: &str) -> Vec<u8> {
     fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Says that a test could not run, to people and to the gate.
-pub(crate) fn skip(test: &str, reason: &str) {
-    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
-    let _ =
-        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {test}: {reason}\n").as_bytes());
-    let Some(list) = std::env::var_os("STRIATUM_SKIPS") else { return };
-    let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-    writeln!(list, "{test}: {reason}").unwrap();
 }

@@ -52,24 +52,24 @@ impl Appender {
         let chain = batch.chain();
         if self.shared.queues.add(chain, Waiting { batch: batch.clone(), reply }) == Served::No {
             let (shared, chain) = (Arc::clone(&self.shared), chain.clone());
-            self.runtime.spawn(async move { shared.serve(&chain).await });
+            self.runtime.spawn(async move {
+                shared.queues.serve(&chain, choose, |group| shared.serve(&chain, group)).await;
+            });
         }
         answer.await.unwrap_or_else(|_| {
             let lost = StoreError::new(StoreErrorKind::Unknown, APPEND);
-            Err(lost.because("the runtime ended before the answer came").into())
+            Err(lost.because("nobody was left to answer").into())
         })
     }
 }
 
 impl Shared {
-    async fn serve(&self, chain: &ChainId) {
-        while let Some(group) = self.queues.next(chain, choose) {
-            let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
-            let answers = self.answer(chain, &batches).await;
-            for (Waiting { reply, .. }, answer) in group.into_iter().zip(answers) {
-                // Whoever asked may have stopped waiting; the batch is appended all the same.
-                drop(reply.send(answer));
-            }
+    async fn serve(&self, chain: &ChainId, group: Vec<Waiting>) {
+        let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
+        let answers = self.answer(chain, &batches).await;
+        for (Waiting { reply, .. }, answer) in group.into_iter().zip(answers) {
+            // Whoever asked may have stopped waiting; the batch is appended all the same.
+            drop(reply.send(answer));
         }
     }
 

@@ -76,7 +76,11 @@ impl Config {
         if server.get_application_name().is_none() {
             server.application_name("striatum");
         }
-        server.keepalives_idle(Duration::from_secs(30));
+        // A server that has vanished without a word is given up within a minute.
+        server
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(3);
         Ok(Self {
             server,
             tls: verify,

@@ -32,8 +32,8 @@
 //!   lease nor loses one.
 //! - **Nothing runs when nothing happens.** Whoever waits in [`changed`](Store::changed) is woken by a notification. One
 //!   connection listens for the whole store, and looks every 30 seconds in case it missed something.
-//! - **Bounded waits.** No call waits for longer than patience, [statement timeout](Config::statement_timeout) and five seconds
-//!   together.
+//! - **Bounded waits.** Connections, locks, statements and silence each have a bound, and [patience](Config::patience) ends what
+//!   is tried again.
 //!
 //! # What it needs
 //! Postgres 14 or later, reached directly or through a pooler in session mode. A transaction pooler is not supported: it loses

@@ -236,7 +236,8 @@ impl Listener {
     }
 
     async fn refresh(&self, client: &Client, trust: Trust) -> Result<(), Fault> {
-        let rows = client.query(read::HEADS, &[]).await?;
+        let look = time::timeout(NET, client.query(read::HEADS, &[])).await;
+        let rows = look.map_err(|_| Fault::Silent)??;
         let heads = rows.iter().map(|row| Ok((row.try_get(0)?, row::uint(row, 1)?)));
         let heads = heads.collect::<Result<_, Fault>>()?;
         if let Some(growth) = self.growth.upgrade() {

@@ -116,28 +116,27 @@ impl Renewer {
         let (reply, answer) = oneshot::channel();
         if self.shared.queue.add(&(), Waiting { leases: leases.to_vec(), reply }) == Served::No {
             let shared = Arc::clone(&self.shared);
-            self.runtime.spawn(async move { shared.serve().await });
+            self.runtime.spawn(async move {
+                shared.queue.serve(&(), |queue| queue.drain(..).collect(), |group| shared.serve(group)).await;
+            });
         }
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::new(StoreErrorKind::Unknown, RENEW)
-                .because("the runtime ended before the answer came"))
+            Err(StoreError::new(StoreErrorKind::Unknown, RENEW).because("nobody was left to answer"))
         })
     }
 }
 
 impl Shared {
-    async fn serve(&self) {
-        while let Some(group) = self.queue.next(&(), |queue| queue.drain(..).collect()) {
-            let leases: Vec<_> = group.iter().flat_map(|waiting| &waiting.leases).collect();
-            let answer = self.renew(&leases).await;
-            let mut renewals = answer.as_deref().unwrap_or_default().iter().copied();
-            for Waiting { leases, reply } in group {
-                // Whoever asked may have stopped waiting.
-                drop(reply.send(match &answer {
-                    Ok(_) => Ok(renewals.by_ref().take(leases.len()).collect()),
-                    Err(error) => Err(StoreError::new(error.kind(), RENEW).because(report(error))),
-                }));
-            }
+    async fn serve(&self, group: Vec<Waiting>) {
+        let leases: Vec<_> = group.iter().flat_map(|waiting| &waiting.leases).collect();
+        let answer = self.renew(&leases).await;
+        let mut renewals = answer.as_deref().unwrap_or_default().iter().copied();
+        for Waiting { leases, reply } in group {
+            // Whoever asked may have stopped waiting.
+            drop(reply.send(match &answer {
+                Ok(_) => Ok(renewals.by_ref().take(leases.len()).collect()),
+                Err(error) => Err(StoreError::new(error.kind(), RENEW).because(report(error))),
+            }));
         }
     }
 

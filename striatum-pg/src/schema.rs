@@ -52,6 +52,10 @@ async fn run(client: &mut Client, config: &Config) -> Result<(), Failure> {
     let Config { schema, .. } = config;
     client.batch_execute(&link::session(config)).await?;
     check_server(client).await?;
+    let owner: String = client.query_one("SELECT current_user::text", &[]).await?.try_get(0)?;
+    if owner == config.runtime_role {
+        return Err(SetupError::Config("the runtime role cannot be the owner".to_owned()).into());
+    }
     // Held by the session, which ends with this function.
     client.execute("SELECT pg_advisory_lock(hashtextextended('striatum.' || $1, 0))", &[schema]).await?;
     let present = check(client, schema).await?;

@@ -11,6 +11,8 @@ mod engines;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod requests;
@@ -20,3 +22,5 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod tls;

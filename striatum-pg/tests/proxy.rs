@@ -29,7 +29,8 @@ impl Proxy {
             panic!("no socket: {address}")
         };
         let server = server.join(".s.PGSQL.5432");
-        let folder = std::env::temp_dir().join(format!("striatum-proxy-{}", std::process::id()));
+        let place = striatum_testkit::store::Place::unused();
+        let folder = std::path::Path::new("/tmp").join(format!("striatum-proxy-{place}"));
         std::fs::create_dir_all(&folder).unwrap();
         let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
         let budget = Arc::new(AtomicI64::new(i64::MAX));

@@ -78,6 +78,14 @@ async fn who_owns_the_store_is_refused_where_that_matters() {
 }
 
 #[tokio::test]
+async fn the_runtime_role_cannot_be_the_owner() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let refused = PgStore::migrate(&schema.config(RUNTIME)).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Config(_)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_reached_is_unavailable() {
     let schema = Schema { address: "host=/nonexistent".to_owned(), name: "striatum".to_owned() };
     let config = schema.config(RUNTIME).patience(std::time::Duration::ZERO);

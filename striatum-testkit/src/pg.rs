@@ -250,21 +250,9 @@ pub fn shared() -> Result<&'static str, &'static ClusterError> {
     SHARED.get_or_init(start).as_ref().map(|(url, _)| url.as_str())
 }
 
-/// Says, to people and to the gate, that the test of this thread cannot run.
-///
-/// # Panics
-/// If the gate's list cannot be written.
-#[expect(clippy::expect_used, reason = "a test that is skipped without a trace would count as passed")]
+/// [Skips](crate::skip) the test of this thread.
 pub fn skip(reason: &ClusterError) {
-    let thread = thread::current();
-    let line = format!("{}: {reason}\n", thread.name().unwrap_or("a test"));
-    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
-    drop(io::stderr().write_all(format!("skipped: {line}").as_bytes()));
-    if let Some(list) = env::var_os("STRIATUM_SKIPS") {
-        let list = fs::OpenOptions::new().create(true).append(true).open(list);
-        list.and_then(|mut list| list.write_all(line.as_bytes()))
-            .expect("the list of skipped tests is written");
-    }
+    crate::skip(thread::current().name().unwrap_or("a test"), &reason.to_string());
 }
 
 /// Where `initdb` and `pg_ctl` are.

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -150,17 +149,6 @@ pub(crate) fn grant(job: &str) -> Outcome<Grant> {
 
 pub(crate) fn stamp() -> Stamp {
     Stamp { at: Timestamp::from_micros(1_700_000_000_000_000), message: "Join".to_owned() }
-}
-
-/// Says that a test cannot run on this host.
-pub(crate) fn skip(test: &str, reason: &str) -> Outcome {
-    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
-    let _ =
-        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {test}: {reason}\n").as_bytes());
-    if let Some(list) = std::env::var_os("STRIATUM_SKIPS") {
-        writeln!(fs::File::options().append(true).create(true).open(list)?, "{test}: {reason}")?;
-    }
-    Ok(())
 }
 
 /// The code of a failure, or what should not have succeeded.

@@ -6,7 +6,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     history::History,
-    place::{Place, copy_folder, git, run, skip, write},
+    place::{Place, copy_folder, git, run, write},
 };
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/workflow");
@@ -127,7 +127,10 @@ fn a_data_folder_that_cannot_be_written_is_told() {
     fs::write(place.data(), "a file stands in the way").unwrap();
     run(place.quickstart(&[])).expect_error("file_unusable", &["data"]);
     if rustix::process::geteuid().is_root() {
-        return skip("a_data_folder_that_cannot_be_written_is_told", "root may write to read-only folders");
+        return striatum_testkit::skip(
+            "a_data_folder_that_cannot_be_written_is_told",
+            "root may write to read-only folders",
+        );
     }
     fs::remove_file(place.data()).unwrap();
     fs::create_dir(place.data()).unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     history::History,
-    place::{Place, commit_all, copy_folder, git, run, skip, write},
+    place::{Place, commit_all, copy_folder, git, run, write},
 };
 
 const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/human_checkpoint");
@@ -118,7 +118,7 @@ fn the_public_human_checkpoint_document_reaches_its_end() {
     let test = "the_public_human_checkpoint_document_reaches_its_end";
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/workflows");
     let Ok(document) = fs::read_to_string(shared.join("human-checkpoint-flow.json")) else {
-        return skip(test, "the public workflow documents are not beside the repository");
+        return striatum_testkit::skip(test, "the public workflow documents are not beside the repository");
     };
     let place = Place::new();
     let repository = place.path("repository");

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     history::History,
-    place::{Place, run, skip},
+    place::{Place, run},
 };
 
 /// A small file system of its own, as long as it is held.
@@ -38,7 +38,7 @@ fn a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_space() {
         let place = Place::new();
         let Some(disk) = Disk::mount(&place.data(), size) else {
             let test = "a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_space";
-            return skip(test, "a file system can be mounted by root only");
+            return striatum_testkit::skip(test, "a file system can be mounted by root only");
         };
         let said = run(place.marked("", ""));
         assert_eq!(said.code, Some(1), "{size}: {said:?}");

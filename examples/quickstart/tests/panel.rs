@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     history::History,
-    place::{Place, commit_all, copy_folder, git, run, skip, write},
+    place::{Place, commit_all, copy_folder, git, run, write},
 };
 
 #[test]
@@ -66,7 +66,7 @@ fn the_public_falsification_gate_sends_its_dialogue_back_and_opens() {
     let test = "the_public_falsification_gate_sends_its_dialogue_back_and_opens";
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/workflows");
     let Ok(document) = fs::read_to_string(shared.join("falsification-gate-flow.json")) else {
-        return skip(test, "the public workflow documents are not beside the repository");
+        return striatum_testkit::skip(test, "the public workflow documents are not beside the repository");
     };
     let place = Place::new();
     let repository = place.path("repository");

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -248,14 +247,4 @@ pub(crate) fn git_bytes(folder: &Path, arguments: &[&str]) -> Vec<u8> {
         .unwrap();
     assert!(ended.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
     ended.stdout
-}
-
-/// Says that a test could not run, to people and to the gate.
-pub(crate) fn skip(test: &str, reason: &str) {
-    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
-    let _ =
-        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {test}: {reason}\n").as_bytes());
-    let Some(list) = std::env::var_os("STRIATUM_SKIPS") else { return };
-    let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-    writeln!(list, "{test}: {reason}").unwrap();
 }

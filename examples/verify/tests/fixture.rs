@@ -132,17 +132,6 @@ pub(crate) async fn open(folder: &Path) -> SqliteStore {
     SqliteStore::open(database(folder)).await.unwrap()
 }
 
-/// Says that a test could not run, to people and to the gate.
-pub(crate) fn skip(test: &str, reason: &str) {
-    use std::io::Write as _;
-    // Not `eprintln!`: the harness would keep it to itself for a test that passes.
-    let _ =
-        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {test}: {reason}\n").as_bytes());
-    let Some(list) = std::env::var_os("STRIATUM_SKIPS") else { return };
-    let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-    writeln!(list, "{test}: {reason}").unwrap();
-}
-
 fn database(folder: &Path) -> PathBuf {
     folder.join("striatum.db")
 }

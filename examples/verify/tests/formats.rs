@@ -16,7 +16,7 @@ use striatum_core::{
 };
 
 use crate::{
-    fixture::{Site, chain, skip},
+    fixture::{Site, chain},
     tamper::{all, flip, reseal},
 };
 
@@ -41,7 +41,7 @@ fn section<'a>(document: &'a str, heading: &str) -> &'a str {
 fn the_verifier_in_the_document_tells_a_sound_store_from_others() {
     const TEST: &str = "the_verifier_in_the_document_tells_a_sound_store_from_others";
     if Command::new("python3").arg("--version").output().is_err() {
-        return skip(TEST, "python3 is not installed");
+        return striatum_testkit::skip(TEST, "python3 is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("verify.py");

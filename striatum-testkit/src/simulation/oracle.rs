@@ -12,6 +12,7 @@ mod panel;
 mod plan;
 mod reopening;
 mod rest;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -197,11 +197,28 @@ impl JobBuilder {
         self
     }
 
-    /// It leaves this file, and may write it whatever else it may write.
+    /// It leaves this file, and may write it whatever else it may write. Where the path has `${cycle}` in it, which is another at
+    /// each attempt, the job may write to the folder that all of them share.
+    ///
+    /// ```
+    /// use striatum_core::workflow::{JobBuilder, LaneBuilder, Workflow};
+    ///
+    /// let review = JobBuilder::review("review").by("r", "l").objective("Judge.");
+    /// let workflow = Workflow::builder("notes")
+    ///     .lane("l", LaneBuilder::process(["agent"]))
+    ///     .role("r", "Works.")
+    ///     .job(review.leaves("review", "reviews/${cycle}/review.md"))
+    ///     .build()?
+    ///     .workflow;
+    /// assert!(workflow.jobs[0].write_scope.allows("reviews/cycle_2/review.md"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn leaves(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
         let path = path.into();
-        self.allowed.push(path.clone());
+        let fixed = path.find("${cycle}").map(|at| &path[..at]);
+        let folder = fixed.map(|fixed| fixed.rsplit_once('/').map_or(".", |(folder, _)| folder));
+        self.allowed.push(folder.unwrap_or(&path).to_owned());
         self.artifact(name, path)
     }
 

@@ -5,9 +5,9 @@ use striatum_core::{
     run::{
         Actor, ArtifactPublished, CancelCause, Checkpoint, DecisionRecorded, EscalationTopic, Event, Ground,
         JobCanceled, JobCompleted, JobSkipped, JobStatus, JobWaits, LeaseCause, LeaseEnd, Ruling, RunStatus,
-        SkipCause, Verdict, VerdictRecorded,
+        SkipCause, Verdict,
     },
-    workflow::{IndependenceModel, JobType, OnExpiry, OnReject},
+    workflow::{JobType, OnExpiry, OnReject},
 };
 
 use super::{Oracle, model::Decision, panel::Poll};
@@ -90,7 +90,10 @@ impl Oracle {
             Event::JobWaits(e) => self.waits(e),
             Event::JobBlocked(e) => {
                 let from = [JobStatus::Claimed, JobStatus::Running];
-                self.lost(&e.job, &e.ended, &from, LeaseCause::Blocked, JobStatus::Blocked)
+                self.lost(&e.job, &e.ended, &from, LeaseCause::Blocked, JobStatus::Blocked)?;
+                let index = self.job(&e.job)?;
+                self.model.jobs[index].checkpoint = e.doubt.as_ref().map(|_| Checkpoint::Identity);
+                Ok(())
             }
             Event::JobParked(e) => {
                 let index = self.job(&e.job)?;
@@ -136,7 +139,9 @@ impl Oracle {
                     &[JobStatus::Running],
                     LeaseCause::Asked,
                     JobStatus::AwaitingInput,
-                )
+                )?;
+                self.model.jobs[index].checkpoint = Some(Checkpoint::Question);
+                Ok(())
             }
             Event::QuestionAnswered(e) => {
                 self.expect_person(Some(Checkpoint::Question))?;
@@ -233,7 +238,7 @@ impl Oracle {
     }
 
     /// What stands at a required name, for every name.
-    fn expect_artifacts(&self, index: usize) -> Holds {
+    pub(super) fn expect_artifacts(&self, index: usize) -> Holds {
         let (spec, job) = (self.plan.job(index), &self.model.jobs[index]);
         let live = job.live_artifacts();
         let mut required = spec.expected_artifacts.iter().filter(|artifact| artifact.required);
@@ -243,34 +248,6 @@ impl Oracle {
             let name = missing.map(|it| it.logical_name.as_str()).unwrap_or_default();
             format!("{} ended without {name}", spec.id)
         })
-    }
-
-    fn judged(&mut self, event: &VerdictRecorded, kind: &Event) -> Holds {
-        let index = self.job(&event.job)?;
-        self.expect_at_work(index, event.epoch, event.session, kind)?;
-        RULES.holds(self.plan.judges(index), || format!("{} is no review and judged", event.job))?;
-        self.expect_artifacts(index)?;
-        let job = &self.model.jobs[index];
-        RULES.holds(event.attempt == job.attempt && self.model.live_verdict(index).is_none(), || {
-            format!("{} judged twice, or at another attempt", event.job)
-        })?;
-        let named: Vec<usize> = event.judged.iter().filter_map(|it| self.plan.index(&it.job)).collect();
-        self.expect_other_model(index, event)?;
-        RULES.holds(
-            named.iter().copied().collect::<std::collections::BTreeSet<_>>() == self.plan.judged(index),
-            || format!("{} judged {named:?} and was to judge others", event.job),
-        )?;
-        for (judged, index) in event.judged.iter().zip(named) {
-            let live = &self.model.jobs[index];
-            let artifacts = judged.artifacts.iter().cloned().collect();
-            let same = judged.attempt == live.attempt
-                && judged.manifest == live.manifest
-                && live.live_artifacts() == artifacts;
-            Property::Reopening.holds(same, || format!("{} judged what {} is not", event.job, judged.job))?;
-        }
-        self.model.jobs[index].verdict = Some(event.clone());
-        self.block.spoke = Some(index);
-        Ok(())
     }
 
     fn completed(&mut self, event: &JobCompleted) -> Holds {
@@ -390,17 +367,6 @@ impl Oracle {
         RULES.holds(may, || format!("{:?} ruled on {asked:?}", self.block.actor))
     }
 
-    /// A dissent is left to a person when all were heard and there is no round left.
-    fn expect_asking(&self, review: usize) -> Holds {
-        let job = &self.model.jobs[review];
-        RULES.holds(self.model.dissents(&self.plan, review), || {
-            format!("{} asks about a dissent that there is not, and is {}", self.name(review), job.status)
-        })?;
-        let mut targets = self.plan.ways_back(review).into_iter();
-        let left = targets.any(|(to, ..)| self.model.has_round_left(&self.plan, to));
-        RULES.holds(!left, || format!("{} asks although a round is left", self.name(review)))
-    }
-
     fn canceled(&mut self, event: &JobCanceled) -> Holds {
         let index = self.job(&event.job)?;
         let was = self.model.jobs[index].status;
@@ -418,39 +384,6 @@ impl Oracle {
         job.moves(JobStatus::Canceled);
         job.released = event.by == CancelCause::Quorum;
         RULES.holds(!was.is_terminal(), || format!("{} was cancelled, which was {was}", event.job))
-    }
-
-    /// Author and reviewer are of different families, where the workflow says so and nobody gave leave.
-    fn expect_other_model(&self, review: usize, event: &VerdictRecorded) -> Holds {
-        let workflow = &self.plan.workflow;
-        let label = |session| {
-            let (_, lane) = self.model.sessions.get(&session)?;
-            workflow.lanes.get(lane)?.display_model.clone()
-        };
-        let reported = |session| self.model.agents.get(&session).and_then(|agent| agent.model.clone());
-        let model = |session| match workflow.independence_model() {
-            IndependenceModel::Off => None,
-            IndependenceModel::Declared => reported(session).or_else(|| label(session)),
-            IndependenceModel::Reported => reported(session),
-        };
-        let attempt = self.model.jobs[review].attempt;
-        let mut rulings = self.model.decisions.iter().rev();
-        let last = rulings.find(|it| (it.job, it.attempt) == (review, attempt)).map(|it| it.ruling);
-        if !self.plan.binds(review) || last == Some(Ruling::Accept) {
-            return Ok(());
-        }
-        let own = model(event.session).map(|model| workflow.family_of(&model));
-        let mut authors = self.plan.under_judgement(review).into_iter().filter(|job| {
-            let spec = self.plan.job(*job);
-            spec.kind.has_author() && !workflow.allows_same_model(&event.job, &spec.id)
-        });
-        let same = authors.find(|job| {
-            let mut families = self.model.jobs[*job].hands.iter().filter_map(|it| model(*it));
-            families.any(|model| Some(workflow.family_of(&model)) == own)
-        });
-        Property::Independence.holds(same.is_none(), || {
-            format!("{} was judged by a model of the family of its author, {own:?}", event.job)
-        })
     }
 
     pub(super) fn keep(&mut self, index: usize, manifest: Option<striatum_core::digest::Digest>) {
