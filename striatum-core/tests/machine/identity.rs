@@ -8,6 +8,7 @@ use striatum_core::{
         Outcome, Resolution, Ruling, RunStatus, SameModel, Submit, Verdict,
     },
     transport::AgentIdentity,
+    workflow::Snapshot,
 };
 
 use crate::{
@@ -238,4 +239,24 @@ fn only_people_answer_whether_an_agent_is_independent() {
             _ => None,
         });
     assert_eq!(blocked, Some(LeaseCause::Blocked));
+}
+
+/// The validator refuses such a document; a snapshot of an older one may still say so.
+#[test]
+fn a_claim_is_refused_by_label_until_a_person_accepts_the_pair() {
+    let sound = compared("off", "claude-a", "claude-b").snapshot();
+    let text = String::from_utf8(sound.bytes().to_vec()).unwrap();
+    let bytes = text.replace(r#""model":"off""#, r#""model":"declared""#).into_bytes();
+    let mut run = Drive::of(Snapshot::from_bytes(bytes.into()).unwrap());
+    run.must(Intent::Prepare);
+    run.must(Intent::ConfirmBranch { branch: "b".to_owned(), at: None });
+    run.must(Intent::Start);
+    run.complete(&["a"]);
+    let by = run.fresh();
+    let refused = run.claim_by("r", by, DeliveryMode::Push).unwrap_err();
+    assert_eq!((refused.code(), refused.to_string().contains("claude-b")), ("same_model", true), "{refused}");
+    let decision = run.rule("r", Ruling::Accept);
+    run.complete(&["r"]);
+    let verdict = run.job("r").live_verdict().unwrap();
+    assert_eq!(verdict.same_model, [SameModel { job: job("a"), leave: Leave::Decision(decision) }]);
 }
