@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use striatum_core::transport::{Outcome, TransportError, TransportErrorKind};
 
+use crate::Version;
+
 /// What an agent did wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +55,22 @@ pub enum AcpError {
         /// The version.
         version: String,
     },
+    /// The agent itself is too old.
+    #[error("the agent is of version {found}; {at_least} or later is needed")]
+    TooOld {
+        /// What it says it is.
+        found: Version,
+        /// The oldest that will do.
+        at_least: Version,
+    },
+    /// The agent has no such mode or model.
+    #[error("the agent offers no {what} {wanted:?}")]
+    NotOffered {
+        /// `mode` or `model`.
+        what: &'static str,
+        /// What was asked for.
+        wanted: String,
+    },
     /// An answer that is not of the form that its request has.
     #[error("the agent's answer to {method} has another form")]
     Malformed {
@@ -93,7 +111,7 @@ impl AcpError {
         match self {
             Self::Refused { outcome, .. } => *outcome,
             Self::Gone => Outcome::Process,
-            Self::Late { .. } | Self::Deaf => Outcome::Failed,
+            Self::Late { .. } | Self::Deaf | Self::TooOld { .. } | Self::NotOffered { .. } => Outcome::Failed,
             Self::LineTooLong { .. }
             | Self::Garbage { .. }
             | Self::UnknownId { .. }
@@ -110,6 +128,7 @@ impl AcpError {
         match self {
             Self::Refused { outcome: Outcome::AuthNeeded, .. } => TransportErrorKind::Unauthenticated,
             Self::Refused { .. } => TransportErrorKind::Other,
+            Self::TooOld { .. } | Self::NotOffered { .. } => TransportErrorKind::Unsupported,
             Self::Gone => TransportErrorKind::Closed,
             Self::Late { .. } | Self::Deaf => TransportErrorKind::Late,
             Self::LineTooLong { .. }

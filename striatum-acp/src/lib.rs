@@ -9,8 +9,11 @@
 //! tool calls that they never announced, use the ids that we use, write stray lines, end a turn as well that failed.
 //! So an [`Outcome`](striatum_core::transport::Outcome) is what an agent says, and no proof of anything.
 //!
+//! [`Adapter`] describes agents that are known to work, and [`preflight`] says what one lacks before it is started.
+//!
 //! The protocol's types are known to one private module; none is part of this API.
 
+mod adapters;
 mod error;
 mod files;
 mod item;
@@ -18,14 +21,19 @@ mod ledger;
 mod limits;
 mod outcome;
 mod permission;
+mod preflight;
 mod session;
 mod state;
 mod stderr;
 mod translate;
 mod transport;
+mod version;
 
+pub use adapters::Adapter;
 pub use error::{AcpError, Failure};
 pub use files::FileAccess;
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
+pub use preflight::{Missing, Surroundings, preflight};
 pub use transport::{AcpOptions, AcpTransport};
+pub use version::Version;

@@ -9,8 +9,8 @@ use agent_client_protocol::{
         ConnectionTo,
         schema::{
             CancelNotification, ClientCapabilities, ContentBlock, FileSystemCapabilities, Implementation,
-            InitializeRequest, InitializeResponse, NewSessionRequest, NewSessionResponse, PromptRequest,
-            ReadTextFileRequest, RequestPermissionRequest, TextContent, WriteTextFileRequest,
+            InitializeRequest, InitializeResponse, NewSessionRequest, PromptRequest, ReadTextFileRequest,
+            RequestPermissionRequest, TextContent, WriteTextFileRequest,
         },
     },
 };
@@ -25,9 +25,9 @@ use tokio::{
     time::timeout,
 };
 
-use self::clerk::Clerk;
+use self::{clerk::Clerk, offered::Offered};
 use crate::{
-    AcpError, AcpLimits, AcpOptions, FileAccess,
+    AcpError, AcpLimits, AcpOptions, FileAccess, Version,
     files::Files,
     item::{Item, brief},
     outcome::{of_error, of_words},
@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod clerk;
+mod offered;
 mod update;
 mod wire;
 
@@ -139,6 +140,14 @@ impl Connection {
         }
         let told: InitializeResponse = parse("initialize", told?)?;
 
+        let (name, version) = told.agent_info.map(|agent| (agent.name, agent.version)).unzip();
+        let found: Option<Version> = version.as_deref().and_then(|version| version.parse().ok());
+        if let (Some(found), Some(at_least)) = (found, options.at_least)
+            && found < at_least
+        {
+            return Err(AcpError::TooOld { found, at_least });
+        }
+
         let new = || NewSessionRequest::new(tree);
         let opened = match (self.call("session/new", new()).await, &options.auth_method) {
             (Err(AcpError::Refused { outcome: Outcome::AuthNeeded, .. }), Some(method))
@@ -149,13 +158,19 @@ impl Connection {
             }
             (opened, _) => opened?,
         };
-        // Not in the protocol, and yet how several agents name their model.
-        let named = opened.pointer("/models/currentModelId").and_then(Value::as_str).map(str::to_owned);
-        let opened: NewSessionResponse = parse("session/new", opened)?;
-        let session = opened.session_id.to_string();
+        let offered = Offered::read(opened)?;
+        let session = offered.session.clone();
         self.state.lock().session = Some(session.clone());
-        let model = update::model_of(opened.config_options.as_deref().unwrap_or_default()).or(named);
-        let (name, version) = told.agent_info.map(|agent| (agent.name, agent.version)).unzip();
+        let mut model = offered.current_model();
+        if let Some(wanted) = &options.mode {
+            let (method, params) = offered.choose_mode(wanted)?;
+            self.call(method, params).await?;
+        }
+        if let Some(wanted) = &options.model {
+            let (method, params) = offered.choose_model(wanted)?;
+            self.call(method, params).await?;
+            model = Some(wanted.clone());
+        }
         Ok(Opened { agent: AgentIdentity { name, version, model }, session })
     }
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy,
+    AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Version,
     files::Files,
     item::Item,
     session::{AcpSession, Phase},
@@ -33,6 +33,12 @@ pub struct AcpOptions {
     /// The method by which an agent authenticates with what stands in its environment, if it says that it must. It is used
     /// only where the agent offers it.
     pub auth_method: Option<String>,
+    /// The oldest version that will do. An agent that does not say its version is taken as it is.
+    pub at_least: Option<Version>,
+    /// The mode to work in, by the agent's name for it.
+    pub mode: Option<String>,
+    /// The model to work with, by the agent's name for it.
+    pub model: Option<String>,
     /// What an agent may cost.
     pub limits: AcpLimits,
 }
@@ -44,6 +50,9 @@ impl Default for AcpOptions {
             policy: PermissionPolicy::uniform(Decision::Ask).beyond(Decision::Reject),
             files: FileAccess::default(),
             auth_method: None,
+            at_least: None,
+            mode: None,
+            model: None,
             limits: AcpLimits::default(),
         }
     }

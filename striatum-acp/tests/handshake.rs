@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use striatum_acp::{AcpError, AcpOptions, FileAccess};
+use serde_json::{Value, json};
+use striatum_acp::{AcpError, AcpOptions, FileAccess, Version};
 use striatum_core::{
     sandbox::Exit,
     transport::{Outcome, TransportErrorKind},
@@ -110,6 +110,91 @@ async fn another_version_is_refused() {
     let refused = connect(AcpOptions::default(), Path::new("/tree"), script).await.expect_err("no session");
     assert_eq!(refused.kind, TransportErrorKind::Protocol);
     assert_eq!(cause(&refused), AcpError::Version { version: "2".to_owned() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_too_old_is_refused() {
+    let at_least = |at_least| options(|options| options.at_least = Some(at_least));
+    let script = |mut agent: Agent| async move {
+        agent.greet().await;
+    };
+    connect(at_least(Version::new(1, 2, 3)), Path::new("/tree"), script).await.expect("a session");
+    let newer = Version::new(1, 10, 0);
+    let script = |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        let info = json!({"name": "scripted", "version": "1.9.9"});
+        agent.answer(&hello, json!({"protocolVersion": 1, "agentInfo": info})).await;
+        agent.linger().await;
+    };
+    let refused = connect(at_least(newer), Path::new("/tree"), script).await.expect_err("no session");
+    assert_eq!(refused.kind, TransportErrorKind::Unsupported);
+    assert_eq!(cause(&refused), AcpError::TooOld { found: Version::new(1, 9, 9), at_least: newer });
+}
+
+/// What an agent is asked for that offers its modes and models in these words.
+async fn chosen(mode: &'static str, model: &'static str, offered: Value) -> Vec<(String, Value)> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let script = move |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        agent.answer(&hello, json!({"protocolVersion": 1})).await;
+        let new = agent.expect("session/new").await;
+        let mut session = offered;
+        session["sessionId"] = json!(SESSION);
+        agent.answer(&new, session).await;
+        while let Some(mut request) = agent.hear().await {
+            let method = request["method"].as_str().expect("a method").to_owned();
+            tell.send((method, request["params"].take())).expect("somebody listens");
+            agent.answer(&request, json!({})).await;
+        }
+    };
+    let options = options(|options| {
+        options.mode = Some(mode.to_owned());
+        options.model = Some(model.to_owned());
+    });
+    let session = connect(options, Path::new("/tree"), script).await.expect("a session");
+    assert_eq!(session.agent().model.as_deref(), Some(model));
+    told.try_iter().collect()
+}
+
+fn select(category: &str, values: [&str; 2]) -> Value {
+    let options = values.map(|value| json!({"value": value, "name": value}));
+    json!({"id": format!("{category}-id"), "name": "?", "category": category, "type": "select",
+        "currentValue": values[0], "options": options})
+}
+
+#[tokio::test(start_paused = true)]
+async fn mode_and_model_are_chosen_in_the_way_that_the_agent_offers() {
+    let modes = json!({"currentModeId": "ask", "availableModes": [{"id": "ask", "name": "?"}, {"id": "edit", "name": "?"}]});
+    let models = json!({"currentModelId": "m", "availableModels": [{"modelId": "m"}, {"modelId": "n"}]});
+    let plain = json!({"modes": modes, "models": models});
+    assert_eq!(
+        chosen("edit", "n", plain).await,
+        [
+            ("session/set_mode".to_owned(), json!({"sessionId": SESSION, "modeId": "edit"})),
+            ("session/set_model".to_owned(), json!({"sessionId": SESSION, "modelId": "n"})),
+        ]
+    );
+    let as_options = json!({"configOptions": [select("mode", ["ask", "edit"]), select("model", ["m", "n"])]});
+    let set = |id: &str, value: &str| json!({"sessionId": SESSION, "configId": id, "value": value});
+    assert_eq!(
+        chosen("edit", "n", as_options).await,
+        [
+            ("session/set_config_option".to_owned(), set("mode-id", "edit")),
+            ("session/set_config_option".to_owned(), set("model-id", "n")),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_offered_is_not_chosen() {
+    let script = |mut agent: Agent| async move {
+        agent.greet().await;
+        agent.linger().await;
+    };
+    let options = options(|options| options.model = Some("m".to_owned()));
+    let refused = connect(options, Path::new("/tree"), script).await.expect_err("no session");
+    assert_eq!(refused.kind, TransportErrorKind::Unsupported);
+    assert_eq!(cause(&refused), AcpError::NotOffered { what: "model", wanted: "m".to_owned() });
 }
 
 pub(crate) fn options(change: impl FnOnce(&mut AcpOptions)) -> AcpOptions {

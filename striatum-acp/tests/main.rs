@@ -13,4 +13,6 @@ mod outcomes;
 #[cfg(test)]
 mod permission;
 #[cfg(test)]
+mod preflight;
+#[cfg(test)]
 mod turns;
