@@ -48,6 +48,17 @@ pub(crate) fn of_words(text: &str) -> Option<Outcome> {
     Some(clues.outcome().unwrap_or(Outcome::Failed))
 }
 
+/// An error in the words of the agent: several say nothing but `Internal error`, and the rest beside it.
+pub(crate) fn in_words(message: &str, data: Option<&Value>) -> String {
+    let field = |data: &Value| {
+        ["message", "details"].iter().find_map(|name| data.get(name)?.as_str().map(str::to_owned))
+    };
+    match data.and_then(|data| data.as_str().map(str::to_owned).or_else(|| field(data))) {
+        Some(more) if !message.contains(&more) => format!("{message}: {more}"),
+        _ => message.to_owned(),
+    }
+}
+
 struct Clues {
     status: Option<u16>,
     reset: Option<Reset>,
@@ -244,6 +255,15 @@ mod tests {
         for (code, message, data, expected) in table {
             assert_eq!(of_error(code, message, data.as_ref()), expected, "{code} {message} {data:?}");
         }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_details() {
+        let details = json!({"message": "last status: 429"});
+        assert_eq!(in_words("Internal error", Some(&details)), "Internal error: last status: 429");
+        assert_eq!(in_words("Internal error", Some(&json!("why"))), "Internal error: why");
+        assert_eq!(in_words("I say why", Some(&json!("why"))), "I say why");
+        assert_eq!(in_words("Internal error", Some(&json!([1]))), "Internal error");
     }
 
     #[test]

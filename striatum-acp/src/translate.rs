@@ -30,7 +30,7 @@ use crate::{
     AcpError, AcpLimits, AcpOptions, FileAccess, Version,
     files::Files,
     item::{Item, brief},
-    outcome::{of_error, of_words},
+    outcome::{in_words, of_error, of_words},
     state::{Shared, Turn},
 };
 
@@ -235,7 +235,8 @@ impl Connection {
                 }
                 let code = error.code.value();
                 let outcome = of_error(code, &error.message, error.data.as_ref());
-                AcpError::Refused { method, code, message: brief(&error.message), outcome }
+                let message = brief(&in_words(&error.message, error.data.as_ref()));
+                AcpError::Refused { method, code, message, outcome }
             })
         }
     }
