@@ -131,15 +131,7 @@ impl AcpError {
             Self::TooOld { .. } | Self::NotOffered { .. } => TransportErrorKind::Unsupported,
             Self::Gone => TransportErrorKind::Closed,
             Self::Late { .. } | Self::Deaf => TransportErrorKind::Late,
-            Self::LineTooLong { .. }
-            | Self::Garbage { .. }
-            | Self::UnknownId { .. }
-            | Self::AnsweredTwice { .. }
-            | Self::ReusedId { .. }
-            | Self::TooManyRequests { .. }
-            | Self::ForeignSession
-            | Self::Version { .. }
-            | Self::Malformed { .. } => TransportErrorKind::Protocol,
+            _ => TransportErrorKind::Protocol,
         }
     }
 }
