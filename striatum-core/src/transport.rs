@@ -13,8 +13,10 @@ use crate::{
 };
 
 mod error;
+mod outcome;
 
 pub use error::{TransportError, TransportErrorKind};
+pub use outcome::{Advice, Outcome, Reset, TurnEnd};
 
 /// Connects to agents.
 #[async_trait]
@@ -122,6 +124,8 @@ pub enum AgentUpdate {
         /// What it wants to do, for a person.
         title: String,
     },
+    /// Its turn is over, and it can be given another task. An agent without turns never says so.
+    TurnEnded(TurnEnd),
     /// Its process ended.
     Ended(Exit),
 }

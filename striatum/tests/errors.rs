@@ -61,8 +61,8 @@ fn the_codes_of_blobs_sandboxes_and_transports_are_documented() {
     };
     assert_eq!(codes("Codes of sandboxes"), sorted(sandboxes.map(SandboxErrorKind::code).to_vec()));
     let transports = {
-        use TransportErrorKind::{Closed, Other, Protocol, Unsupported};
-        [Closed, Protocol, Unsupported, Other]
+        use TransportErrorKind::{Closed, Late, Other, Protocol, Unauthenticated, Unsupported};
+        [Closed, Protocol, Unsupported, Unauthenticated, Late, Other]
     };
     let transports = sorted(transports.map(TransportErrorKind::code).to_vec());
     assert_eq!(codes("Codes of agent transports"), transports);

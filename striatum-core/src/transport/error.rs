@@ -12,6 +12,10 @@ pub enum TransportErrorKind {
     Protocol,
     /// The agent cannot do what was asked.
     Unsupported,
+    /// The agent lacks credentials, or they are refused.
+    Unauthenticated,
+    /// The agent did not answer in time.
+    Late,
     /// Anything else.
     Other,
 }
@@ -23,6 +27,8 @@ impl TransportErrorKind {
             Self::Closed => "agent_closed",
             Self::Protocol => "agent_protocol",
             Self::Unsupported => "agent_unsupported",
+            Self::Unauthenticated => "agent_unauthenticated",
+            Self::Late => "agent_late",
             Self::Other => "agent_error",
         }
     }

@@ -1,0 +1,163 @@
+//! Coding agents that are known to work, as data.
+
+use crate::{AcpOptions, FileAccess, Version};
+
+/// A coding agent that speaks the protocol: what it needs, and what is odd about it.
+///
+/// Nothing in it is a secret: credentials are names of variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Adapter {
+    /// What it is called in a lane.
+    pub name: &'static str,
+    /// The program and its arguments.
+    pub command: &'static [&'static str],
+    /// The package that brings the program, for people.
+    pub install: &'static str,
+    /// The oldest version that is known to work, as the agent reports it.
+    pub at_least: Version,
+    /// The runtime that the program needs, and the oldest version of it.
+    pub runtime: Option<(&'static str, Version)>,
+    /// Variables that make it fit to be driven.
+    pub env: &'static [(&'static str, &'static str)],
+    /// Variables of which one must hold its credentials, where it does not keep them in a file of its own.
+    pub credentials: &'static [&'static str],
+    /// The method by which it takes the credentials from its environment, if it must be told.
+    pub auth_method: Option<&'static str>,
+    /// What it may reach through us.
+    pub files: FileAccess,
+    /// What is odd about it, for people.
+    pub notes: &'static [&'static str],
+}
+
+impl Adapter {
+    /// All that are known, by name.
+    pub const ALL: [&'static Self; 4] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE];
+
+    /// The one with this name.
+    ///
+    /// ```
+    /// use striatum_acp::Adapter;
+    ///
+    /// assert_eq!(Adapter::named("gemini").map(|adapter| adapter.command), Some(&["gemini", "--acp"][..]));
+    /// assert_eq!(Adapter::named("nobody"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.into_iter().find(|adapter| adapter.name == name)
+    }
+
+    /// How it is spoken to.
+    pub fn options(&self) -> AcpOptions {
+        AcpOptions {
+            files: self.files,
+            auth_method: self.auth_method.map(str::to_owned),
+            at_least: Some(self.at_least),
+            ..AcpOptions::default()
+        }
+    }
+}
+
+const NODE: &str = "node";
+
+static CLAUDE: Adapter = Adapter {
+    name: "claude",
+    command: &["claude-agent-acp"],
+    install: "npm install -g @agentclientprotocol/claude-agent-acp",
+    at_least: Version::new(0, 100, 0),
+    runtime: Some((NODE, Version::new(22, 0, 0))),
+    env: &[
+        // Else tools that we bring hide behind a tool that searches for tools.
+        ("ENABLE_TOOL_SEARCH", "false"),
+        // Else it hides a limit behind retries that outlast every patience.
+        ("CLAUDE_CODE_MAX_RETRIES", "1"),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("DISABLE_TELEMETRY", "1"),
+    ],
+    credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+    auth_method: None,
+    files: FileAccess::ReadWrite,
+    notes: &[
+        "its child goes on when it is killed alone: end its process group",
+        "the last answer may be cut without a word",
+    ],
+};
+
+static CODEX: Adapter = Adapter {
+    name: "codex",
+    command: &["codex-acp"],
+    install: "npm install -g @agentclientprotocol/codex-acp @openai/codex",
+    at_least: Version::new(2, 6, 0),
+    runtime: Some((NODE, Version::new(20, 0, 0))),
+    env: &[("NO_BROWSER", "1")],
+    credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    auth_method: Some("api-key"),
+    files: FileAccess::ReadWrite,
+    notes: &[
+        "it asks for leave only in the mode `read-only`",
+        "a rejected request ends its turn as cancelled",
+        "it tells of a permanent 429 as the text of a turn that ended well",
+        "it may stay when its input ends: end its process group",
+    ],
+};
+
+static GEMINI: Adapter = Adapter {
+    name: "gemini",
+    command: &["gemini", "--acp"],
+    install: "npm install -g @google/gemini-cli",
+    at_least: Version::new(0, 61, 0),
+    runtime: Some((NODE, Version::new(20, 0, 0))),
+    // Else it starts itself again, and the child outlives it with its streams.
+    env: &[("GEMINI_CLI_NO_RELAUNCH", "true"), ("GEMINI_TELEMETRY_ENABLED", "false")],
+    credentials: &["GEMINI_API_KEY"],
+    auth_method: Some("gemini-api-key"),
+    // It cannot make a new file through a client.
+    files: FileAccess::Off,
+    notes: &[
+        "it asks for leave for tools that it never announces",
+        "the code of an error may be the status that the model's host answered with",
+    ],
+};
+
+static OPENCODE: Adapter = Adapter {
+    name: "opencode",
+    command: &["opencode", "acp"],
+    install: "npm install -g opencode-ai",
+    at_least: Version::new(1, 18, 33),
+    runtime: None,
+    env: &[
+        ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+        ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
+        ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+        ("OPENCODE_DISABLE_SHARE", "1"),
+    ],
+    // It reads the keys of dozens of providers, and its own file.
+    credentials: &[],
+    auth_method: None,
+    files: FileAccess::ReadWrite,
+    notes: &[
+        "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
+        "a turn that is cancelled during a retry ends as if all were well",
+        "its mode is an option",
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_adapter_can_be_found_and_holds_no_secret() {
+        for adapter in Adapter::ALL {
+            assert_eq!(Adapter::named(adapter.name), Some(adapter));
+            assert!(!adapter.command.is_empty() && !adapter.install.is_empty());
+            for (name, _) in adapter.env {
+                assert!(!adapter.credentials.contains(name), "{name}");
+                assert!(!name.contains("KEY") && !name.contains("TOKEN"), "{name}");
+            }
+            let options = adapter.options();
+            assert_eq!(options.at_least, Some(adapter.at_least));
+            assert_eq!(options.auth_method.as_deref(), adapter.auth_method);
+        }
+    }
+}

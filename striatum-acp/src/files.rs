@@ -1,0 +1,313 @@
+//! Files that an agent reads and writes through us.
+//!
+//! Every name is resolved from an open folder to the next, and symbolic links by hand, so that nobody can swap a folder for a
+//! link between the check and the use: what we do for an agent is done outside its walls.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    path::{Component, Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, mkdirat, open, openat, readlinkat},
+    io::Errno,
+};
+
+/// What of the work tree an agent may reach through us. It needs neither to reach files by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum FileAccess {
+    /// Nothing: the agent is told that we offer no files.
+    Off,
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    #[default]
+    ReadWrite,
+}
+
+/// No file of more bytes is read.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// No more links are followed on the way to one file.
+const MAX_LINKS: usize = 40;
+
+/// A work tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    /// As it was given and as it really is: agents name either.
+    roots: [PathBuf; 2],
+}
+
+/// Why a file is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("the path is not in the work tree")]
+    Outside,
+    #[error("the path leads into the administration of git")]
+    Git,
+    #[error("there is no such file")]
+    NotFound,
+    #[error("this is no plain file of text of at most {MAX_BYTES} bytes")]
+    NotText,
+    #[error("the file cannot be used")]
+    Io(#[from] io::Error),
+}
+
+impl From<Errno> for FileError {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::NOENT => Self::NotFound,
+            error => Self::Io(error.into()),
+        }
+    }
+}
+
+impl Files {
+    pub(crate) fn new(tree: &Path) -> Self {
+        let real = tree.canonicalize().unwrap_or_else(|_| tree.to_owned());
+        Self { roots: [tree.to_owned(), real] }
+    }
+
+    /// Whether a path that an agent names lies in the tree, by its name alone. A relative one starts there.
+    pub(crate) fn hold(&self, path: &Path) -> bool {
+        let inside = if path.is_relative() { Some(path) } else { self.inside(path) };
+        let Some(inside) = inside else { return false };
+        let mut depth = 0_usize;
+        inside.components().all(|part| match part {
+            Component::Normal(_) => {
+                depth += 1;
+                true
+            }
+            Component::ParentDir => depth.checked_sub(1).map(|less| depth = less).is_some(),
+            Component::CurDir => true,
+            Component::RootDir | Component::Prefix(_) => false,
+        })
+    }
+
+    /// The lines of a file from `line`, which counts from 1, and at most `limit` of them.
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        line: Option<u32>,
+        limit: Option<u32>,
+    ) -> Result<String, FileError> {
+        let (folder, name) = self.find(path, MissingFolders::Fail)?;
+        let file = std::fs::File::from(openat(
+            &folder,
+            &name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?);
+        if !file.metadata()?.is_file() {
+            return Err(FileError::NotText);
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(FileError::NotText);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+        if line.is_none() && limit.is_none() {
+            return Ok(text);
+        }
+        let skip = usize::try_from(line.unwrap_or(1).saturating_sub(1)).unwrap_or(usize::MAX);
+        let take = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(text.split_inclusive('\n').skip(skip).take(take).collect())
+    }
+
+    /// Makes or replaces a file, and the folders that lead to it.
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), FileError> {
+        let (folder, name) = self.find(path, MissingFolders::Make)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = std::fs::File::from(openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?);
+        if !file.metadata()?.is_file() {
+            return Err(FileError::NotText);
+        }
+        file.set_len(0)?;
+        file.write_all(text.as_bytes())?;
+        Ok(())
+    }
+
+    fn inside<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        self.roots.iter().find_map(|root| path.strip_prefix(root).ok())
+    }
+
+    /// The folder of a file, open, and the file's name in it, which is no symbolic link at this moment.
+    fn find(&self, path: &Path, missing: MissingFolders) -> Result<(OwnedFd, OsString), FileError> {
+        let mut ahead = VecDeque::new();
+        prepend(&mut ahead, self.inside(path).ok_or(FileError::Outside)?)?;
+        let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = open(&self.roots[1], folder, Mode::empty())?;
+        let mut behind: Vec<OwnedFd> = Vec::new();
+        let mut links = 0;
+        while let Some(step) = ahead.pop_front() {
+            let Step::Down(name) = step else {
+                behind.pop().ok_or(FileError::Outside)?;
+                continue;
+            };
+            if name.eq_ignore_ascii_case(".git") {
+                return Err(FileError::Git);
+            }
+            let here = behind.last().unwrap_or(&root);
+            match readlinkat(here, &name, Vec::new()) {
+                Ok(target) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(FileError::Outside);
+                    }
+                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                    if target.is_absolute() {
+                        behind.clear();
+                        prepend(&mut ahead, self.inside(&target).ok_or(FileError::Outside)?)?;
+                    } else {
+                        prepend(&mut ahead, &target)?;
+                    }
+                    continue;
+                }
+                Err(Errno::INVAL | Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if ahead.is_empty() {
+                let here = match behind.pop() {
+                    Some(here) => here,
+                    None => root,
+                };
+                return Ok((here, name));
+            }
+            let next = match (openat(here, &name, folder, Mode::empty()), missing) {
+                (Err(Errno::NOENT), MissingFolders::Make) => {
+                    match mkdirat(here, &name, Mode::from_raw_mode(0o777)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    openat(here, &name, folder, Mode::empty())?
+                }
+                (opened, _) => opened?,
+            };
+            behind.push(next);
+        }
+        // The path ends in a folder.
+        Err(FileError::NotText)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum MissingFolders {
+    Make,
+    Fail,
+}
+
+enum Step {
+    Down(OsString),
+    Up,
+}
+
+fn prepend(ahead: &mut VecDeque<Step>, path: &Path) -> Result<(), FileError> {
+    for part in path.components().rev() {
+        match part {
+            Component::Normal(name) => ahead.push_front(Step::Down(OsStr::to_owned(name))),
+            Component::ParentDir => ahead.push_front(Step::Up),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return Err(FileError::Outside),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        tree: PathBuf,
+        files: Files,
+    }
+
+    fn place() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tree = folder.path().join("tree");
+        fs::create_dir_all(tree.join("src/deep")).expect("folders");
+        fs::create_dir(tree.join(".git")).expect("a folder");
+        fs::write(folder.path().join("secret"), "secret").expect("a file");
+        fs::write(tree.join("src/a.txt"), "one\ntwo\nthree").expect("a file");
+        symlink("../src/a.txt", tree.join("src/inner")).expect("a link");
+        symlink(tree.join("src/a.txt"), tree.join("absolute")).expect("a link");
+        symlink("../secret", tree.join("leak")).expect("a link");
+        symlink("..", tree.join("up")).expect("a link");
+        symlink("/etc", tree.join("etc")).expect("a link");
+        symlink(".git", tree.join("git")).expect("a link");
+        symlink("loop", tree.join("loop")).expect("a link");
+        let files = Files::new(&tree);
+        Place { _folder: folder, tree, files }
+    }
+
+    #[test]
+    fn a_file_of_the_tree_can_be_read_in_part() {
+        let Place { tree, files, .. } = &place();
+        let file = tree.join("src/a.txt");
+        assert_eq!(files.read(&file, None, None).expect("text"), "one\ntwo\nthree");
+        assert_eq!(files.read(&file, Some(2), Some(1)).expect("text"), "two\n");
+        assert_eq!(files.read(&file, Some(9), None).expect("text"), "");
+        for way in ["src/inner", "absolute", "src/deep/../a.txt"] {
+            assert_eq!(files.read(&tree.join(way), None, Some(1)).expect(way), "one\n", "{way}");
+        }
+    }
+
+    #[test]
+    fn nothing_outside_the_tree_can_be_reached() {
+        let Place { tree, files, .. } = &place();
+        for way in
+            ["leak", "up/secret", "../secret", "src/../../secret", "etc/passwd", "loop", "git/x", ".git/x"]
+        {
+            let path = tree.join(way);
+            let refused = files.read(&path, None, None).expect_err(way);
+            assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
+            let refused = files.write(&path, "mine").expect_err(way);
+            assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
+        }
+        for way in ["/etc/passwd", "relative", "/"] {
+            let refused = files.read(Path::new(way), None, None).expect_err(way);
+            assert!(matches!(refused, FileError::Outside), "{way}: {refused:?}");
+        }
+        let secret = fs::read_to_string(tree.with_file_name("secret")).expect("it is there");
+        assert_eq!(secret, "secret");
+    }
+
+    #[test]
+    fn a_file_is_made_with_its_folders_and_replaced_whole() {
+        let Place { tree, files, .. } = &place();
+        files.write(&tree.join("new/er/file"), "long text").expect("written");
+        files.write(&tree.join("new/er/file"), "short").expect("written");
+        assert_eq!(fs::read_to_string(tree.join("new/er/file")).expect("text"), "short");
+        files.write(&tree.join("src/inner"), "through").expect("written");
+        assert_eq!(fs::read_to_string(tree.join("src/a.txt")).expect("text"), "through");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let Place { tree, files, .. } = &place();
+        fs::write(tree.join("bytes"), [0xff, 0xfe]).expect("a file");
+        for way in ["bytes", "src", ""] {
+            let refused = files.read(&tree.join(way), None, None).expect_err(way);
+            assert!(matches!(refused, FileError::NotText), "{way}: {refused:?}");
+        }
+        assert!(matches!(files.read(&tree.join("none"), None, None), Err(FileError::NotFound)));
+    }
+
+    #[test]
+    fn a_name_alone_tells_whether_it_leaves_the_tree() {
+        let Place { tree, files, .. } = &place();
+        assert!(files.hold(&tree.join("a/../b")));
+        assert!(!files.hold(&tree.join("a/../../b")));
+        assert!(!files.hold(Path::new("/etc/passwd")));
+        assert!(files.hold(Path::new("a/b")));
+        assert!(!files.hold(Path::new("../a")));
+    }
+}

@@ -1,0 +1,274 @@
+//! The one place that knows the protocol's types and its SDK.
+
+use std::path::Path;
+
+use agent_client_protocol::{
+    Agent, Channel, Client, UntypedMessage,
+    schema::ProtocolVersion,
+    v1::{
+        ConnectionTo,
+        schema::{
+            CancelNotification, ClientCapabilities, ContentBlock, FileSystemCapabilities, Implementation,
+            InitializeRequest, InitializeResponse, NewSessionRequest, PromptRequest, ReadTextFileRequest,
+            RequestPermissionRequest, TextContent, WriteTextFileRequest,
+        },
+    },
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use striatum_core::{
+    sandbox::{Input, Output},
+    transport::{AgentIdentity, Outcome, TurnEnd},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use self::{clerk::Clerk, offered::Offered};
+use crate::{
+    AcpError, AcpLimits, AcpOptions, FileAccess, Version,
+    files::Files,
+    item::{Item, brief},
+    outcome::{in_words, of_error, of_words},
+    state::{Shared, Turn},
+};
+
+mod clerk;
+mod offered;
+mod update;
+mod wire;
+
+/// What a connection needs of its session.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) state: Shared,
+    pub(crate) queue: mpsc::Sender<Item>,
+}
+
+/// Serves a connection until the agent closes it or breaks it. `hand` gets what is needed to speak.
+pub(crate) async fn serve(
+    (input, output): (Input, Output),
+    Ends { state, queue }: Ends,
+    options: AcpOptions,
+    tree: Files,
+    hand: oneshot::Sender<Connection>,
+) {
+    let limits = options.limits;
+    let clerk = Clerk {
+        state: state.clone(),
+        queue: queue.clone(),
+        policy: options.policy,
+        access: options.files,
+        files: tree,
+        limits,
+    };
+    let (reader, writer) = (clerk.clone(), clerk.clone());
+    let (ours, theirs) = Channel::duplex();
+    let (written, read) = theirs.into_parts();
+    let known = state.clone();
+    let client = Client
+        .v1()
+        .name("striatum")
+        .on_receive_request(
+            async move |request: RequestPermissionRequest, responder, _| clerk.decide(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: ReadTextFileRequest, responder, _| reader.read(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: WriteTextFileRequest, responder, _| writer.write(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .connect_with(ours, async move |to: ConnectionTo<Agent>| {
+            drop(hand.send(Connection { to: to.clone(), state: known, limits }));
+            to.incoming_closed().await;
+            Ok(())
+        });
+    let pass = move |frame| drop(read.unbounded_send(frame));
+    let incoming = wire::incoming(output, pass, (state.clone(), queue.clone()), limits);
+    let outgoing = wire::outgoing(input, written, state, limits);
+    tokio::pin!(client, outgoing);
+    let end = tokio::select! {
+        end = incoming => end,
+        deaf = &mut outgoing => Err(deaf),
+        _ = &mut client => Err(AcpError::Gone),
+    };
+    match end {
+        // What was read last is still with the SDK.
+        Ok(()) => {
+            let settle = timeout(limits.end, client);
+            tokio::select! {
+                _ = settle => {}
+                _ = &mut outgoing => {}
+            }
+        }
+        Err(error) => drop(queue.send(Item::Broken(error)).await),
+    }
+}
+
+/// What is needed to speak to an agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    to: ConnectionTo<Agent>,
+    state: Shared,
+    limits: AcpLimits,
+}
+
+/// What an agent said when a session was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) agent: AgentIdentity,
+    pub(crate) session: String,
+}
+
+impl Connection {
+    /// Introduces us, authenticates where that is needed and possible, and opens a session.
+    pub(crate) async fn open(&self, tree: &Path, options: &AcpOptions) -> Result<Opened, AcpError> {
+        let files = FileSystemCapabilities::new()
+            .read_text_file(options.files != FileAccess::Off)
+            .write_text_file(options.files == FileAccess::ReadWrite);
+        let hello = InitializeRequest::new(ProtocolVersion::V1)
+            .client_capabilities(ClientCapabilities::new().fs(files))
+            .client_info(Implementation::new("striatum", env!("CARGO_PKG_VERSION")));
+        let told = self.call("initialize", hello).await;
+        let version = self.state.lock().version.clone();
+        if let Some(version) = version.filter(|version| *version != 1) {
+            return Err(AcpError::Version { version: brief(&version.to_string()) });
+        }
+        let told: InitializeResponse = parse("initialize", told?)?;
+
+        let (name, version) = told.agent_info.map(|agent| (agent.name, agent.version)).unzip();
+        let found: Option<Version> = version.as_deref().and_then(|version| version.parse().ok());
+        if let (Some(found), Some(at_least)) = (found, options.at_least)
+            && found < at_least
+        {
+            return Err(AcpError::TooOld { found, at_least });
+        }
+
+        let new = || NewSessionRequest::new(tree);
+        let opened = match (self.call("session/new", new()).await, &options.auth_method) {
+            (Err(AcpError::Refused { outcome: Outcome::AuthNeeded, .. }), Some(method))
+                if told.auth_methods.iter().any(|offered| &*offered.id().0 == method.as_str()) =>
+            {
+                self.call("authenticate", json!({ "methodId": method })).await?;
+                self.call("session/new", new()).await?
+            }
+            (opened, _) => opened?,
+        };
+        let offered = Offered::read(opened)?;
+        let session = offered.session.clone();
+        self.state.lock().session = Some(session.clone());
+        let mut model = offered.current_model();
+        if let Some(wanted) = &options.mode {
+            let (method, params) = offered.choose_mode(wanted)?;
+            self.call(method, params).await?;
+        }
+        if let Some(wanted) = &options.model {
+            let (method, params) = offered.choose_model(wanted)?;
+            self.call(method, params).await?;
+            model = Some(wanted.clone());
+        }
+        Ok(Opened { agent: AgentIdentity { name, version, model }, session })
+    }
+
+    /// Hands over a task. What is returned waits for the end of the turn and tells the session of it.
+    pub(crate) fn prompt(
+        &self,
+        session: &str,
+        text: &str,
+        cancelled: oneshot::Receiver<()>,
+        queue: mpsc::Sender<Item>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        self.state.lock().turn = Some(Turn::default());
+        let text = ContentBlock::Text(TextContent::new(text));
+        let task = self.send("session/prompt", PromptRequest::new(session.to_owned(), vec![text]));
+        let Self { state, limits, .. } = self.clone();
+        async move {
+            let answer = task;
+            tokio::pin!(answer);
+            let (answer, is_cancelled) = tokio::select! {
+                answer = &mut answer => (answer, false),
+                Ok(()) = cancelled => match timeout(limits.cancel, &mut answer).await {
+                    Ok(answer) => (answer, true),
+                    Err(_) => (Err(AcpError::Late { method: "session/cancel", after: limits.cancel }), true),
+                },
+            };
+            let turn = state.lock().turn.clone().unwrap_or_default();
+            let item = match turn_end(answer, is_cancelled, &turn) {
+                Ok(end) => Item::Turn(end),
+                // Whoever reads the connection tells why it is gone.
+                Err(AcpError::Gone) => return,
+                Err(error) => Item::Broken(error),
+            };
+            drop(queue.send(item).await);
+        }
+    }
+
+    pub(crate) fn cancel(&self, session: &str) -> Result<(), AcpError> {
+        self.to.send_notification(CancelNotification::new(session.to_owned())).map_err(|_| AcpError::Gone)
+    }
+
+    async fn call(&self, method: &'static str, params: impl Serialize) -> Result<Value, AcpError> {
+        let after = self.limits.start;
+        timeout(after, self.send(method, params)).await.unwrap_or(Err(AcpError::Late { method, after }))
+    }
+
+    /// Sends at once; what is returned waits for the answer.
+    fn send(
+        &self,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> impl Future<Output = Result<Value, AcpError>> + Send + 'static {
+        let message = UntypedMessage::new(method, params);
+        let sent = message.map(|message| self.to.send_request(message));
+        let state = self.state.clone();
+        async move {
+            let Ok(sent) = sent else { return Err(AcpError::Gone) };
+            let id = wire::key(sent.raw_id());
+            sent.block_task().await.map_err(|error| {
+                // The SDK makes errors of its own where the connection ends.
+                if !state.lock().ledger.is_answered(&id) {
+                    return AcpError::Gone;
+                }
+                let code = error.code.value();
+                let outcome = of_error(code, &error.message, error.data.as_ref());
+                let message = brief(&in_words(&error.message, error.data.as_ref()));
+                AcpError::Refused { method, code, message, outcome }
+            })
+        }
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(method: &'static str, value: Value) -> Result<T, AcpError> {
+    serde_json::from_value(value).map_err(|_| AcpError::Malformed { method })
+}
+
+fn turn_end(answer: Result<Value, AcpError>, is_cancelled: bool, turn: &Turn) -> Result<TurnEnd, AcpError> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(AcpError::Refused { message, .. }) if is_cancelled => {
+            return Ok(TurnEnd::new(Outcome::Cancelled).because(message));
+        }
+        Err(AcpError::Refused { outcome, message, .. }) => return Ok(TurnEnd::new(outcome).because(message)),
+        Err(error) => return Err(error),
+    };
+    let reason = answer.get("stopReason").and_then(Value::as_str);
+    Ok(match reason.ok_or(AcpError::Malformed { method: "session/prompt" })? {
+        // Some agents end a cancelled turn as if nothing were the matter.
+        "end_turn" | "cancelled" if is_cancelled => TurnEnd::new(Outcome::Cancelled),
+        "cancelled" => TurnEnd::new(Outcome::Cancelled),
+        "end_turn" if turn.calls == 0 && turn.tail.trim().is_empty() => TurnEnd::new(Outcome::Idle),
+        "end_turn" if turn.calls == 0 => match of_words(&turn.tail) {
+            Some(outcome) => TurnEnd::new(outcome).because(brief(turn.tail.trim())),
+            None => TurnEnd::new(Outcome::Finished),
+        },
+        "end_turn" => TurnEnd::new(Outcome::Finished),
+        "refusal" => TurnEnd::new(Outcome::Refused),
+        "max_turn_requests" => TurnEnd::new(Outcome::OutOfTurns),
+        "max_tokens" => TurnEnd::new(Outcome::ContextOverflow),
+        _ => return Err(AcpError::Malformed { method: "session/prompt" }),
+    })
+}

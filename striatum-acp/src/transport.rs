@@ -1,0 +1,150 @@
+//! From a process to a session.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use striatum_core::{
+    sandbox::Process,
+    transport::{AgentSession, AgentTransport, SessionSpec, TransportError, TransportErrorKind},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use crate::{
+    AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Version,
+    files::Files,
+    item::Item,
+    session::{AcpSession, Phase},
+    state::Shared,
+    stderr::Tail,
+    translate::{Ends, Opened, serve},
+};
+
+/// How agents are spoken to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AcpOptions {
+    /// Which requests for leave are granted.
+    pub policy: PermissionPolicy,
+    /// Which files of the work tree an agent reaches through us.
+    pub files: FileAccess,
+    /// The method by which an agent authenticates with what stands in its environment, if it says that it must. It is used
+    /// only where the agent offers it.
+    pub auth_method: Option<String>,
+    /// The oldest version that will do. An agent that does not say its version is taken as it is.
+    pub at_least: Option<Version>,
+    /// The mode to work in, by the agent's name for it.
+    pub mode: Option<String>,
+    /// The model to work with, by the agent's name for it.
+    pub model: Option<String>,
+    /// What an agent may cost.
+    pub limits: AcpLimits,
+}
+
+impl Default for AcpOptions {
+    /// A person is asked for every leave within the work tree, and what leads out of it is rejected.
+    fn default() -> Self {
+        Self {
+            policy: PermissionPolicy::uniform(Decision::Ask).beyond(Decision::Reject),
+            files: FileAccess::default(),
+            auth_method: None,
+            at_least: None,
+            mode: None,
+            model: None,
+            limits: AcpLimits::default(),
+        }
+    }
+}
+
+/// Speaks the Agent Client Protocol, version 1, over the standard input and output of a process.
+///
+/// - [`connect`](AgentTransport::connect) introduces us and opens a session in the work tree. What the agent says before the
+///   first task is not passed on.
+/// - [`prompt`](AgentSession::prompt) begins a turn. Each turn ends with one
+///   [`TurnEnded`](striatum_core::transport::AgentUpdate::TurnEnded), unless the agent dies or breaks the protocol; then another
+///   may begin.
+/// - [`next`](AgentSession::next) yields what the agent says, and its tool calls as lines, on
+///   [`Out`](striatum_core::transport::Stream::Out); what it thinks and what it writes beside the protocol on
+///   [`Err`](striatum_core::transport::Stream::Err). An agent that breaks the protocol gives one error, whose source is a
+///   [`Failure`](crate::Failure); its process is then ended, and that is the last update.
+/// - [`cancel`](AgentSession::cancel) ends the turn, not the session. Open requests for leave are withdrawn.
+/// - [`close`](AgentSession::close) ends the process.
+///
+/// Needs a tokio runtime with time enabled.
+#[derive(Debug, Clone, Default)]
+pub struct AcpTransport {
+    options: AcpOptions,
+}
+
+impl AcpTransport {
+    /// A transport.
+    pub const fn new(options: AcpOptions) -> Self {
+        Self { options }
+    }
+}
+
+#[async_trait]
+impl AgentTransport for AcpTransport {
+    async fn connect(
+        &self,
+        process: Process,
+        spec: &SessionSpec,
+    ) -> Result<Box<dyn AgentSession>, TransportError> {
+        const DOING: &str = "open a session with the agent";
+        let Process { stdin: Some(input), stdout: Some(output), stderr, child } = process else {
+            let doing = "speak to an agent without an input and an output";
+            return Err(TransportError::new(TransportErrorKind::Unsupported, doing));
+        };
+        let limits = self.options.limits;
+        let (state, tail) = (Shared::new(&limits), Tail::new(limits.stderr_bytes));
+        let (queue, mut items) = mpsc::channel(limits.updates.max(1));
+        let (hand, connection) = oneshot::channel();
+        let mut tasks = JoinSet::new();
+        let weak = queue.downgrade();
+        if let Some(stderr) = stderr {
+            tasks.spawn(tail.clone().read(stderr, weak.clone()));
+        }
+        let tree = Files::new(&spec.tree);
+        tasks.spawn(serve((input, output), Ends { state, queue }, self.options.clone(), tree, hand));
+
+        let opened = async {
+            let connection = connection.await.map_err(|_| AcpError::Gone)?;
+            let opened = connection.open(&spec.tree, &self.options).await?;
+            Ok((connection, opened))
+        };
+        let (connection, Opened { agent, session }) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let error = if error == AcpError::Gone { why_gone(&mut items).await } else { error };
+                return Err(Failure::doing(DOING, error, tail.text()));
+            }
+        };
+        Ok(Box::new(AcpSession {
+            agent,
+            name: session,
+            child,
+            connection,
+            items,
+            queue: weak,
+            tasks,
+            stderr: tail,
+            limits,
+            turn: None,
+            asked: HashMap::new(),
+            requests: 0,
+            phase: Phase::Open,
+        }))
+    }
+}
+
+/// What broke a connection, where the agent did not just close it.
+async fn why_gone(items: &mut mpsc::Receiver<Item>) -> AcpError {
+    while let Some(item) = items.recv().await {
+        if let Item::Broken(error) = item {
+            return error;
+        }
+    }
+    AcpError::Gone
+}
