@@ -17,16 +17,29 @@ use crate::Outcome;
 const BEGUN: &str = "begun\n";
 const DONE: &str = "done\n";
 
+const STEP: Duration = Duration::from_millis(20);
+/// Longer than it takes to notice that a worker is dead.
+const FOREVER: Duration = Duration::from_secs(60);
+
 /// Thinks for a while, and leaves what its packet asks for. The first draft of a run is sent back for its style.
 pub(crate) fn play(register: &Path) -> io::Result<()> {
     let mut register = File::options().append(true).open(register)?;
     // For as long as it lives, so that the keeper can tell that none is left.
     register.lock_shared()?;
     register.write_all(BEGUN.as_bytes())?;
-    thread::sleep(Duration::from_millis(100 + u64::from(std::process::id()) * 37 % 400));
+    think(5 + std::process::id() * 37 % 20);
     let verdicts = if Task::read()?.job() == "style" { "needs_revision,accept" } else { "accept" };
     Script::parse(&["--verdicts".to_owned(), verdicts.to_owned()])?.play()?;
     register.write_all(DONE.as_bytes())
+}
+
+/// Thinks aloud for some fiftieths of a second. One whose worker has died thinks on until it is ended: that is for whoever takes
+/// over.
+fn think(steps: u32) {
+    for _ in 0..steps {
+        let is_heard = writeln!(io::stdout(), "thinking").is_ok();
+        thread::sleep(if is_heard { STEP } else { FOREVER });
+    }
 }
 
 /// What the register says in the end.
