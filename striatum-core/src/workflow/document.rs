@@ -109,8 +109,14 @@ impl Workflow {
     /// The family of a model: by the document's table, else by that of well-known models, else the model is its own family.
     ///
     /// ```
-    /// # use striatum_core::workflow::Shape;
-    /// # let workflow = Shape::Review.generate("docs", "workflows/docs")?.workflow;
+    /// use striatum_core::workflow::{JobBuilder, LaneBuilder, Workflow};
+    ///
+    /// let workflow = Workflow::builder("notes")
+    ///     .lane("l", LaneBuilder::process(["agent"]))
+    ///     .role("r", "Works.")
+    ///     .job(JobBuilder::draft("draft").by("r", "l").objective("Write."))
+    ///     .build()?
+    ///     .workflow;
     /// assert_eq!(workflow.family_of("Claude Opus 5"), "anthropic");
     /// assert_eq!(workflow.family_of("home-grown"), "home-grown");
     /// # Ok::<(), Box<dyn std::error::Error>>(())

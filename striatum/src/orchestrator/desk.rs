@@ -59,14 +59,18 @@ impl Work<'_> {
     }
 }
 
-/// Copies a plain file to the same place below another folder. What is reached through a link on either side is passed over.
+/// Copies a plain file to the same place below another folder. What is reached through a link on either side is passed over, as is
+/// what may not be read: it counts as not left.
 fn take(from: &Path, to: &Path, path: &str) -> io::Result<()> {
     let (Some(source), Some(target)) = (place(from, path)?, place(to, path)?) else { return Ok(()) };
-    match fs::remove_file(&target) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    match fs::symlink_metadata(&target) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => fs::remove_file(&target)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
-    if !fs::symlink_metadata(&source).is_ok_and(|meta| meta.is_file()) {
+    let is_plain = fs::symlink_metadata(&source).is_ok_and(|meta| meta.is_file());
+    if !is_plain || fs::File::open(&source).is_err() {
         return Ok(());
     }
     if let Some(folder) = target.parent() {
@@ -89,6 +93,7 @@ fn place(root: &Path, path: &str) -> io::Result<Option<PathBuf>> {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             Err(error) => return Err(error),
         }
     }
