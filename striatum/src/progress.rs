@@ -24,6 +24,11 @@ pub enum Progress {
         /// What it did.
         update: AgentUpdate,
     },
+    /// What was to be written for a grant came after the grant had ended, and was refused.
+    Stale {
+        /// The grant.
+        fence: Fence,
+    },
     /// Something went wrong that will be tried again, or that somebody should know.
     Notice {
         /// The run, if it is about one.

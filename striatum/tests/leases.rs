@@ -39,7 +39,7 @@ async fn a_lost_lease_ends_the_agent_and_its_work_is_kept_but_does_not_count() {
     let orchestrator = scene.orchestrator(&agent).await;
     // A lease of three seconds is renewed every second.
     let run = begin(&orchestrator, &workflow([draft("a").lease_seconds(3)])).await.run;
-    let mut progress = orchestrator.progress();
+    let (mut progress, mut others) = (orchestrator.progress(), orchestrator.progress());
     let work = start(&orchestrator);
     agent.has_begun().await;
     let fence = state(&orchestrator, run).await.fence(&job("a")).expect("it is held");
@@ -53,6 +53,11 @@ async fn a_lost_lease_ends_the_agent_and_its_work_is_kept_but_does_not_count() {
         intent: Intent::Expire { fence: fence.clone() },
     };
     other.execute(run, expire).await.expect("it has lapsed");
+    let refused = until(&mut others, |update| match update {
+        Progress::Stale { fence } => Some(fence.clone()),
+        _ => None,
+    });
+    assert_eq!(refused.await, fence);
     until(&mut progress, |update| {
         matches!(update, Progress::Event { event: Event::RunDelivered(_), .. }).then_some(())
     })

@@ -1,46 +1,41 @@
 //! Prepares the runs, starts the workers, plays fate, and waits for the end.
 
 use std::{
-    path::Path,
     process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use striatum::{
+    Orchestrator,
     core::{
-        engine::Engine,
-        id::{ChainId, CommitId},
-        run::{Actor, Command, Intent, RunStatus},
-        store::{ChainMeta, RunQuery, Store},
-        workflow::Snapshot,
+        run::{Actor, Intent},
+        store::{RunQuery, Store},
     },
-    mint,
     pg::PgStore,
-    workspace::ObjectBlobs,
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command as Process},
+    process::{Child, Command},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     time,
 };
 
-use crate::{Args, Outcome, config, ledger, worker, workflow};
+use crate::{Args, Outcome, agent::Register, config, ledger, site::Site, worker, workflow};
 
 /// For how long a worker is stopped: longer than a lease lasts.
-const STOPPED: Duration = Duration::from_millis(2_500);
+const STOPPED: Duration = Duration::from_millis(3_500);
 
-/// Longer than any swarm should take.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(100);
 
-/// The chain of the repository that all work on.
-pub(crate) fn chain() -> Outcome<ChainId> {
-    Ok(ChainId::new("swarm")?)
-}
+/// Of how many grants one is the undoing of its worker.
+const FATAL: u64 = 6;
+
+/// Longer than any swarm should take, and than each of its runs should add.
+const PATIENCE: Duration = Duration::from_secs(120);
+const RUN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: &Args, database: &str) -> Outcome {
     let schema = format!("swarm_{}", std::process::id());
@@ -48,45 +43,32 @@ pub(crate) async fn run(args: &Args, database: &str) -> Outcome {
     PgStore::migrate(&config).await?;
     let store = Arc::new(PgStore::connect(&config).await?);
     let folder = tempfile::tempdir()?;
-    let blobs = Arc::new(ObjectBlobs::local(folder.path())?);
-    let engine = Engine::new(store.clone(), blobs.clone(), Arc::new(mint::SystemClock));
-    store.open_chain(&chain()?, &ChainMeta { label: "a repository".to_owned() }).await?;
-    prepare(&engine, args.runs).await?;
+    let site = Site::make(folder.path())?;
+    let orchestrator = site.orchestrator(store.clone()).await?;
+    prepare(&orchestrator, &site, args.runs).await?;
     println!("{} runs in schema {schema}, {} workers", args.runs, args.workers);
 
     let begun = Instant::now();
-    let mut swarm = Swarm {
-        args,
-        database,
-        schema: &schema,
-        blobs: folder.path(),
-        stale: Arc::default(),
-        started: 0,
-        workers: Vec::new(),
-    };
-    time::timeout(PATIENCE, swarm.until_done(&store)).await.map_err(|_| "the runs did not end in time")??;
-    let took = begun.elapsed();
-    println!("all runs ended after {:.1} s", took.as_secs_f64());
-    println!(
-        "workers started {}, stale writes refused {}",
-        swarm.started,
-        swarm.stale.load(Ordering::Relaxed)
-    );
-    drop(swarm);
-    ledger::close(&*store, &*blobs, args.runs).await
+    let mut swarm = Swarm::new(args, database, &schema, &site);
+    let patience = PATIENCE + RUN * u32::try_from(args.runs)?;
+    time::timeout(patience, swarm.until_done(&store)).await.map_err(|_| "the runs did not end in time")??;
+    println!("all runs ended after {:.1} s", begun.elapsed().as_secs_f64());
+    time::timeout(PATIENCE, swarm.end()).await.map_err(|_| "the workers did not end in time")??;
+    println!("workers started {}, killed {}, stopped {}", swarm.started, swarm.killed, swarm.stopped);
+    println!("stale writes refused {}", swarm.stale);
+    let Register { begun, cut_short } = Register::close(&site.register())?;
+    println!("agents begun {begun}, cut short {cut_short}, none is left");
+    if site.trees()? > 1 {
+        return Err("a tree was left open".into());
+    }
+    ledger::close(&*store, &orchestrator, args.runs).await
 }
 
-async fn prepare(engine: &Engine, runs: usize) -> Outcome {
-    let snapshot = Snapshot::new(workflow::workflow()?, CommitId::new("0".repeat(40))?, Vec::new())?;
-    let person = Actor::Human("ada".to_owned());
+async fn prepare(orchestrator: &Orchestrator, site: &Site, runs: usize) -> Outcome {
+    let (document, person) = (workflow::workflow(site)?, Actor::Human("ada".to_owned()));
     for _ in 0..runs {
-        let run = mint::run_id()?;
-        engine.prepare(&chain()?, run, snapshot.clone(), mint::command_id()?, person.clone()).await?;
-        let together =
-            [Intent::ConfirmBranch { branch: format!("swarm/{}", run.short()), at: None }, Intent::Start];
-        let command = |intent| Ok(Command { id: mint::command_id()?, actor: person.clone(), intent });
-        let together = together.into_iter().map(command).collect::<Outcome<Vec<_>>>()?;
-        engine.execute_all(run, &together).await?;
+        let prepared = orchestrator.prepare(&document, person.clone()).await?;
+        orchestrator.command(prepared.run, person.clone(), Intent::Start).await?;
     }
     Ok(())
 }
@@ -95,62 +77,70 @@ struct Swarm<'a> {
     args: &'a Args,
     database: &'a str,
     schema: &'a str,
-    blobs: &'a Path,
-    /// How often a worker said that its work came too late.
-    stale: Arc<AtomicUsize>,
+    site: &'a Site,
+    fate: Fate,
+    workers: Vec<(usize, Child)>,
+    /// What the workers say, each under its number.
+    heard: UnboundedReceiver<(usize, String)>,
+    say: UnboundedSender<(usize, String)>,
     started: usize,
-    workers: Vec<Child>,
+    killed: usize,
+    stopped: usize,
+    /// How often a worker said that its work came too late.
+    stale: usize,
 }
 
-impl Swarm<'_> {
-    async fn until_done(&mut self, store: &PgStore) -> Outcome {
-        let mut fate = Fate(self.args.seed);
-        loop {
-            while self.workers.len() < self.args.workers {
-                let worker = self.start()?;
-                self.workers.push(worker);
-            }
-            time::sleep(Duration::from_millis(100 + fate.below(200))).await;
-            let open = RunQuery {
-                statuses: vec![RunStatus::Running],
-                active: true,
-                limit: 1,
-                ..RunQuery::default()
-            };
-            if store.runs(&open).await?.items.is_empty() {
-                return Ok(());
-            }
-            if self.args.chaos {
-                self.strike(&mut fate).await?;
-            }
-            // One that has ended by itself is replaced too, unless it found an error.
-            for (place, worker) in self.workers.iter_mut().enumerate().rev().collect::<Vec<_>>() {
-                if let Some(status) = worker.try_wait()?
-                    && status.code().is_some_and(|code| code != 0)
-                {
-                    return Err(format!("worker {place} ended with {status}").into());
-                }
-            }
-            self.workers.retain_mut(|worker| matches!(worker.try_wait(), Ok(None)));
-        }
+impl<'a> Swarm<'a> {
+    fn new(args: &'a Args, database: &'a str, schema: &'a str, site: &'a Site) -> Self {
+        let (say, heard) = mpsc::unbounded_channel();
+        let (fate, workers) = (Fate(args.seed), Vec::new());
+        let (started, killed, stopped, stale) = (0, 0, 0, 0);
+        Self { args, database, schema, site, fate, workers, heard, say, started, killed, stopped, stale }
     }
 
-    /// Kills a worker, or stops it until its leases have lapsed.
-    async fn strike(&mut self, fate: &mut Fate) -> Outcome {
-        let Some(victim) = self.workers.get_mut(usize::try_from(fate.below(self.args.workers as u64))?)
-        else {
-            return Ok(());
-        };
-        if fate.below(4) > 0 {
-            victim.kill().await?;
-            return Ok(());
+    async fn until_done(&mut self, store: &PgStore) -> Outcome {
+        let open = RunQuery { active: true, limit: 1, ..RunQuery::default() };
+        while !store.runs(&open).await?.items.is_empty() {
+            self.recruit()?;
+            if let Ok(Some((worker, said))) = time::timeout(LOOK, self.heard.recv()).await {
+                self.stale += usize::from(said == worker::STALE);
+                if self.args.chaos && said == worker::GRANTED && self.fate.below(FATAL) == 0 {
+                    self.strike(worker).await?;
+                }
+            }
         }
-        let pid = victim.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        if let Some(pid) = pid {
+        Ok(())
+    }
+
+    /// Puts a new worker in the place of each that was killed.
+    fn recruit(&mut self) -> Outcome {
+        for (number, worker) in &mut self.workers {
+            if let Some(status) = worker.try_wait()? {
+                return Err(format!("worker {number} ended with {status}").into());
+            }
+        }
+        while self.workers.len() < self.args.workers {
+            let worker = self.start()?;
+            self.workers.push((self.started, worker));
+        }
+        Ok(())
+    }
+
+    /// Kills a worker while it works on its grant, or stops it until its leases have lapsed.
+    async fn strike(&mut self, number: usize) -> Outcome {
+        time::sleep(Duration::from_millis(self.fate.below(400))).await;
+        let Some(place) = self.workers.iter().position(|(known, _)| *known == number) else { return Ok(()) };
+        let victim = &mut self.workers[place].1;
+        if self.fate.below(4) > 0 {
+            victim.kill().await?;
+            self.workers.remove(place);
+            self.killed += 1;
+        } else if let Some(pid) = victim.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
             kill_process(pid, Signal::STOP)?;
+            self.stopped += 1;
             tokio::spawn(async move {
                 time::sleep(STOPPED).await;
-                // It may have been killed meanwhile, and is not yet waited for.
+                // It may have been killed meanwhile.
                 let _gone = kill_process(pid, Signal::CONT);
             });
         }
@@ -159,25 +149,39 @@ impl Swarm<'_> {
 
     fn start(&mut self) -> Outcome<Child> {
         self.started += 1;
-        let mut child = Process::new(std::env::current_exe()?)
+        let mut child = Command::new(std::env::current_exe()?)
             // Not as an argument: the address may hold a password, and others can read those.
             .env("DATABASE_URL", self.database)
-            .args(["--schema", self.schema, "--number", &self.started.to_string(), "--blobs"])
-            .arg(self.blobs)
+            .args(["worker", self.schema])
+            .arg(self.site.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
         if let Some(said) = child.stdout.take() {
-            let stale = Arc::clone(&self.stale);
+            let (number, say) = (self.started, self.say.clone());
             tokio::spawn(async move {
                 let mut lines = BufReader::new(said).lines();
                 while let Ok(Some(line)) = lines.next_line().await {
-                    stale.fetch_add(usize::from(line == worker::STALE), Ordering::Relaxed);
+                    let _unheard = say.send((number, line));
                 }
             });
         }
         Ok(child)
+    }
+
+    /// Lets go of the workers, and hears what they still have to say.
+    async fn end(&mut self) -> Outcome {
+        for (number, worker) in &mut self.workers {
+            let status = worker.wait().await?;
+            if !status.success() {
+                return Err(format!("worker {number} ended with {status}").into());
+            }
+        }
+        while let Ok((_, said)) = self.heard.try_recv() {
+            self.stale += usize::from(said == worker::STALE);
+        }
+        Ok(())
     }
 }
 

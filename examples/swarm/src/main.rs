@@ -1,27 +1,33 @@
-//! Worker processes on one Postgres database and one repository's chain: what a team has when one machine is not enough.
+//! Worker processes on one Postgres database and one git repository: what a team has when one machine is not enough.
 //!
 //!     cargo run -p swarm -- --workers 8 --runs 64 --chaos
 //!
-//! The workers' agents are functions; what is shown is what happens between processes. With `--chaos` workers are killed with
-//! SIGKILL while they work, and others are stopped for longer than their leases last, so that they wake up with work that is
-//! no longer theirs. In the end the chain is verified, and what the indexes say is compared with what the events say.
-#![expect(clippy::print_stdout, reason = "a program talks to a person")]
+//! Each worker is the ready orchestrator; its agents are processes, each in a git tree of its own. With `--chaos` workers are
+//! killed with SIGKILL while they work, and others are stopped for longer than their leases last, so that they wake up with work
+//! that is no longer theirs. In the end the chain is verified, what the indexes say is compared with what the events say, and
+//! what every run delivered with what was judged.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to a person")]
 
+mod agent;
 mod keeper;
 mod ledger;
+mod site;
 mod worker;
 mod workflow;
 
 use std::{error::Error, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use striatum::pg::Config;
 use striatum_testkit::pg::Cluster;
 
+use crate::site::Site;
+
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Starts worker processes against one database, runs workflows, and prints what happened.
+/// Starts worker processes against one database and one repository, runs workflows, and prints what happened.
 #[derive(Debug, Parser)]
+#[command(disable_help_subcommand = true)]
 struct Args {
     /// How many worker processes.
     #[arg(long, default_value_t = 4)]
@@ -32,35 +38,38 @@ struct Args {
     /// Kills workers while they work, and stops others for longer than their leases last.
     #[arg(long)]
     chaos: bool,
-    /// Who plays fate; the same number kills in the same order.
+    /// Who plays fate.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The database, as `libpq` names it. Without it a private cluster is started from the binaries on this machine.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database: Option<String>,
-    /// What a worker is told by the process that starts it.
-    #[command(flatten)]
-    post: Post,
+    #[command(subcommand)]
+    part: Option<Part>,
 }
 
-/// Where a worker works.
-#[derive(Debug, Clone, clap::Args)]
-struct Post {
-    #[arg(long, hide = true)]
-    schema: Option<String>,
-    #[arg(long, hide = true)]
-    blobs: Option<PathBuf>,
-    #[arg(long, hide = true, default_value_t = 0)]
-    number: u64,
+/// What else this program is.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// A worker, started by the swarm.
+    #[command(hide = true)]
+    Worker { schema: String, site: PathBuf },
+    /// An agent, started by a worker.
+    #[command(hide = true)]
+    Agent { register: PathBuf },
 }
 
-#[tokio::main]
-async fn main() -> Outcome {
+fn main() -> Outcome {
     let args = Args::parse();
-    if let (Some(database), Post { schema: Some(schema), blobs: Some(blobs), number }) =
-        (&args.database, &args.post)
-    {
-        return worker::run(config(database, schema)?, blobs, *number).await;
+    if let Some(Part::Agent { register }) = &args.part {
+        return Ok(agent::play(register)?);
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(swarm(&args))
+}
+
+async fn swarm(args: &Args) -> Outcome {
+    if let (Some(Part::Worker { schema, site }), Some(database)) = (&args.part, &args.database) {
+        return worker::run(&config(database, schema)?, &Site::at(site)).await;
     }
     let cluster = match &args.database {
         Some(_) => None,
@@ -68,7 +77,7 @@ async fn main() -> Outcome {
     };
     let private = cluster.as_ref().map(Cluster::url);
     let database = args.database.clone().or(private).ok_or("no database")?;
-    keeper::run(&args, &database).await
+    keeper::run(args, &database).await
 }
 
 fn config(database: &str, schema: &str) -> Outcome<Config> {

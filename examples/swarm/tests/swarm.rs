@@ -33,18 +33,19 @@ fn number(said: &str, word: &str) -> usize {
 
 #[test]
 fn several_workers_share_the_runs() {
-    let Some(said) = swarm(&["--workers", "3", "--runs", "6"]) else { return };
-    assert!(said.contains("6 of 6 runs completed; events and indexes agree"), "{said}");
+    let Some(said) = swarm(&["--workers", "3", "--runs", "3"]) else { return };
+    assert!(said.contains("3 of 3 runs completed; events and indexes agree"), "{said}");
     // A draft, two reviews; and for the style, all of them again.
-    assert!(number(&said, "grants") >= 6 * 5, "{said}");
-    assert_eq!(number(&said, "expiries"), 0, "{said}");
-    assert_eq!(number(&said, "stale writes refused"), 0, "{said}");
+    assert!(number(&said, "grants") >= 3 * 5, "{said}");
+    assert_eq!(number(&said, "crashes"), 0, "{said}");
+    assert_eq!(number(&said, "every branch holds what was judged,"), 3 * 2, "{said}");
 }
 
 #[test]
 fn every_run_ends_however_many_workers_are_killed() {
-    let Some(said) = swarm(&["--workers", "8", "--runs", "64", "--chaos"]) else { return };
-    assert!(said.contains("64 of 64 runs completed; events and indexes agree"), "{said}");
-    assert!(number(&said, "workers started") > 16, "{said}");
-    assert!(number(&said, "expiries") > 8, "{said}");
+    let Some(said) = swarm(&["--workers", "4", "--runs", "6", "--chaos"]) else { return };
+    assert!(said.contains("6 of 6 runs completed; events and indexes agree"), "{said}");
+    assert!(number(&said, "killed") > 0, "{said}");
+    assert!(number(&said, "crashes") + number(&said, "expiries") > 0, "{said}");
+    assert_eq!(number(&said, "every branch holds what was judged,"), 6 * 2, "{said}");
 }

@@ -17,13 +17,7 @@ use crate::{
     adapter::Finished,
     command::report::{self, Report},
     fault,
-    orchestrator::{
-        Error, ErrorKind,
-        assignment::report_path,
-        base::Bases,
-        grant::{Work, is_stale},
-        owed,
-    },
+    orchestrator::{Error, ErrorKind, assignment::report_path, base::Bases, grant::Work, owed},
 };
 
 /// Hands in what an agent that ended well left: a question, or its work. What cannot be handed in is a failure of the attempt, with
@@ -37,7 +31,7 @@ pub(super) async fn submit(
 ) -> Result<(), Error> {
     match conclusion(work, tree, base, finished, report).await {
         Ok(intent) => match work.submit(intent).await {
-            Err(error) if is_stale(&error) => Ok(()),
+            Err(error) if work.is_late(&error) => Ok(()),
             Err(error) if error.rejection().is_some() => give_up(work, &error, finished).await,
             other => other,
         },

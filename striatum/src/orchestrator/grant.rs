@@ -30,6 +30,7 @@ use crate::{
         leases::Held,
         owed, used, words,
     },
+    progress::Progress,
 };
 
 /// Claims a job and gives the work to be done on it; `None` if somebody was faster.
@@ -227,7 +228,7 @@ impl<'a> Work<'a> {
         }
         let intent = Intent::Identify { fence: self.fence().clone(), agent: finished.agent.clone() };
         match self.shared.act(self.fence().run, mint::command_id()?, intent).await {
-            Err(error) if is_stale(&error) => Ok(()),
+            Err(error) if self.is_late(&error) => Ok(()),
             other => other.map(drop),
         }
     }
@@ -278,9 +279,18 @@ impl<'a> Work<'a> {
     /// Ends the grant, unless it is over already: then what was to be reported does not count.
     async fn end(&self, intent: Intent) -> Result<(), Error> {
         match self.submit(intent).await {
-            Err(error) if is_stale(&error) => Ok(()),
+            Err(error) if self.is_late(&error) => Ok(()),
             other => other,
         }
+    }
+
+    /// Whether a command was refused because the grant is over; those who watch are told.
+    pub(super) fn is_late(&self, error: &Error) -> bool {
+        let late = is_stale(error);
+        if late {
+            let _ = self.shared.progress.send(Progress::Stale { fence: self.fence().clone() });
+        }
+        late
     }
 }
 
