@@ -15,7 +15,8 @@ use crate::{
     git::{Call, Git, unexpected},
 };
 
-/// Everything that merging, hashing and writing depends on is said here, so that no one else's settings count.
+/// Everything that merging, hashing and writing depends on is said here, so that no one else's settings count. Whoever moves a
+/// branch that another process is moving waits for it, for as long as a slow disk may take to sync.
 fn config(object_format: &str, exclude: &Path) -> String {
     format!(
         r#"[core]
@@ -35,6 +36,7 @@ fn config(object_format: &str, exclude: &Path) -> String {
 	attributesFile = /dev/null
 	excludesFile = {exclude}
 	fsync = all
+	filesRefLockTimeout = 10000
 [extensions]
 	objectformat = {object_format}
 [gc]
