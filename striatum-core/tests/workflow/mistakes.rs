@@ -121,20 +121,25 @@ fn every_code_has_a_mistake_and_the_mistakes_are_many() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_document_order() {
-    let mut document: Value = serde_json::from_str(BASE).unwrap();
-    set(&mut document, "/edges/0/to", "\"reviw\"");
-    set(&mut document, "/jobs/1/max_attempts", "0");
-    set(&mut document, "/jobs/0/lane_id", "\"outhor\"");
-    set(&mut document, "/lanes/author/command", "[]");
+    // As text: in which order `serde_json` keeps keys depends on its features.
+    let document = BASE
+        .replacen(r#""to": "review", "on""#, r#""to": "reviw", "on""#, 1)
+        .replacen(r#""objective": "Judge.""#, r#""objective": "Judge.", "max_attempts": 0"#, 1)
+        .replacen(
+            r#""lane_id": "author",
+      "objective": "Write.""#,
+            r#""lane_id": "outhor",
+      "objective": "Write.""#,
+            1,
+        )
+        .replacen(r#"["write"]"#, "[]", 1);
     let expected = [
-        // As serde_json writes it, the document has its keys in alphabetical order.
-        (FindingCode::UnknownJob, "/edges/0/to"),
+        (FindingCode::EmptyValue, "/lanes/author/command"),
         (FindingCode::UnknownLane, "/jobs/0/lane_id"),
         (FindingCode::OutOfRange, "/jobs/1/max_attempts"),
-        (FindingCode::EmptyValue, "/lanes/author/command"),
+        (FindingCode::UnknownJob, "/edges/0/to"),
     ];
-    let found = findings(&serde_json::to_vec(&document).unwrap());
-    assert_eq!(places(&found), expected);
+    assert_eq!(places(&findings(document.as_bytes())), expected);
 }
 
 #[test]
