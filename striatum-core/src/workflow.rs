@@ -26,6 +26,7 @@ pub use document::{
     ResourceMode, ReviewAccess, ReviewContext, ReviewRevisionPolicy, Role, SchemaVersion, SharedResource,
     TaskPrompt, Workflow, WorktreeIsolation, WriteMode,
 };
+pub(crate) use finding::codes;
 pub use finding::{Finding, FindingCode, Findings, Severity};
 pub use graph::{Graph, UnsoundGraph, WayBack};
 pub use scope::WriteScope;

@@ -2,73 +2,47 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::workflow::Severity;
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident, $severity:ident, $code:literal, $remedy:literal;)*) => {
-        /// A kind of finding. Its text is stable: programs may match on it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum FindingCode {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl FindingCode {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The code as text.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// Whether the workflow should not be run.
-            pub const fn severity(self) -> Severity {
-                match self { $(Self::$variant => Severity::$severity,)* }
-            }
-
-            /// What to do about it.
-            pub const fn remedy(self) -> &'static str {
-                match self { $(Self::$variant => $remedy,)* }
-            }
-        }
-    };
-}
+use crate::workflow::{Severity, codes};
 
 codes! {
     /// No run came to completion, whatever agents and principals did.
-    RunNeverCompletes, Error, "run_never_completes", "Follow the history of the finding beside it: it shows what stands in the way.";
+    RunNeverCompletes, "run_never_completes", "Follow the history of the finding beside it: it shows what stands in the way.";
     /// A run stands still: no job is held or may be claimed, and nobody is asked.
-    RunStuck, Error, "run_stuck", "Look at what the job waits for; nothing brings it about.";
+    RunStuck, "run_stuck", "Look at what the job waits for; nothing brings it about.";
     /// A job was never handed out, or, if it asks a person, never did.
-    JobNeverRuns, Error, "job_never_runs", "Remove the job, or change what it waits for.";
+    JobNeverRuns, "job_never_runs", "Remove the job, or change what it waits for.";
     /// A job may be claimed, and every session is refused.
-    JobUnclaimable, Error, "job_unclaimable", "Change what the job demands of its session, as the message says.";
+    JobUnclaimable, "job_unclaimable", "Change what the job demands of its session, as the message says.";
     /// A run ended without its exits although nobody rejected, failed, lost or cancelled anything; or an exit was never completed.
-    ExitLost, Error, "exit_lost", "Follow the history to the job that was skipped, and change what it waits for.";
+    ExitLost, "exit_lost", "Follow the history to the job that was skipped, and change what it waits for.";
     /// A person is asked, and no answer is possible.
-    CheckpointUnresolvable, Error, "checkpoint_unresolvable", "Change what the job demands of the answer, as the message says.";
+    CheckpointUnresolvable, "checkpoint_unresolvable", "Change what the job demands of the answer, as the message says.";
     /// A person is asked what the workflow did not plan to ask, although every agent does well.
-    CheckpointUnplanned, Warning, "checkpoint_unplanned", "Expect to be asked in every run, run it where agents report more than plain processes do, or demand less.";
+    CheckpointUnplanned, "checkpoint_unplanned", "Expect to be asked in every run, run it where agents report more than plain processes do, or demand less.";
     /// An agent that did all that its packet asks for was refused.
-    OutcomeRefused, Error, "outcome_refused", "Change what the job demands, as the message says.";
+    OutcomeRefused, "outcome_refused", "Change what the job demands, as the message says.";
     /// A job was handed out more often than the bound that is known beforehand.
-    BoundExceeded, Error, "bound_exceeded", "Report this as a defect of striatum, with the document.";
+    BoundExceeded, "bound_exceeded", "Report this as a defect of striatum, with the document.";
     /// The rehearsal was given up before everything was played.
-    RehearsalIncomplete, Warning, "rehearsal_incomplete", "Allow more commands, or divide the workflow.";
+    RehearsalIncomplete, "rehearsal_incomplete", "Allow more commands, or divide the workflow.";
 }
 
-impl fmt::Display for FindingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for FindingCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+impl FindingCode {
+    /// Whether the workflow should not be run.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::CheckpointUnplanned | Self::RehearsalIncomplete => Severity::Warning,
+            Self::RunNeverCompletes
+            | Self::RunStuck
+            | Self::JobNeverRuns
+            | Self::JobUnclaimable
+            | Self::ExitLost
+            | Self::CheckpointUnresolvable
+            | Self::OutcomeRefused
+            | Self::BoundExceeded => Severity::Error,
+        }
     }
 }
 

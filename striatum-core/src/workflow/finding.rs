@@ -2,11 +2,12 @@
 
 use std::{error::Error, fmt};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::digest::Digest;
 
 pub use code::FindingCode;
+pub(crate) use code::codes;
 
 mod code;
 
@@ -58,18 +59,6 @@ impl fmt::Display for Severity {
             Self::Warning => "warning",
             Self::Error => "error",
         })
-    }
-}
-
-impl fmt::Display for FindingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for FindingCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stable codes of findings.
 
+/// Declares `FindingCode`: each kind of finding with its code and its remedy.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident, $code:literal, $remedy:literal;)*) => {
         /// A kind of finding. Its text is stable: programs may match on it.
@@ -23,8 +24,22 @@ macro_rules! codes {
                 match self { $(Self::$variant => $remedy,)* }
             }
         }
+
+        impl ::std::fmt::Display for FindingCode {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl ::serde::Serialize for FindingCode {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
     };
 }
+
+pub(crate) use codes;
 
 codes! {
     /// The bytes are not JSON, or something follows the document.
