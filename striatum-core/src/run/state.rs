@@ -11,7 +11,7 @@ use crate::{
     digest::Digest,
     id::{ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
     run::{
-        JobStatus, RunStatus,
+        RunStatus,
         command::Owner,
         event::{BranchConfirmed, DecisionRecorded, EscalationRaised, Ruling, Usage},
     },
@@ -258,8 +258,17 @@ impl State {
 
     /// How often the way back to a job was taken.
     pub fn iterations(&self, target: &JobId) -> Iterations {
-        let index = self.snapshot.graph().index(target);
-        index.and_then(|index| self.iterations.get(&index)).copied().unwrap_or_default()
+        self.snapshot.graph().index(target).map(|index| self.iterations_of(index)).unwrap_or_default()
+    }
+
+    /// The same, by the number of the job.
+    pub(super) fn iterations_of(&self, target: usize) -> Iterations {
+        self.iterations.get(&target).copied().unwrap_or_default()
+    }
+
+    /// An escalation by its number, from 1.
+    pub(super) fn escalation(&self, number: u32) -> Option<&Escalation> {
+        self.escalations.get((number as usize).checked_sub(1)?)
     }
 
     /// The work trees that are not yet known to be gone, with the fence of their grant.
@@ -277,12 +286,6 @@ impl State {
 
     pub(super) fn spec(&self, job: usize) -> &workflow::Job {
         &self.snapshot.workflow().jobs[job]
-    }
-
-    /// Whether this job has ended without success.
-    pub(super) fn is_lost(&self, job: usize) -> bool {
-        let status = self.jobs[job].status;
-        status.is_terminal() && status != JobStatus::Completed
     }
 
     /// Whether what waits for this job's acceptance may go on.
@@ -312,5 +315,14 @@ impl State {
         let named = self.spec(review).inputs.iter().filter_map(|input| graph.index_of(input));
         let named: Vec<usize> = named.collect();
         if named.is_empty() { graph.upstream(review).to_vec() } else { named }
+    }
+
+    /// What a review judges, and then what that builds on, near or far; a job may come more than once.
+    pub(super) fn judged_with_upstream(&self, review: usize) -> Vec<usize> {
+        let mut jobs = self.judged_by(review);
+        let graph = self.snapshot.graph();
+        let upstream: Vec<usize> = jobs.iter().flat_map(|job| graph.all_upstream(*job)).collect();
+        jobs.extend(upstream);
+        jobs
     }
 }

@@ -104,7 +104,7 @@ fn proceed(
     let snapshot = draft.state.snapshot.clone();
     for target in cohort::outermost(snapshot.graph(), &targets) {
         let review = draft.state.spec(index).id.clone();
-        let iteration = draft.state.iterations.get(&target).map_or(0, |iterations| iterations.taken) + 1;
+        let iteration = draft.state.iterations_of(target).taken + 1;
         reopen::reopen(draft, target, &ReopenCause::Granted { review, iteration }, None)?;
     }
     Ok(())

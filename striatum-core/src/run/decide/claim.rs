@@ -89,11 +89,8 @@ fn expect_admissible(draft: &Draft, index: usize, claim: &Claim) -> Result<(), R
 
 /// A session never judges work that it took part in, however far upstream.
 fn expect_independent(draft: &Draft, review: usize, session: SessionId) -> Result<(), Rejection> {
-    let graph = draft.state.snapshot.graph();
-    let judged = draft.state.judged_by(review);
-    let upstream = judged.iter().flat_map(|job| graph.all_upstream(*job));
-    let part = judged.iter().copied().chain(upstream).find(|job| draft.job(*job).holders.contains(&session));
-    match part {
+    let judged = draft.state.judged_with_upstream(review);
+    match judged.into_iter().find(|job| draft.job(*job).holders.contains(&session)) {
         Some(job) => Err(Rejection::NotIndependent {
             job: draft.state.spec(review).id.clone(),
             took_part_in: draft.state.spec(job).id.clone(),

@@ -89,7 +89,7 @@ pub(super) fn is_undecided(state: &State, review: usize) -> bool {
 /// Whether a job may be sent back once more: the strictest of those who want it sets the limit.
 fn is_usable(state: &State, target: usize) -> bool {
     let graph = state.snapshot.graph();
-    let iterations = state.iterations.get(&target).copied().unwrap_or_default();
+    let iterations = state.iterations_of(target);
     let wants = |review: usize| {
         let job = &state.jobs[review];
         let is_parked = job.status == JobStatus::WaitingHuman
@@ -186,7 +186,7 @@ impl Cohort {
             wanting.retain(|review| Some(*review) != first);
             let id = |review: usize| draft.state.spec(review).id.clone();
             let Some(review) = first.map(id) else { continue };
-            let iteration = draft.state.iterations.get(&target).map_or(0, |iterations| iterations.taken) + 1;
+            let iteration = draft.state.iterations_of(target).taken + 1;
             let with = wanting.into_iter().map(id).collect();
             let cause = ReopenCause::Revision { review, iteration, with };
             reopen::reopen(draft, target, &cause, speaker)?;

@@ -68,8 +68,7 @@ pub(super) fn withhold(
 }
 
 pub(super) fn notified(draft: &mut Draft, escalation: u32) -> Result<(), Rejection> {
-    let raised = (escalation as usize).checked_sub(1).and_then(|place| draft.state.escalations.get(place));
-    match raised {
+    match draft.state.escalation(escalation) {
         None => Err(Rejection::NothingOwed),
         Some(raised) if raised.notified => Ok(()),
         Some(_) => draft.emit(EscalationNotified { escalation }),

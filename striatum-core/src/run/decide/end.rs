@@ -146,10 +146,11 @@ fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
 fn settle(draft: &mut Draft, job: usize) -> Result<bool, Rejection> {
     let snapshot = draft.state.snapshot.clone();
     let (spec, attempt) = (&snapshot.workflow().jobs[job], draft.job(job).attempt);
-    if quorum::poll(&draft.state, job) == Some(Poll::Met) {
+    let poll = quorum::poll(&draft.state, job);
+    if poll == Some(Poll::Met) {
         quorum::release(draft, job)?;
     }
-    match join(&draft.state, job) {
+    match join(&draft.state, job, poll) {
         Join::Waits => return Ok(false),
         Join::Lost(cause) => draft.emit(JobSkipped { job: spec.id.clone(), cause, ended: None })?,
         Join::Opens if spec.kind == JobType::HumanCheckpoint => draft.emit(JobWaits {

@@ -42,8 +42,7 @@ pub(super) fn settle(
     ruling: Ruling,
     rationale: Option<BlobRef>,
 ) -> Result<(), Rejection> {
-    let raised = (number as usize).checked_sub(1).and_then(|place| draft.state.escalations.get(place));
-    let open = raised.filter(|escalation| escalation.ruling.is_none());
+    let open = draft.state.escalation(number).filter(|escalation| escalation.ruling.is_none());
     let topic = open.ok_or(Rejection::EscalationUnknown { escalation: number })?.raised.topic;
     expect_person(&draft.state, actor, question(topic))?;
     resolve(draft, actor, number, ruling, rationale)?;

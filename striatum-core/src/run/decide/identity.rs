@@ -139,10 +139,7 @@ pub(super) fn same_model(state: &State, review: usize, session: SessionId) -> Ve
 
 /// The jobs, near or far before what a review judges, in which an agent makes something.
 fn authors(state: &State, review: usize) -> Vec<usize> {
-    let graph = state.snapshot.graph();
-    let judged = state.judged_by(review);
-    let mut jobs: Vec<usize> =
-        judged.iter().flat_map(|job| graph.all_upstream(*job)).chain(judged.iter().copied()).collect();
+    let mut jobs = state.judged_with_upstream(review);
     jobs.sort_unstable();
     jobs.dedup();
     jobs.retain(|job| state.spec(*job).kind.has_author());

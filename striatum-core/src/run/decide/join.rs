@@ -2,10 +2,7 @@
 
 use crate::run::{
     JobStatus,
-    decide::{
-        cohort,
-        quorum::{Poll, poll},
-    },
+    decide::{cohort, quorum::Poll},
     event::{CancelCause, SkipCause},
     state::{JobState, State},
 };
@@ -21,9 +18,9 @@ pub(super) enum Join {
     Lost(SkipCause),
 }
 
-pub(super) fn join(state: &State, job: usize) -> Join {
+/// What the jobs before a job say about it; `poll` is how the vote on it stands, if it has one.
+pub(super) fn join(state: &State, job: usize, poll: Option<Poll>) -> Join {
     let graph = state.snapshot.graph();
-    let poll = poll(state, job);
     let (mut waits, mut lost) = (false, None);
     let mut missing = Vec::new();
     let is_seat = |up: &usize| poll.is_some() && graph.seats(job).contains(up);
@@ -90,7 +87,6 @@ fn cause(job: &JobState) -> Option<SkipCause> {
 impl JobState {
     /// Whether it has ended without a word, and not because nobody needed one.
     pub(super) fn is_missing(&self) -> bool {
-        let is_lost = self.status.is_terminal() && !self.is_completed();
-        is_lost && self.live_verdict().is_none() && self.canceled != Some(CancelCause::Quorum)
+        self.is_lost() && self.live_verdict().is_none() && self.canceled != Some(CancelCause::Quorum)
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn reopen(
 pub(super) fn retry(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
     let index = draft.index(job)?;
     let status = draft.job(index).status;
-    if !draft.state.is_lost(index) {
+    if !draft.job(index).is_lost() {
         return Err(Rejection::NotRetryable { job: job.clone(), status });
     }
     match draft.run_status()? {

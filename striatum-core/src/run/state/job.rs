@@ -163,6 +163,11 @@ impl JobState {
         self.status == JobStatus::Completed
     }
 
+    /// Whether it has ended without success.
+    pub fn is_lost(&self) -> bool {
+        self.status.is_terminal() && !self.is_completed()
+    }
+
     /// Whether it is completed, and not by a verdict that says no.
     pub fn is_accepted(&self) -> bool {
         let dissent = || self.live_verdict().is_some_and(|verdict| !verdict.verdict.is_accepting());
