@@ -4,7 +4,7 @@
 //! that it cannot meet is an error, never a silent downgrade. What happens on a process's streams is the business of a
 //! [transport](crate::transport): neither knows the other, and [`Process`] is the joint.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, net::TcpListener, pin::Pin};
 
 use async_trait::async_trait;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -16,7 +16,7 @@ mod spec;
 
 pub use error::{SandboxError, SandboxErrorKind};
 pub use isolation::{Isolation, Level};
-pub use spec::{EnvVar, Exec, Limits, SandboxSpec};
+pub use spec::{Access, EnvVar, Exec, Limits, Listen, Mount, SandboxSpec};
 
 /// Makes sessions in which agents run.
 ///
@@ -25,6 +25,7 @@ pub use spec::{EnvVar, Exec, Limits, SandboxSpec};
 /// - A process gets the environment that the spec and the exec name, and nothing else.
 /// - Ending a session ends every process in it.
 /// - The output streams of a process end soon after the process, even if something that it left behind holds them open.
+/// - The listeners of an exec are reached by its process, and by nothing outside the sandbox.
 /// - A process that outlives the host program (which may be killed at any moment) leaves in [`SandboxSpec::folder`] what
 ///   [`reap`](Sandbox::reap) needs to find and end it, and what it ended with.
 #[async_trait]
@@ -35,7 +36,8 @@ pub trait Sandbox: fmt::Debug + Send + Sync + 'static {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`SandboxErrorKind::Unsupported`] if a demand of the spec cannot be met.
+    /// [`SandboxErrorKind::Unsupported`] if a demand of the spec cannot be met, [`SandboxErrorKind::MountRefused`] if no agent may
+    /// see what it is to work on.
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError>;
 
     /// Ends whatever an earlier session with this folder left running, even one of a program that died, and tells how its
@@ -52,7 +54,8 @@ pub trait SandboxSession: fmt::Debug + Send {
     /// Starts a process.
     ///
     /// # Errors
-    /// [`SandboxErrorKind::NotFound`] if there is no such program, [`SandboxErrorKind::Denied`] if it may not be run.
+    /// [`SandboxErrorKind::NotFound`] if there is no such program, [`SandboxErrorKind::Denied`] if it may not be run,
+    /// [`SandboxErrorKind::MountRefused`] if no agent may see it.
     async fn spawn(&mut self, exec: &Exec) -> Result<Process, SandboxError>;
 
     /// Ends every process of the session.
@@ -78,6 +81,17 @@ pub struct Process {
     pub stderr: Option<Output>,
     /// The process itself.
     pub child: Box<dyn Child>,
+    /// The sockets of [`Exec::listeners`], by name and in that order: bound, listening and not blocking. They stay open while the
+    /// host program keeps them.
+    pub listeners: Vec<(String, TcpListener)>,
+}
+
+impl Process {
+    /// Takes the listener of this name; the first, if there are several.
+    pub fn take_listener(&mut self, name: &str) -> Option<TcpListener> {
+        let place = self.listeners.iter().position(|(other, _)| other == name)?;
+        Some(self.listeners.remove(place).1)
+    }
 }
 
 impl fmt::Debug for Process {

@@ -25,6 +25,8 @@ mod session;
 ///   `STRIATUM_SESSION` (the session's id) and what the spec and the exec name; nothing of the host program's.
 /// - **Process group**: one for each process that is spawned.
 ///
+/// Listeners are bound on the loopback of the host, at a port that the kernel picks: any process of the host can connect.
+///
 /// Nothing else is. An agent can read and write what its user can, reach any network, signal any process of its user and read
 /// their environments, and forge the records in its session's folder. [`offers`](Sandbox::offers) says so: the file system and
 /// the network are [`AdvisoryStrict`](Level::AdvisoryStrict), because the agent is asked and what it changed is compared
@@ -68,6 +70,9 @@ impl NoSandbox {
     }
 }
 
+/// What to do where a plain process is too little.
+const REMEDY: &str = "use a sandbox with walls, such as `Namespaces`, or lower the demand";
+
 #[async_trait]
 impl Sandbox for NoSandbox {
     fn offers(&self) -> Isolation {
@@ -79,9 +84,8 @@ impl Sandbox for NoSandbox {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some((dimension, offered, demanded)) = self.offers().shortfall(&spec.demands) {
-            let doing = format!("hold {dimension} as {demanded}: a plain process offers {offered}");
-            return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing));
+        if let Some(short) = self.offers().shortfall(&spec.demands) {
+            return Err(SandboxError::unmet("a plain process", short).with_remedy(REMEDY));
         }
         check(&spec.env)?;
         let (session, grace) = (spec.fence.session, spec.limits.grace);
