@@ -3,19 +3,11 @@
 use std::{ffi::OsString, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use striatum_core::sandbox::{
-    Isolation, Level, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
-};
+use striatum_core::sandbox::{Isolation, Level, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec};
 
-use self::{environment::check, folder::Folder, remains::Remains, session::Session};
+use self::session::Session;
+use crate::{blocking::aside, environment::check, folder::Folder, remains::Remains};
 
-mod child;
-mod environment;
-mod failure;
-mod folder;
-mod output;
-mod program;
-mod remains;
 mod session;
 
 /// Runs agents as plain processes of the host, with the rights of the user who runs the host program.
@@ -110,15 +102,5 @@ impl Sandbox for NoSandbox {
             Ok(Reaped { killed, outcome })
         })
         .await
-    }
-}
-
-/// Runs what blocks where blocking is allowed. It runs to its end even if the caller is gone.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
-) -> Result<T, SandboxError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(e) => Err(SandboxError::new(SandboxErrorKind::Other, "finish the work on a session").because(e)),
     }
 }

@@ -24,8 +24,8 @@ use tokio::{
 };
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-use super::{
-    aside,
+use crate::{
+    blocking::aside,
     child::{Handle, Leader},
     environment::{MARK, assemble, check},
     failure::failed,
