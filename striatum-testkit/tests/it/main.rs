@@ -4,6 +4,8 @@ mod broken;
 mod documents;
 mod faulty;
 mod list;
+#[cfg(feature = "llm")]
+mod llm;
 mod memory;
 mod mutants;
 mod simulation;
