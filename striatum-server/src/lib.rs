@@ -13,6 +13,9 @@ pub mod agents;
 pub mod authority;
 mod boundary;
 mod refusal;
+mod serving;
+mod toolbox;
 
 pub use boundary::Boundary;
 pub use refusal::Refusal;
+pub use serving::Serving;
