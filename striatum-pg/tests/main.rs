@@ -7,6 +7,9 @@ mod connection;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+#[path = "../../striatum-testkit/tests/it/documents.rs"]
+mod documents;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod groups;
@@ -22,5 +25,7 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tls;
