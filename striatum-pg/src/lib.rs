@@ -36,8 +36,9 @@
 //!   is tried again.
 //!
 //! # What it needs
-//! Postgres 14 or later, reached directly or through a pooler in session mode. A transaction pooler is not supported: it loses
-//! prepared statements, which the store says, and notifications. Any isolation level may be the database's default; the store's
+//! Postgres 14 or later, reached directly or through a pooler in session mode, with room for one connection more than
+//! [`Config::connections`] says. A transaction pooler is [refused](SetupError::Pooler): it loses prepared statements and
+//! notifications, and mixes up settings. Any isolation level may be the database's default; the store's
 //! own transactions are `READ COMMITTED`, and its functions refuse others.
 //!
 //! # The schema
@@ -73,6 +74,7 @@ mod error;
 mod group;
 mod link;
 mod notify;
+mod pooler;
 mod read;
 mod ready;
 mod reindex;

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const MEETINGS: u32 = 16;
 
 /// How much longer than the server's own bound the answer is waited for.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 

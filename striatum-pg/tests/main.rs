@@ -16,6 +16,8 @@ mod groups;
 #[cfg(test)]
 mod growth;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod requests;
