@@ -28,6 +28,8 @@
 //!   is alone waits for nobody. So do renewals.
 //! - **Lost answers.** The store asks again by itself, within its [patience](Config::patience). What it cannot find out it
 //!   calls `Unknown`, and never a conflict. After a restart of the server it goes on.
+//! - **Nobody starves.** Whoever loses the head of a run to other processes again and again is given a turn: the others wait for
+//!   its next append. That takes a second [connection](Config::connections).
 //! - **One clock.** Deadlines are counted and compared on the database's clock; a worker whose clock is wrong neither steals a
 //!   lease nor loses one.
 //! - **Nothing runs when nothing happens.** Whoever waits in [`changed`](Store::changed) is woken by a notification. One
@@ -82,6 +84,7 @@ mod request;
 mod row;
 mod schema;
 mod tls;
+mod turn;
 
 pub use config::{Config, Hardening};
 pub use error::SetupError;
@@ -92,6 +95,7 @@ use error::Fault;
 use link::{Effect, Link};
 use notify::Growth;
 use ready::Renewer;
+use turn::Turns;
 
 /// A store in a schema of a Postgres database.
 ///
@@ -100,6 +104,7 @@ pub struct PgStore {
     config: Arc<Config>,
     link: Link,
     appender: Appender,
+    turns: Turns,
     renewer: Renewer,
     growth: Arc<Growth>,
     runtime: Handle,
@@ -125,9 +130,10 @@ impl PgStore {
         let link = Link::new(config)?;
         schema::check_current(&link, config).await?;
         let (growth, runtime) = (Arc::new(Growth::default()), Handle::current());
-        let appender = Appender::new(link.clone(), Arc::clone(&growth), runtime.clone());
+        let turns = Turns::new(link.clone(), config.connections, runtime.clone());
+        let appender = Appender::new(link.clone(), turns.clone(), Arc::clone(&growth), runtime.clone());
         let renewer = Renewer::new(link.clone(), runtime.clone());
-        Ok(Self { config: Arc::new(config.clone()), link, appender, renewer, growth, runtime })
+        Ok(Self { config: Arc::new(config.clone()), link, appender, turns, renewer, growth, runtime })
     }
 
     /// Asks for a run in a transaction of the caller's own: if that commits, there will be a run, and if it does not, there
@@ -188,7 +194,11 @@ impl Store for PgStore {
     }
 
     async fn read_run(&self, run: &RunId, after: RunHead, limit: usize) -> Result<Vec<Sealed>, StoreError> {
-        read::run(&self.link, *run, after, limit).await
+        let found = read::run(&self.link, *run, after, limit).await?;
+        if found.is_empty() {
+            self.turns.idle(*run);
+        }
+        Ok(found)
     }
 
     async fn head(&self, chain: &ChainId) -> Result<Position, StoreError> {

@@ -34,6 +34,7 @@ const FUNCTIONS: &[&str] = &[
     "append",
     "clock",
     "due",
+    "hold_run",
     "open_chain",
     "reindex",
     "renew",
