@@ -1,6 +1,7 @@
 //! The suite over the store in memory, and the proof that the suite notices broken stores.
 
 mod broken;
+#[cfg(test)]
 mod documents;
 mod faulty;
 mod list;
@@ -8,4 +9,5 @@ mod list;
 mod llm;
 mod memory;
 mod mutants;
+#[cfg(test)]
 mod simulation;
