@@ -197,14 +197,17 @@ impl Puller {
     }
 
     async fn expect_held(&self, session: &Pulled) -> Result<Arc<Granted>, Refusal> {
-        self.held(session).await?.ok_or_else(|| Code::NoWork.because("the session holds no job"))
+        let Some(last) = lock(&session.granted).clone() else {
+            return Err(Code::NoWork.because("the session holds no job"));
+        };
+        self.held(session).await?.ok_or_else(|| stale(&last.fence))
     }
 
     /// A session lost what it held: its token is worth nothing any more.
     async fn lost(&self, session: &Pulled, fence: &Fence) -> Refusal {
         lock(&session.granted).take();
         settle(&self.pulling.pull, fence).await;
-        Refusal::from(&Rejection::StaleFence { job: fence.job.clone(), epoch: fence.epoch })
+        stale(fence)
     }
 
     async fn work(&self, granted: &Granted) -> Result<Work, Refusal> {
@@ -227,6 +230,10 @@ impl Pulled {
     fn is_forgotten(&self) -> bool {
         lock(&self.granted).is_none() && lock(&self.used).elapsed() > FORGOTTEN
     }
+}
+
+fn stale(fence: &Fence) -> Refusal {
+    Rejection::StaleFence { job: fence.job.clone(), epoch: fence.epoch }.into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
