@@ -12,10 +12,12 @@
 pub mod agents;
 pub mod authority;
 mod boundary;
+mod bridge;
 mod refusal;
 mod serving;
 mod toolbox;
 
 pub use boundary::Boundary;
+pub use bridge::bridge;
 pub use refusal::Refusal;
 pub use serving::Serving;
