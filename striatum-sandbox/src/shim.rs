@@ -10,10 +10,8 @@
 //!   says where it lies. Tests need this, since their `main` is not theirs.
 //!
 //! ```no_run
-//! fn main() {
-//!     striatum_sandbox::shim::main_if_shim();
-//!     // The program begins here.
-//! }
+//! // The first line of `main`, before the runtime is built:
+//! striatum_sandbox::shim::main_if_shim();
 //! ```
 //!
 //! Whether a program really is a shim is found out by the probe of [`Namespaces`](crate::Namespaces), which runs it.

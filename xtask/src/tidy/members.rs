@@ -28,7 +28,8 @@ pub(crate) fn without_lints(tree: &Tree) -> Vec<Complaint> {
     let bare = packages.filter(|manifest| {
         let takes_them = manifest.value("lints", "workspace") == Some("true");
         let repeats_them = root.as_ref().is_some_and(|root| repeats_lints(root, manifest));
-        !takes_them && !(manifest.package() == Some(WITH_UNSAFE) && repeats_them)
+        let may_repeat_them = manifest.package() == Some(WITH_UNSAFE);
+        !(takes_them || may_repeat_them && repeats_them)
     });
     let remedy =
         "add `[lints]` with `workspace = true`; striatum-sandbox repeats them, with `unsafe_code = \"deny\"`";
