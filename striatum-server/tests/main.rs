@@ -1,3 +1,4 @@
 //! The server from outside.
 
 mod agents;
+mod operators;
