@@ -77,7 +77,8 @@ impl Audit {
         let chain = ChainId::new(CHAIN).map_err(|error| other("name the audit chain").because(error))?;
         let meta = ChainMeta { label: "requests of operators".to_owned() };
         store.open_chain(&chain, &meta).await?;
-        let seen = revocations::take_up(store.as_ref(), &chain, Position::genesis(&chain), &authority).await?;
+        let seen =
+            revocations::take_up(store.as_ref(), &chain, Position::genesis(&chain), &authority).await?;
         let (rows, waiting) = mpsc::channel(WAITING);
         let ledger = Arc::new(Ledger::default());
         tokio::spawn(Recorder::new(store.clone(), chain.clone(), ledger.clone()).run(waiting));
@@ -107,34 +108,29 @@ impl Audit {
         if !self.ledger.is_broken.load(Ordering::Acquire) {
             return Ok(());
         }
-        let lost = self.ledger.lost.swap(0, Ordering::AcqRel);
-        let resumed = self.durably(What::Resumed { lost }).await;
-        if resumed.is_err() {
-            self.ledger.lost.fetch_add(lost, Ordering::AcqRel);
-        }
-        resumed
+        self.durably(None).await
     }
 
     /// Writes down a request that was done, and returns when that is durable.
     pub(crate) async fn accepted(&self, row: Row) -> Result<(), Problem> {
-        self.durably(What::Request(row)).await
+        self.durably(Some(What::Request(row))).await
     }
 
     /// Writes down a request that was refused, when there is time.
     pub(crate) fn refused(&self, row: Row) {
-        if self.rows.try_send(Entry { what: What::Request(row), answer: None }).is_err() {
+        if self.rows.try_send(Entry { what: Some(What::Request(row)), answer: None }).is_err() {
             self.ledger.lost.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// Revokes a token, here and in every process on this store.
     pub(crate) async fn revoke(&self, asker: Asker, token: TokenId) -> Result<(), Problem> {
-        self.durably(What::Revoked { token, by: asker }).await?;
+        self.durably(Some(What::Revoked { token, by: asker })).await?;
         self.authority.revoke(token, FOREVER);
         Ok(())
     }
 
-    async fn durably(&self, what: What) -> Result<(), Problem> {
+    async fn durably(&self, what: Option<What>) -> Result<(), Problem> {
         let unavailable = |why: &str| Problem::new(Fault::AuditUnavailable, format!("the audit chain {why}"));
         let (answer, answered) = oneshot::channel();
         let written = async {

@@ -16,6 +16,8 @@ pub mod authority;
 mod boundary;
 pub mod operators;
 mod refusal;
+mod serving;
 
 pub use boundary::Boundary;
 pub use refusal::Refusal;
+pub use serving::Serving;

@@ -23,7 +23,7 @@ use striatum_core::{engine::Engine, id::ChainId, store::StoreError};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{audit::Audit, authority::Authority, boundary::Boundary};
+use crate::{audit::Audit, authority::Authority, boundary::Boundary, serving::Serving};
 
 mod blobs;
 mod caller;
@@ -101,21 +101,29 @@ impl Operators {
         openapi::document(&self.interface.operations)
     }
 
-    /// Serves the routes until `ending` comes about; then streams end, and requests that were begun come to their end.
+    /// Serves the routes in tasks of their own, until what is returned is dropped; then streams end, and answers under way have five
+    /// seconds. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// [`io::Error`] if the listener fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        ending: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        let closing = self.interface.closing.clone();
-        let ended = async move {
-            ending.await;
-            closing.cancel();
-        };
-        axum::serve(listener, service).with_graceful_shutdown(ended).await
+    /// [`io::Error`] if the listener does not say where it listens.
+    pub fn serve(self, listener: TcpListener) -> io::Result<Served> {
+        let serving = Serving::start(listener, self.router())?;
+        Ok(Served { serving, _operators: self })
+    }
+}
+
+/// The interface with its listener. Dropping it ends both.
+#[derive(Debug)]
+#[must_use = "serving ends when this is dropped"]
+pub struct Served {
+    // Streams end first: a connection with one has no other end.
+    _operators: Operators,
+    serving: Serving,
+}
+
+impl Served {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address()
     }
 }

@@ -40,7 +40,8 @@ impl Counts {
     pub(super) fn take(&self) -> Vec<What> {
         let Counted { reads, strangers } = mem::take(&mut *self.counted());
         let reads = sorted(reads).into_iter().map(|(token, count)| What::Reads { token, count });
-        let strangers = sorted(strangers).into_iter().map(|(source, count)| What::Strangers { source, count });
+        let strangers =
+            sorted(strangers).into_iter().map(|(source, count)| What::Strangers { source, count });
         reads.chain(strangers).collect()
     }
 

@@ -34,7 +34,8 @@ const RUN: RunId = RunId::from_bytes(*b"striatum.audit.1");
 /// A row to append.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) what: What,
+    /// The row; nothing to find out whether rows can be appended again.
+    pub(super) what: Option<What>,
     /// Told whether it is durable.
     pub(super) answer: Option<oneshot::Sender<bool>>,
 }
@@ -71,16 +72,25 @@ impl Recorder {
     }
 
     fn counted(&self, group: &mut Vec<Entry>) {
-        group.extend(self.ledger.counts.take().into_iter().map(|what| Entry { what, answer: None }));
+        group.extend(
+            self.ledger.counts.take().into_iter().map(|what| Entry { what: Some(what), answer: None }),
+        );
     }
 
     async fn append(&self, group: &mut Vec<Entry>) {
-        let appended = self.appended(group).await;
+        let lost = self.ledger.lost.load(Ordering::Acquire);
+        let rows: Vec<&What> = group.iter().filter_map(|entry| entry.what.as_ref()).collect();
+        let resumed = What::Resumed { lost };
+        let is_resumed = lost > 0 || rows.is_empty();
+        let rows: Vec<&What> = is_resumed.then_some(&resumed).into_iter().chain(rows).collect();
+        let appended = self.appended(&rows).await;
         if let Err(error) = &appended {
-            tracing::warn!(rows = group.len(), "the audit chain cannot be appended to: {error}");
+            tracing::warn!(rows = rows.len(), "the audit chain cannot be appended to: {error}");
         }
         self.ledger.is_broken.store(appended.is_err(), Ordering::Release);
-        if appended.is_err() {
+        if appended.is_ok() {
+            self.ledger.lost.fetch_sub(lost, Ordering::AcqRel);
+        } else {
             let unanswered = group.iter().filter(|entry| entry.answer.is_none()).count();
             self.ledger.lost.fetch_add(unanswered as u64, Ordering::AcqRel);
         }
@@ -93,11 +103,11 @@ impl Recorder {
     }
 
     /// Other processes append to the same chain, so the head is read anew for each group.
-    async fn appended(&self, group: &[Entry]) -> Result<(), StoreError> {
+    async fn appended(&self, rows: &[&What]) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let Position { seq, digest } = self.store.head(&self.chain).await?;
             let head = if seq == 0 { RunHead::START } else { RunHead { version: seq, digest } };
-            let bodies = encoded(seq, group)?;
+            let bodies = encoded(seq, rows)?;
             let batch = Batch::new(self.chain.clone(), RUN, head, bodies.clone(), IndexDelta::new(row()?));
             let batch = batch.map_err(|error| other("build rows").because(error))?;
             match self.store.append(&batch).await {
@@ -112,7 +122,10 @@ impl Recorder {
                 Err(error) => return Err(other("append rows").because(error)),
             }
         }
-        Err(StoreError::new(StoreErrorKind::Unavailable, "append rows that others keep getting in the way of"))
+        Err(StoreError::new(
+            StoreErrorKind::Unavailable,
+            "append rows that others keep getting in the way of",
+        ))
     }
 
     /// Whether these rows stand behind this head.
@@ -122,10 +135,10 @@ impl Recorder {
     }
 }
 
-fn encoded(seq: u64, group: &[Entry]) -> Result<Vec<Bytes>, StoreError> {
-    let numbered = (seq + 1..).zip(group);
+fn encoded(seq: u64, rows: &[&What]) -> Result<Vec<Bytes>, StoreError> {
+    let numbered = (seq + 1..).zip(rows);
     numbered
-        .map(|(n, entry)| row::encode(n, &entry.what).map_err(|error| other("encode a row").because(error)))
+        .map(|(n, what)| row::encode(n, what).map_err(|error| other("encode a row").because(error)))
         .collect()
 }
 

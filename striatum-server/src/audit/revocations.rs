@@ -41,7 +41,12 @@ pub(super) async fn take_up(
 }
 
 /// Goes on with it as the chain grows.
-pub(super) async fn follow(store: Arc<dyn Store>, chain: ChainId, mut seen: Position, authority: Arc<Authority>) {
+pub(super) async fn follow(
+    store: Arc<dyn Store>,
+    chain: ChainId,
+    mut seen: Position,
+    authority: Arc<Authority>,
+) {
     let mut mark = Mark::default();
     loop {
         let wait = Wait { chain: Some(chain.clone()), after: mark };

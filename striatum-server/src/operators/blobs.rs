@@ -33,7 +33,8 @@ pub(super) async fn read(request: &Request, run: RunId, digest: &Digest) -> Resu
 /// Whether the snapshot of a run, or one of its events, names these bytes.
 async fn names(store: &dyn Store, state: &State, digest: &Digest) -> Result<bool, Problem> {
     let snapshot = state.snapshot();
-    if snapshot.blob().digest == *digest || snapshot.files().iter().any(|file| file.content.digest == *digest) {
+    if snapshot.blob().digest == *digest || snapshot.files().iter().any(|file| file.content.digest == *digest)
+    {
         return Ok(true);
     }
     // In a body a digest stands as a text of its own: nothing else there has 64 hexadecimal digits between quotation marks.

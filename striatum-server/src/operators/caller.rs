@@ -30,7 +30,10 @@ impl Caller {
         if self.capabilities.allows(capability) {
             return Ok(());
         }
-        Err(Problem::new(Fault::CapabilityMissing, format!("the token does not have the capability {capability}")))
+        Err(Problem::new(
+            Fault::CapabilityMissing,
+            format!("the token does not have the capability {capability}"),
+        ))
     }
 }
 

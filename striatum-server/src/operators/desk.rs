@@ -13,6 +13,8 @@ use striatum_core::{
     run::{Command, Intent, State},
 };
 
+use tokio::task::JoinError;
+
 use super::{
     caller::Caller,
     operation::{Done, Operation, Request, run_of, take_id},
@@ -69,8 +71,25 @@ impl Desk {
         Self { engine, authority, audit, repositories }
     }
 
-    /// Does what a caller asks, if the token is for it, and has it written down.
+    /// Does what a caller asks, if the token is for it, and has it written down. A caller who goes away meanwhile does not keep a change
+    /// from being written down.
     pub(super) async fn serve(
+        self: &Arc<Self>,
+        caller: &Caller,
+        operation: &Arc<Operation>,
+        input: Value,
+    ) -> Result<Value, Problem> {
+        let (desk, caller, performed) = (self.clone(), caller.clone(), operation.clone());
+        let served = async move { desk.served(&caller, &performed, input).await };
+        if !operation.is_change() {
+            return served.await;
+        }
+        let broken =
+            |error: JoinError| Problem::new(Fault::Defect, format!("{} broke off: {error}", operation.name));
+        tokio::spawn(served).await.map_err(broken)?
+    }
+
+    async fn served(
         self: &Arc<Self>,
         caller: &Caller,
         operation: &Operation,
@@ -129,9 +148,10 @@ impl Desk {
             (Some(chain), ..) if self.serves(caller, chain) => Ok(chain.clone()),
             (Some(chain), ..) => Err(unknown(chain)),
             (None, Some(only), None) => Ok(only.clone()),
-            (None, ..) => {
-                Err(Problem::new(Fault::Invalid, "several repositories are served; name the one that is meant"))
-            }
+            (None, ..) => Err(Problem::new(
+                Fault::Invalid,
+                "several repositories are served; name the one that is meant",
+            )),
         }
     }
 

@@ -108,7 +108,8 @@ fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Probl
     if !kind.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(Fault::Invalid, "a body is JSON, with the content type application/json"));
     }
-    serde_json::from_slice(body).map_err(|error| Problem::new(Fault::Invalid, format!("the body is no JSON object: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(Fault::Invalid, format!("the body is no JSON object: {error}")))
 }
 
 /// Finds out who asks. Without an operator's token nothing behind this is reached.

@@ -41,11 +41,10 @@ fn described(operation: &Operation) -> Value {
         _ => Vec::new(),
     };
     let in_path: Vec<&str> = operation.path_keys().collect();
-    let parameter = |place: &str, key: &str, schema: &Value| {
-        json!({ "name": key, "in": place, "required": place == "path" || required.contains(&key), "schema": schema })
-    };
+    let parameter = |place: &str, key: &str, schema: &Value| json!({ "name": key, "in": place, "required": place == "path" || required.contains(&key), "schema": schema });
     let (path, rest): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| in_path.contains(&key.as_str()));
-    let mut parameters: Vec<Value> = path.iter().map(|(key, schema)| parameter("path", key, schema)).collect();
+    let mut parameters: Vec<Value> =
+        path.iter().map(|(key, schema)| parameter("path", key, schema)).collect();
     let mut described = json!({
         "operationId": operation.name,
         "summary": operation.summary,

@@ -59,7 +59,10 @@ pub(super) struct Operation {
 
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operation").field("name", &self.name).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Operation")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,10 +167,14 @@ impl Operation {
             Some(Value::Array(several)) => several.iter().any(|one| one == kind),
             _ => false,
         };
-        if wants("integer") && let Ok(number) = text.parse::<u64>() {
+        if wants("integer")
+            && let Ok(number) = text.parse::<u64>()
+        {
             return number.into();
         }
-        if wants("boolean") && let Ok(flag) = text.parse::<bool>() {
+        if wants("boolean")
+            && let Ok(flag) = text.parse::<bool>()
+        {
             return flag.into();
         }
         if wants("array") {

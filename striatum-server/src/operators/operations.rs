@@ -10,8 +10,14 @@ mod tokens;
 
 /// The operations, in the order of the OpenAPI document.
 pub(super) fn all() -> Vec<Operation> {
-    [repository::operations(), reading::operations(), steering::operations(), people::operations(), tokens::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        repository::operations(),
+        reading::operations(),
+        steering::operations(),
+        people::operations(),
+        tokens::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -79,7 +79,10 @@ fn pair(text: &str) -> Option<(u64, u64)> {
 }
 
 pub(super) fn foreign(text: &str) -> Problem {
-    Problem::new(Fault::Invalid, format!("{text:?} is no cursor of this list; give the `next` of the page before"))
+    Problem::new(
+        Fault::Invalid,
+        format!("{text:?} is no cursor of this list; give the `next` of the page before"),
+    )
 }
 
 #[cfg(test)]

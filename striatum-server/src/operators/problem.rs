@@ -76,9 +76,6 @@ refusals! {
     /// No such repository is served, or not to this token.
     RepositoryUnknown = 404, "repository_unknown",
         "name a repository that the token is for; /v1/repositories lists them";
-    /// No such token was ever issued here.
-    TokenUnknown = 404, "token_unknown",
-        "use the id that was told when the token was issued";
     /// A token that may do more than its issuer.
     TokenTooPowerful = 403, "token_too_powerful",
         "ask only for capabilities that the issuing token has itself";
@@ -89,7 +86,7 @@ refusals! {
 
 /// Why a request was not done: what the caller reads, and the status of the HTTP answer.
 ///
-/// As JSON: `{"code":"run_paused","sentence":"the run is paused","remedy":"resume the run, then claim"}`.
+/// As JSON: `{"error":{"code":"run_paused","message":"the run is paused","remedy":"resume the run, then claim"}}`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", refusal.sentence)]
 pub struct Problem {
@@ -203,9 +200,9 @@ mod tests {
     fn a_problem_says_what_to_do_in_json() {
         let problem = Problem::from(EngineError::Rejected(Rejection::Paused));
         assert_eq!(problem.status(), 409);
-        let expected = serde_json::json!({
-            "code": "run_paused", "sentence": "the run is paused", "remedy": "resume the run, then claim",
-        });
-        assert_eq!(serde_json::to_value(problem.refusal()).unwrap(), expected);
+        let expected = serde_json::json!({"error": {
+            "code": "run_paused", "message": "the run is paused", "remedy": "resume the run, then claim",
+        }});
+        assert_eq!(problem.refusal().to_json(), expected);
     }
 }

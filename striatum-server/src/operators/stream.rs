@@ -72,7 +72,9 @@ pub(super) async fn events(
     let cursor = match last.or(wanted.after).as_deref() {
         None | Some("") => Position::genesis(&chain),
         Some("head") => store.head(&chain).await?,
-        Some(text) => text.parse().map_err(|error: striatum_core::chain::InvalidPosition| invalid(error.to_string()))?,
+        Some(text) => {
+            text.parse().map_err(|error: striatum_core::chain::InvalidPosition| invalid(error.to_string()))?
+        }
     };
     // A history that has changed already is an answer, so that a browser does not come back with the same cursor.
     store.read(&chain, cursor, 1).await?;
@@ -81,7 +83,8 @@ pub(super) async fn events(
     interface.desk.audit.count_read(caller.token);
 
     let (sender, receiver) = mpsc::channel(BUFFER);
-    let reader = Reader { store, chain, run: wanted.run, cursor, sender, caller, interface: interface.clone() };
+    let reader =
+        Reader { store, chain, run: wanted.run, cursor, sender, caller, interface: interface.clone() };
     tokio::spawn(interface.closing.clone().run_until_cancelled_owned(reader.follow(permit)));
     let events = stream::unfold(receiver, |mut receiver| async move {
         let event = receiver.recv().await?;
@@ -133,7 +136,9 @@ impl Reader {
     async fn hand_on(&mut self, events: &[Sealed]) -> Result<(), Gone> {
         for event in events {
             self.cursor = event.position();
-            if self.run.is_none_or(|run| is_of(event, run)) && let Some(text) = written(event) {
+            if self.run.is_none_or(|run| is_of(event, run))
+                && let Some(text) = written(event)
+            {
                 self.send(Event::default().data(text)).await?;
             }
         }
@@ -161,7 +166,7 @@ impl Reader {
         if error.kind() == StoreErrorKind::HistoryChanged || !error.is_retryable() {
             let kind = error.kind();
             let refusal = crate::Refusal::new(kind.code(), error.to_string(), kind.remedy());
-            let text = serde_json::to_string(&refusal).unwrap_or_default();
+            let text = refusal.to_json().to_string();
             let name = if kind == StoreErrorKind::HistoryChanged { "history_changed" } else { "failed" };
             // No id: the cursor that the reader has is the one that is no good.
             let _ = timeout(STALLED, self.sender.send(Event::default().event(name).data(text))).await;

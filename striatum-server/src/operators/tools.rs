@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -66,7 +66,8 @@ impl ServerHandler for Tools {
         let allowed = |operation: &&Arc<Operation>| {
             operation.is_tool && caller.capabilities.allows(operation.capability)
         };
-        let tools = self.interface.operations.iter().filter(allowed).map(|operation| tool(operation)).collect();
+        let tools =
+            self.interface.operations.iter().filter(allowed).map(|operation| tool(operation)).collect();
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -92,7 +93,7 @@ impl ServerHandler for Tools {
 /// What the model reads is the refusal in words; a program finds the code beside it.
 fn refused(refusal: &Refusal) -> CallToolResult {
     let mut result = CallToolResult::error(vec![ContentBlock::text(refusal.to_string())]);
-    result.structured_content = serde_json::to_value(refusal).ok();
+    result.structured_content = Some(refusal.to_json());
     result
 }
 

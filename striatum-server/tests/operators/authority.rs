@@ -78,7 +78,9 @@ async fn a_token_sees_its_own_repository_and_no_other() -> Result<(), Failed> {
     let other = striatum_testkit::fixture::chain("other");
     let ada = Actor::Human("ada".to_owned());
     let stranger = bench.token_for(Some(other.clone()), ada.clone(), &Capability::ALL)?;
-    for path in [format!("/v1/runs/{run}"), format!("/v1/runs/{run}/events"), format!("/v1/runs/{run}/jobs/draft")] {
+    for path in
+        [format!("/v1/runs/{run}"), format!("/v1/runs/{run}/events"), format!("/v1/runs/{run}/jobs/draft")]
+    {
         assert_eq!(bench.get(&stranger, &path).await?.1["error"]["code"], "run_unknown", "{path}");
     }
     assert_eq!(bench.post(&stranger, &format!("/v1/runs/{run}/pause"), json!({})).await?.0, 404);
@@ -116,9 +118,7 @@ async fn an_ai_operator_steers_and_does_not_judge_what_waits_for_a_person() -> R
 async fn tokens_are_issued_within_what_the_issuer_may_and_revoked_for_good() -> Result<(), Failed> {
     let bench = Bench::new().await?;
     let admin = bench.token(Actor::AiOperator("pilot".to_owned()), &[Capability::Admin, Capability::Read])?;
-    let wanted = |kind: &str, capabilities: Value| {
-        json!({ "kind": kind, "name": "bot", "capabilities": capabilities, "seconds": 60 })
-    };
+    let wanted = |kind: &str, capabilities: Value| json!({ "kind": kind, "name": "bot", "capabilities": capabilities, "seconds": 60 });
     for (kind, capabilities) in [("service", json!(["write"])), ("human", json!(["read"]))] {
         let (status, refused) = bench.post(&admin, "/v1/tokens", wanted(kind, capabilities)).await?;
         assert_eq!((status, &refused["error"]["code"]), (403, &json!("token_too_powerful")));

@@ -15,10 +15,11 @@ use striatum_core::{
     engine::{Engine, EngineError},
     id::{ChainId, CommandId, CommitId, InstanceId, RunId, SessionId},
     run::{
-        Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Packet, Publication, Submit, Verdict,
+        Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Packet, Publication,
+        Submit, Verdict,
     },
     sandbox::{Isolation, Level},
-    store::{ChainMeta, MemoryBlobs, MemoryStore, ReadyQuery, Store},
+    store::{Blobs, ChainMeta, MemoryBlobs, MemoryStore, ReadyQuery, Store},
     workflow::{Rules, Snapshot, Workflow},
 };
 use striatum_server::{
@@ -54,7 +55,16 @@ impl Bench {
     }
 
     pub(crate) async fn over(store: Arc<dyn Store>, clock: ManualClock) -> Result<Self, Failed> {
-        let engine = Arc::new(Engine::new(store, Arc::new(MemoryBlobs::default()), Arc::new(clock.clone())));
+        Self::on(store, Arc::new(MemoryBlobs::default()), clock).await
+    }
+
+    /// Another server on the same store.
+    pub(crate) async fn beside(other: &Self) -> Result<Self, Failed> {
+        Self::on(other.engine.store().clone(), other.engine.blobs().clone(), other.clock.clone()).await
+    }
+
+    async fn on(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>, clock: ManualClock) -> Result<Self, Failed> {
+        let engine = Arc::new(Engine::new(store, blobs, Arc::new(clock.clone())));
         for name in ["demo", "other"] {
             let chain = striatum_testkit::fixture::chain(name);
             engine.store().open_chain(&chain, &ChainMeta { label: name.to_owned() }).await?;
@@ -66,9 +76,7 @@ impl Bench {
 
     /// The same after a restart: everything that is not in the store is forgotten.
     pub(crate) async fn restarted(self) -> Result<Self, Failed> {
-        let store = self.engine.store().clone();
-        let Self { clock, .. } = self;
-        Self::over(store, clock).await
+        Self::beside(&self).await
     }
 
     pub(crate) fn token(&self, actor: Actor, capabilities: &[Capability]) -> Result<String, Failed> {
@@ -159,7 +167,13 @@ impl Bench {
         Ok(Some((packet, Submit::new(fence, Outcome::Done))))
     }
 
-    async fn submit(&self, run: RunId, packet: Packet, mut submit: Submit, verdict: Verdict) -> Result<(), Failed> {
+    async fn submit(
+        &self,
+        run: RunId,
+        packet: Packet,
+        mut submit: Submit,
+        verdict: Verdict,
+    ) -> Result<(), Failed> {
         for artifact in &packet.expected_artifacts {
             let text = format!("{} {}", artifact.name, packet.attempt);
             let content = self.engine.blobs().put(text.into()).await?;
@@ -202,7 +216,8 @@ impl Bench {
 async fn open(engine: &Arc<Engine>, authority: &Arc<Authority>) -> Result<(Operators, Router), Failed> {
     let repository = |name| {
         let chain = striatum_testkit::fixture::chain(name);
-        let repository: Arc<dyn Repository> = Arc::new(Filed { engine: engine.clone(), chain: chain.clone() });
+        let repository: Arc<dyn Repository> =
+            Arc::new(Filed { engine: engine.clone(), chain: chain.clone() });
         (chain, repository)
     };
     let repositories = ["demo", "other"].map(repository);

@@ -5,11 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, http::Method};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use striatum_core::{
-    chain::Position,
-    run::Verdict,
-    store::{MemoryStore, Store as _},
-};
+use striatum_core::{chain::Position, run::Verdict, store::MemoryStore};
 use striatum_testkit::clock::ManualClock;
 
 use super::bench::{Bench, Failed, chain, request, reviewed};
@@ -136,12 +132,12 @@ async fn a_reader_of_one_run_sees_no_other_and_its_cursor_still_moves() -> Resul
     let first = bench.started(&ada, reviewed()).await?;
     let second = bench.started(&ada, reviewed()).await?;
     let mut reader = Reader::open(&bench, &ada, &format!("/v1/events?run={second}"), None).await?;
-    let told = reader.take(3).await?;
+    let told = reader.take(4).await?;
     assert!(told.iter().all(|told| told.data["body"]["run"] == json!(second)), "{told:?}");
-    assert_eq!(seqs(&told), [4, 5, 6], "{first}");
+    assert_eq!(seqs(&told), [5, 6, 7, 8], "{first}");
     let mut new = Reader::open(&bench, &ada, "/v1/events?after=head", None).await?;
     bench.post(&ada, &format!("/v1/runs/{first}/pause"), json!({})).await?;
-    assert_eq!(seqs(&new.take(1).await?), [7]);
+    assert_eq!(seqs(&new.take(1).await?), [9]);
     Ok(())
 }
 
@@ -154,9 +150,11 @@ async fn a_reader_whose_history_was_exchanged_is_told() -> Result<(), Failed> {
     let told = reader.take(3).await?;
 
     let clock = ManualClock::default();
-    let other = Bench::over(std::sync::Arc::new(MemoryStore::new(std::sync::Arc::new(clock.clone()))), clock).await?;
+    let other =
+        Bench::over(std::sync::Arc::new(MemoryStore::new(std::sync::Arc::new(clock.clone()))), clock).await?;
     other.started(&ada, reviewed()).await?;
-    let refused = Reader::open(&other, &ada, "/v1/events", Some(&told[2].id)).await.err().ok_or("it is refused")?;
+    let refused =
+        Reader::open(&other, &ada, "/v1/events", Some(&told[2].id)).await.err().ok_or("it is refused")?;
     assert!(refused.to_string().contains("history_changed"), "{refused}");
     let (status, _) = other.get(&ada, &format!("/v1/events?after={}", told[2].id)).await?;
     assert_eq!(status, 409);
@@ -170,7 +168,7 @@ async fn a_stream_ends_with_its_token_and_with_the_server() -> Result<(), Failed
     let ada = bench.ada()?;
     let run = bench.started(&ada, reviewed()).await?;
     let mut reader = Reader::open(&bench, &ada, "/v1/events", None).await?;
-    reader.take(3).await?;
+    reader.take(4).await?;
     let other = bench.ada()?;
     bench.clock.advance(Duration::from_secs(3599));
     let fresh = bench.ada()?;
@@ -180,7 +178,7 @@ async fn a_stream_ends_with_its_token_and_with_the_server() -> Result<(), Failed
     assert_eq!(reader.next().await?, None);
 
     let mut reader = Reader::open(&bench, &fresh, "/v1/events", None).await?;
-    reader.take(4).await?;
+    reader.take(5).await?;
     drop(bench.operators);
     assert_eq!(reader.next().await?, None);
     Ok(())

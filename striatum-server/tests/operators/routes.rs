@@ -10,7 +10,11 @@ async fn a_run_is_steered_from_prepare_to_its_end_by_requests_alone() -> Result<
     let bench = Bench::new().await?;
     let ada = bench.ada()?;
     let (status, prepared) = bench.post(&ada, "/v1/runs", inline(reviewed())).await?;
-    assert_eq!((status, &prepared["run"]["status"]), (200, &json!("needs_branch_confirmation")), "{prepared}");
+    assert_eq!(
+        (status, &prepared["run"]["status"]),
+        (200, &json!("needs_branch_confirmation")),
+        "{prepared}"
+    );
     let run = prepared["run"]["run"].as_str().unwrap().to_owned();
     let at = |step: &str| format!("/v1/runs/{run}{step}");
 
@@ -62,7 +66,8 @@ async fn a_checkpoint_a_question_and_an_escalation_are_seen_and_answered() -> Re
     let resolve = at("/jobs/sign/resolve");
     let unknown = json!({ "how": "continue", "artifacts": [{ "name": "x", "text": "y" }] });
     assert_eq!(bench.post(&ada, &resolve, unknown).await?.1["error"]["code"], "artifact_not_declared");
-    let signed = json!({ "how": "continue", "artifacts": [{ "name": "sign_cycle_1", "base64": "c2lnbmVk" }] });
+    let signed =
+        json!({ "how": "continue", "artifacts": [{ "name": "sign_cycle_1", "base64": "c2lnbmVk" }] });
     let (status, answer) = bench.post(&ada, &resolve, signed).await?;
     assert_eq!((status, &answer["status"]), (200, &json!("completed")), "{answer}");
 
@@ -83,10 +88,17 @@ async fn an_override_is_its_decision_and_what_it_allows_and_can_be_repeated() ->
     let (status, first) = bench.post(&ada, &resolve, body.clone()).await?;
     assert_eq!((status, &first["repeated"]), (200, &json!(false)), "{first}");
     let (status, again) = bench.post(&ada, &resolve, body).await?;
-    assert_eq!((status, &again["repeated"], &again["version"]), (200, &json!(true), &first["version"]), "{again}");
+    assert_eq!(
+        (status, &again["repeated"], &again["version"]),
+        (200, &json!(true), &first["version"]),
+        "{again}"
+    );
     assert_eq!(again["events"], first["events"]);
     let (_, decisions) = bench.get(&ada, &format!("/v1/runs/{run}/decisions")).await?;
-    assert_eq!((decisions["items"].as_array().map(Vec::len), &decisions["items"][0]["by"]), (Some(1), &json!("ada")));
+    assert_eq!(
+        (decisions["items"].as_array().map(Vec::len), &decisions["items"][0]["by"]),
+        (Some(1), &json!("ada"))
+    );
     Ok(())
 }
 
@@ -101,7 +113,8 @@ async fn the_same_request_twice_is_done_once_and_another_under_its_id_is_refused
     let (_, again) = bench.post(&ada, &pause, json!({ "request_id": id })).await?;
     assert_eq!((&first["repeated"], &again["repeated"]), (&json!(false), &json!(true)));
     assert_eq!(first["version"], again["version"]);
-    let (status, other) = bench.post(&ada, &format!("/v1/runs/{run}/cancel"), json!({ "request_id": id })).await?;
+    let (status, other) =
+        bench.post(&ada, &format!("/v1/runs/{run}/cancel"), json!({ "request_id": id })).await?;
     assert_eq!((status, &other["error"]["code"]), (409, &json!("command_reused")));
     Ok(())
 }
@@ -124,7 +137,11 @@ async fn lists_come_in_pages_that_join_to_the_whole() -> Result<(), Failed> {
         ("/v1/repositories?".to_owned(), 1),
     ] {
         let (status, whole) = bench.get(&ada, &format!("{path}limit=200")).await?;
-        assert_eq!((status, whole["items"].as_array().map(Vec::len)), (200, Some(expected)), "{path} {whole}");
+        assert_eq!(
+            (status, whole["items"].as_array().map(Vec::len)),
+            (200, Some(expected)),
+            "{path} {whole}"
+        );
         let (mut joined, mut after) = (Vec::new(), String::new());
         loop {
             let (_, page) = bench.get(&ada, &format!("{path}limit=1{after}")).await?;
@@ -201,7 +218,9 @@ async fn the_openapi_document_tells_every_operation_with_its_capability() -> Res
     let pause = &document["paths"]["/v1/runs/{run}/pause"]["post"];
     assert_eq!((&pause["operationId"], &pause["x-capability"]), (&json!("pause_run"), &json!("write")));
     assert_eq!(pause["parameters"][0]["in"], "path");
-    assert!(pause["requestBody"]["content"]["application/json"]["schema"]["properties"]["request_id"].is_object());
+    assert!(
+        pause["requestBody"]["content"]["application/json"]["schema"]["properties"]["request_id"].is_object()
+    );
     let runs = &document["paths"]["/v1/runs"]["get"]["parameters"];
     let named = |name: &str| runs.as_array().is_some_and(|all| all.iter().any(|it| it["name"] == name));
     assert!(named("after") && named("limit") && named("status"), "{runs}");

@@ -1,9 +1,6 @@
 //! The operations as tools.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     RoleClient, ServiceExt as _,
@@ -13,8 +10,8 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 use striatum_core::run::{Actor, Verdict};
-use striatum_server::authority::Capability;
-use tokio::{net::TcpListener, sync::oneshot};
+use striatum_server::{Serving, authority::Capability};
+use tokio::net::TcpListener;
 
 use super::bench::{Bench, Failed, inline, reviewed, with_person};
 
@@ -54,24 +51,22 @@ impl Client {
     }
 }
 
-/// Serves the interface until the sender is dropped.
-async fn serve(bench: Bench) -> Result<(Arc<Bench>, String, oneshot::Sender<()>), Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?.to_string();
-    let (ending, ended) = oneshot::channel::<()>();
-    let service = bench.router.clone();
-    tokio::spawn(async move {
-        let served = axum::serve(listener, service).with_graceful_shutdown(async move { drop(ended.await) });
-        drop(served.await);
-    });
-    Ok((Arc::new(bench), address, ending))
+/// Serves the interface until the second part is dropped.
+async fn serve(bench: Bench) -> Result<(Arc<Bench>, String, Serving), Failed> {
+    let serving = Serving::start(TcpListener::bind("127.0.0.1:0").await?, bench.router.clone())?;
+    let address = serving.address().to_string();
+    Ok((Arc::new(bench), address, serving))
 }
 
 #[tokio::test]
-async fn a_client_with_an_operators_token_alone_takes_a_run_from_prepare_to_completed() -> Result<(), Failed> {
+async fn a_client_with_an_operators_token_alone_takes_a_run_from_prepare_to_completed() -> Result<(), Failed>
+{
     let bench = Bench::new().await?;
-    let token = bench.token(Actor::AiOperator("pilot".to_owned()), &[Capability::Read, Capability::Write, Capability::Review])?;
-    let (bench, address, _ending) = serve(bench).await?;
+    let token = bench.token(
+        Actor::AiOperator("pilot".to_owned()),
+        &[Capability::Read, Capability::Write, Capability::Review],
+    )?;
+    let (bench, address, _serving) = serve(bench).await?;
     let client = Client::open(&address, &token).await?;
 
     let prepared = client.done("prepare_run", inline(reviewed())).await?;
@@ -85,9 +80,10 @@ async fn a_client_with_an_operators_token_alone_takes_a_run_from_prepare_to_comp
     let questions = client.done("list_questions", of_run.clone()).await?;
     assert_eq!(questions["items"][0]["question"], 1);
     // The workflow leaves no question to an AI operator.
-    let refused = client.call("answer_question", json!({ "run": run, "question": 1, "text": "Blue." })).await?;
+    let refused =
+        client.call("answer_question", json!({ "run": run, "question": 1, "text": "Blue." })).await?;
     assert_eq!(refused.is_error, Some(true));
-    assert_eq!(refused.structured_content.unwrap()["code"], "principal_required");
+    assert_eq!(refused.structured_content.unwrap()["error"]["code"], "principal_required");
     let ada = bench.ada()?;
     bench.post(&ada, &format!("/v1/runs/{run}/questions/1/answer"), json!({ "text": "Blue." })).await?;
 
@@ -105,7 +101,7 @@ async fn who_lists_the_tools_sees_what_the_token_allows() -> Result<(), Failed> 
     let reading = bench.token(Actor::Service("dash".to_owned()), &[Capability::Read])?;
     let judging = bench.token(Actor::Human("ada".to_owned()), &[Capability::Review])?;
     let all = bench.ada()?;
-    let (_bench, address, _ending) = serve(bench).await?;
+    let (_bench, address, _serving) = serve(bench).await?;
     let tools = Client::open(&address, &reading).await?.tools().await?;
     assert!(tools.contains(&"show_run".to_owned()) && !tools.contains(&"start_run".to_owned()), "{tools:?}");
     let tools = Client::open(&address, &judging).await?.tools().await?;
@@ -126,7 +122,7 @@ async fn every_tool_is_refused_without_its_capability_even_if_it_is_called_by_na
     let admin = bench.token(Actor::Human("ada".to_owned()), &[Capability::Admin])?;
     let all = bench.ada()?;
     let run = bench.started(&all, with_person()).await?;
-    let (_bench, address, _ending) = serve(bench).await?;
+    let (_bench, address, _serving) = serve(bench).await?;
     let powerless = Client::open(&address, &admin).await?;
     let everything = Client::open(&address, &all).await?;
     let tools = everything.client.list_all_tools().await?;
@@ -135,7 +131,7 @@ async fn every_tool_is_refused_without_its_capability_even_if_it_is_called_by_na
         let request = CallToolRequestParams::new(tool.name.clone())
             .with_arguments(json!({ "run": run }).as_object().cloned().unwrap_or_default());
         let result = powerless.client.call_tool(request).await?;
-        let code = result.structured_content.unwrap_or_default()["code"].clone();
+        let code = result.structured_content.unwrap_or_default()["error"]["code"].clone();
         assert_eq!(code, "capability_missing", "{}", tool.name);
     }
     for hidden in ["issue_token", "revoke_token", "read_audit"] {

@@ -185,7 +185,8 @@ struct Compromise {
 
 async fn resolve(request: Request, input: Resolve) -> Answer {
     let Resolve { run, job, how, artifacts, reason, decision } = input;
-    let misplaced = |what: &str| Err(Problem::new(Fault::Invalid, format!("{what} does not go with this resolution")));
+    let misplaced =
+        |what: &str| Err(Problem::new(Fault::Invalid, format!("{what} does not go with this resolution")));
     let is_override = matches!(how, How::Override);
     if !artifacts.is_empty() && !matches!(how, How::Continue) {
         return misplaced("artifacts");
@@ -213,7 +214,8 @@ async fn overrule(
     reason: Option<String>,
     decision: Option<u32>,
 ) -> Answer {
-    let resolve = |decision| Intent::Resolve { job: job.clone(), resolution: Resolution::Override { decision } };
+    let resolve =
+        |decision| Intent::Resolve { job: job.clone(), resolution: Resolution::Override { decision } };
     match (reason, decision) {
         (None, Some(decision)) => request.command(run, resolve(decision)).await,
         (Some(reason), None) => {
@@ -247,9 +249,11 @@ async fn publications(
     let mut publications = Vec::new();
     for Artifact { name, text, base64 } in artifacts {
         let declared = state.workflow().job(job).into_iter().flat_map(|job| &job.expected_artifacts);
-        let named = declared.filter_map(|artifact| Some((artifact.name_at(attempt)?, artifact.path_at(attempt))));
+        let named =
+            declared.filter_map(|artifact| Some((artifact.name_at(attempt)?, artifact.path_at(attempt))));
         let found = named.into_iter().find(|(declared, _)| declared.as_str() == name);
-        let undeclared = || Problem::new(Fault::ArtifactNotDeclared, format!("job {job} expects no artifact {name:?}"));
+        let undeclared =
+            || Problem::new(Fault::ArtifactNotDeclared, format!("job {job} expects no artifact {name:?}"));
         let (name, path) = found.ok_or_else(undeclared)?;
         let content = request.keep(content(text, base64)?).await?;
         publications.push(Publication { name, path, content });

@@ -20,8 +20,8 @@ use crate::operators::{
     page::{Page, Part, run_cursor},
     problem::{Fault, Problem},
     view::{
-        ArtifactView, CheckpointView, DecisionView, EscalationView, JobBrief, JobView, QuestionView, RunBrief,
-        RunView, SessionView, moment,
+        ArtifactView, CheckpointView, DecisionView, EscalationView, JobBrief, JobView, QuestionView,
+        RunBrief, RunView, SessionView, moment,
     },
 };
 
@@ -32,7 +32,12 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::reads("list_runs", "/v1/runs", "Lists runs, the newest first.", runs),
         Operation::reads("show_run", "/v1/runs/{run}", "Shows a run.", run),
-        Operation::reads("list_jobs", "/v1/runs/{run}/jobs", "Lists the jobs of a run, in document order.", jobs),
+        Operation::reads(
+            "list_jobs",
+            "/v1/runs/{run}/jobs",
+            "Lists the jobs of a run, in document order.",
+            jobs,
+        ),
         Operation::reads("show_job", "/v1/runs/{run}/jobs/{job}", "Shows a job with its verdicts.", job),
         Operation::reads(
             "list_artifacts",
@@ -40,7 +45,12 @@ pub(super) fn operations() -> Vec<Operation> {
             "Lists what the jobs of a run published, of every attempt.",
             artifacts,
         ),
-        Operation::reads("list_sessions", "/v1/runs/{run}/sessions", "Lists the sessions of a run.", sessions),
+        Operation::reads(
+            "list_sessions",
+            "/v1/runs/{run}/sessions",
+            "Lists the sessions of a run.",
+            sessions,
+        ),
         Operation::reads(
             "list_checkpoints",
             "/v1/runs/{run}/checkpoints",
@@ -59,7 +69,12 @@ pub(super) fn operations() -> Vec<Operation> {
             "Lists what was escalated, settled or not.",
             escalations,
         ),
-        Operation::reads("list_decisions", "/v1/runs/{run}/decisions", "Lists the decisions on a run.", decisions),
+        Operation::reads(
+            "list_decisions",
+            "/v1/runs/{run}/decisions",
+            "Lists the decisions on a run.",
+            decisions,
+        ),
         Operation::reads(
             "list_run_events",
             "/v1/runs/{run}/events",
@@ -150,14 +165,21 @@ async fn listed<T>(
 }
 
 async fn jobs(request: Request, input: PartOfRun) -> Result<Page<JobBrief>, Problem> {
-    let list = |state: &State| (0..).zip(state.jobs()).map(|(n, job)| ((n, 0), JobBrief::from(job))).collect();
+    let list =
+        |state: &State| (0..).zip(state.jobs()).map(|(n, job)| ((n, 0), JobBrief::from(job))).collect();
     listed(request, input, list).await
 }
 
 async fn artifacts(request: Request, input: PartOfRun) -> Result<Page<ArtifactView>, Problem> {
     let list = |state: &State| {
         let of = |(n, (_, job))| {
-            let numbered = (0..).zip(&{ let job: &striatum_core::run::JobState = job; job }.artifacts);
+            let numbered = (0..).zip(
+                &{
+                    let job: &striatum_core::run::JobState = job;
+                    job
+                }
+                .artifacts,
+            );
             numbered.map(move |(m, artifact)| ((n, m), ArtifactView::from((job, artifact.as_ref()))))
         };
         (0..).zip(state.jobs()).flat_map(of).collect()
@@ -189,7 +211,9 @@ async fn questions(request: Request, input: PartOfRun) -> Result<Page<QuestionVi
     let list = |state: &State| {
         let open = state.open_questions();
         let mut open: Vec<_> = open
-            .map(|(spec, question)| ((question.number.into(), 0), QuestionView::from((state, spec, question))))
+            .map(|(spec, question)| {
+                ((question.number.into(), 0), QuestionView::from((state, spec, question)))
+            })
             .collect();
         open.sort_by_key(|(number, _)| *number);
         open
@@ -235,7 +259,8 @@ pub(in crate::operators) struct EventView {
 
 impl EventView {
     pub(in crate::operators) fn of(event: &Sealed) -> Result<Self, Problem> {
-        let unreadable = |error: serde_json::Error| Problem::new(Fault::Defect, format!("a stored event: {error}"));
+        let unreadable =
+            |error: serde_json::Error| Problem::new(Fault::Defect, format!("a stored event: {error}"));
         Ok(Self {
             seq: event.seq,
             at: moment(event.at),
@@ -255,14 +280,16 @@ async fn run_events(request: Request, input: PartOfRun) -> Result<Page<EventView
     let after = match &part.after {
         None => RunHead::START,
         Some(text) => {
-            let Position { seq, digest } = Position::from_str(text)
-                .map_err(|error| Problem::new(Fault::Invalid, error.to_string()))?;
+            let Position { seq, digest } =
+                Position::from_str(text).map_err(|error| Problem::new(Fault::Invalid, error.to_string()))?;
             RunHead { version: seq, digest }
         }
     };
     let events = request.desk.engine.store().read_run(&input.run, after, limit).await?;
     let is_full = events.len() == limit;
-    let last = events.last().map(|event| Position { seq: after.version + events.len() as u64, digest: event.digest });
+    let last = events
+        .last()
+        .map(|event| Position { seq: after.version + events.len() as u64, digest: event.digest });
     let items = events.iter().map(EventView::of).collect::<Result<_, _>>()?;
     Ok(Page { items, next: last.filter(|_| is_full).map(|last| last.to_string()) })
 }

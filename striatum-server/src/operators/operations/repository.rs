@@ -22,7 +22,12 @@ use crate::{
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::reads("list_repositories", "/v1/repositories", "Lists the repositories that are served.", list),
+        Operation::reads(
+            "list_repositories",
+            "/v1/repositories",
+            "Lists the repositories that are served.",
+            list,
+        ),
         Operation::changes(
             "prepare_run",
             "/v1/runs",

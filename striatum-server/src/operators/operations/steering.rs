@@ -20,8 +20,20 @@ type Answer = Result<(Changed, Made), Problem>;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::changes("start_run", "/v1/runs/{run}/start", Write, "Hands out the jobs of a run that is ready.", start),
-        Operation::changes("pause_run", "/v1/runs/{run}/pause", Write, "Hands out no more jobs of a run for now.", pause),
+        Operation::changes(
+            "start_run",
+            "/v1/runs/{run}/start",
+            Write,
+            "Hands out the jobs of a run that is ready.",
+            start,
+        ),
+        Operation::changes(
+            "pause_run",
+            "/v1/runs/{run}/pause",
+            Write,
+            "Hands out no more jobs of a run for now.",
+            pause,
+        ),
         Operation::changes(
             "resume_run",
             "/v1/runs/{run}/resume",

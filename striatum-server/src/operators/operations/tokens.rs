@@ -100,14 +100,22 @@ async fn issue(request: Request, input: Issue) -> Result<(IssuedView, Made), Pro
     let caller = &request.caller;
     let capabilities = Capabilities::of(input.capabilities);
     if let Some(more) = capabilities.iter().find(|capability| !caller.capabilities.allows(*capability)) {
-        return Err(Problem::new(Fault::TokenTooPowerful, format!("the issuing token has no capability {more}")));
+        return Err(Problem::new(
+            Fault::TokenTooPowerful,
+            format!("the issuing token has no capability {more}"),
+        ));
     }
     // A program does not make itself a person.
     let actor = match (input.kind, &caller.actor) {
         (Kind::Human, Actor::Human(_)) => Actor::Human(input.name),
         (Kind::AiOperator, Actor::Human(_) | Actor::AiOperator(_)) => Actor::AiOperator(input.name),
         (Kind::Service, _) => Actor::Service(input.name),
-        _ => return Err(Problem::new(Fault::TokenTooPowerful, "only a person's token issues tokens for people")),
+        _ => {
+            return Err(Problem::new(
+                Fault::TokenTooPowerful,
+                "only a person's token issues tokens for people",
+            ));
+        }
     };
     let repository = match (input.repository, &caller.repository) {
         (Some(wanted), _) => Some(request.desk.chain(caller, Some(&wanted))?),
@@ -150,7 +158,8 @@ async fn revoke(request: Request, input: Revoke) -> Result<(RevokedView, Made), 
 
 async fn read(request: Request, input: Part) -> Result<Page<EventView>, Problem> {
     let limit = input.limit()?;
-    let invalid = |error: striatum_core::chain::InvalidPosition| Problem::new(Fault::Invalid, error.to_string());
+    let invalid =
+        |error: striatum_core::chain::InvalidPosition| Problem::new(Fault::Invalid, error.to_string());
     let chain = request.desk.audit.chain();
     let after = match &input.after {
         Some(text) => text.parse().map_err(invalid)?,

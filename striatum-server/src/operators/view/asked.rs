@@ -58,14 +58,18 @@ impl CheckpointView {
             checkpoint: job.checkpoint.as_ref().map(word),
             possible: possible(job).iter().map(|&how| how.to_owned()).collect(),
             artifacts: names.map(|name| name.to_string()).collect(),
-            ai_operator_may: job.checkpoint.is_none_or(|asked| state.workflow().ai_operator_may.contains(&asked)),
+            ai_operator_may: job
+                .checkpoint
+                .is_none_or(|asked| state.workflow().ai_operator_may.contains(&asked)),
         })
     }
 }
 
 const fn possible(job: &JobState) -> &'static [&'static str] {
     match (job.status, job.checkpoint) {
-        (JobStatus::WaitingHuman, Some(Checkpoint::BudgetSpent | Checkpoint::Blocked)) => &["continue", "cancel"],
+        (JobStatus::WaitingHuman, Some(Checkpoint::BudgetSpent | Checkpoint::Blocked)) => {
+            &["continue", "cancel"]
+        }
         (JobStatus::WaitingHuman, _) => &["continue", "override", "cancel"],
         (_, Some(Checkpoint::Identity)) => &["resume", "continue", "override", "cancel"],
         _ => &["resume", "continue", "cancel"],
