@@ -17,6 +17,7 @@ mod boundary;
 pub mod operators;
 mod refusal;
 mod serving;
+mod toolbox;
 
 pub use boundary::Boundary;
 pub use refusal::Refusal;
