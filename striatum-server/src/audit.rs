@@ -34,7 +34,7 @@ mod recorder;
 mod revocations;
 mod row;
 
-pub(crate) use row::{Asker, Outcome, Row, repository_of};
+pub(crate) use row::{Asker, Outcome, Row, is_of};
 
 use counts::Counts;
 use recorder::{Entry, Recorder};

@@ -101,11 +101,15 @@ pub(super) fn decode(body: &[u8]) -> Option<What> {
     (body.v == VERSION).then_some(body.what)
 }
 
-/// The repository that a row is about; nothing if it is about none.
-pub(crate) fn repository_of(body: &[u8]) -> Option<ChainId> {
-    match decode(body)? {
-        What::Request(Row { by, .. }) | What::Revoked { by, .. } => by.repository,
-        What::Reads { .. } | What::Strangers { .. } | What::Resumed { .. } => None,
+/// Whether a row is for those to see who have a token for this repository alone: what was asked with such tokens, and whether everything
+/// was written down.
+pub(crate) fn is_of(body: &[u8], repository: &ChainId) -> bool {
+    match decode(body) {
+        Some(What::Request(Row { by, .. }) | What::Revoked { by, .. }) => {
+            by.repository.as_ref() == Some(repository)
+        }
+        Some(What::Resumed { .. }) => true,
+        Some(What::Reads { .. } | What::Strangers { .. }) | None => false,
     }
 }
 

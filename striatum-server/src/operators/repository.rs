@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use striatum_core::{
     id::{CommitId, RunId},
-    run::Actor,
+    run::{Actor, Supersede},
 };
 
 use super::problem::Problem;
@@ -32,6 +32,13 @@ pub trait Repository: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Problem`].
     async fn branch(&self, run: RunId, wanted: Option<&str>) -> Result<Branch, Problem>;
+
+    /// Puts what a principal publishes in the place of what a completed job published: the same with the commit that holds it, on top of
+    /// the job's work. What the machine would refuse is refused before anything is committed.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    async fn amend(&self, run: RunId, actor: &Actor, wanted: Supersede) -> Result<Supersede, Problem>;
 }
 
 /// A workflow document, and where it is.

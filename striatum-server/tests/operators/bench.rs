@@ -16,7 +16,7 @@ use striatum_core::{
     id::{ChainId, CommandId, CommitId, InstanceId, RunId, SessionId},
     run::{
         Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Packet, Publication,
-        Submit, Verdict,
+        Submit, Supersede, Verdict,
     },
     sandbox::{Isolation, Level},
     store::{Blobs, ChainMeta, MemoryBlobs, MemoryStore, ReadyQuery, Store},
@@ -335,6 +335,10 @@ impl Repository for Filed {
         let id = CommandId::from_bytes(*run.as_bytes());
         self.engine.prepare(&self.chain, run, snapshot, id, actor.clone()).await?;
         Ok(Prepared::new(run, Vec::new()))
+    }
+
+    async fn amend(&self, _run: RunId, _actor: &Actor, wanted: Supersede) -> Result<Supersede, Problem> {
+        Ok(wanted)
     }
 
     async fn branch(&self, _run: RunId, wanted: Option<&str>) -> Result<Branch, Problem> {

@@ -103,6 +103,23 @@ async fn an_override_is_its_decision_and_what_it_allows_and_can_be_repeated() ->
 }
 
 #[tokio::test]
+async fn what_a_job_published_is_superseded_and_what_is_behind_it_done_again() -> Result<(), Failed> {
+    let bench = Bench::new().await?;
+    let ada = bench.ada()?;
+    let run = bench.started(&ada, with_person()).await?;
+    bench.work(&run, Verdict::Accept).await?;
+    let supersede = format!("/v1/runs/{run}/jobs/draft/supersede");
+    let body = json!({
+        "attempt": 1, "reason": "A better one.", "artifacts": [{ "name": "draft_cycle_2", "text": "By hand." }],
+    });
+    let (status, answer) = bench.post(&ada, &supersede, body).await?;
+    assert_eq!(status, 200, "{answer}");
+    let (_, review) = bench.get(&ada, &format!("/v1/runs/{run}/jobs/review")).await?;
+    assert_eq!((&review["status"], &review["attempt"]), (&json!("ready"), &json!(2)));
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_same_request_twice_is_done_once_and_another_under_its_id_is_refused() -> Result<(), Failed> {
     let bench = Bench::new().await?;
     let ada = bench.ada()?;

@@ -107,7 +107,14 @@ async fn who_lists_the_tools_sees_what_the_token_allows() -> Result<(), Failed> 
     let tools = Client::open(&address, &judging).await?.tools().await?;
     assert_eq!(
         tools,
-        ["resolve_checkpoint", "decide", "answer_question", "settle_escalation", "compromise_run"]
+        [
+            "resolve_checkpoint",
+            "decide",
+            "supersede_artifacts",
+            "answer_question",
+            "settle_escalation",
+            "compromise_run"
+        ]
     );
     let everything = Client::open(&address, &all).await?;
     let tools = everything.tools().await?;

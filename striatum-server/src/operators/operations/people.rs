@@ -7,7 +7,7 @@ use serde::Deserialize;
 use striatum_core::{
     digest::BlobRef,
     id::{JobId, RunId},
-    run::{DecisionRecorded, Intent, Publication, Resolution, Ruling, State},
+    run::{DecisionRecorded, Intent, Publication, Resolution, Ruling, State, Supersede},
 };
 
 use crate::{
@@ -36,6 +36,13 @@ pub(super) fn operations() -> Vec<Operation> {
             Review,
             "Records a ruling on a job that waits; an accepting one can authorise an override.",
             decide,
+        ),
+        Operation::changes(
+            "supersede_artifacts",
+            "/v1/runs/{run}/jobs/{job}/supersede",
+            Review,
+            "Puts something else in the place of what a completed job published; everything behind the job is done again.",
+            supersede,
         ),
         Operation::changes(
             "answer_question",
@@ -148,6 +155,23 @@ struct Decide {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct Superseding {
+    /// The run: 32 hexadecimal digits.
+    #[schemars(with = "String")]
+    run: RunId,
+    /// The job.
+    #[schemars(with = "String")]
+    job: JobId,
+    /// The attempt whose artifacts are superseded: the present one.
+    attempt: u32,
+    /// What is published instead, under the names that the job declares for the attempt after that.
+    artifacts: Vec<Artifact>,
+    /// The reasons.
+    reason: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Answered {
     /// The run: 32 hexadecimal digits.
     #[schemars(with = "String")]
@@ -199,7 +223,10 @@ async fn resolve(request: Request, input: Resolve) -> Answer {
         How::Cancel => Resolution::Cancel,
         How::Continue => {
             let state = request.load(run).await?;
-            Resolution::Continue { artifacts: publications(&request, &state, &job, artifacts).await? }
+            let attempt = state.job(&job).map_or(1, |job| job.attempt);
+            Resolution::Continue {
+                artifacts: publications(&request, &state, &job, attempt, artifacts).await?,
+            }
         }
         How::Override => return overrule(&request, run, job, reason, decision).await,
     };
@@ -238,14 +265,26 @@ fn next_decision(state: &State, job: &JobId, rationale: &BlobRef) -> u32 {
     standing.map_or_else(next, |decision| decision.decision)
 }
 
-/// Keeps what is published, under the names and paths that the workflow declares for the present attempt.
+async fn supersede(request: Request, input: Superseding) -> Answer {
+    let Superseding { run, job, attempt, artifacts, reason } = input;
+    let state = request.load(run).await?;
+    let artifacts = publications(&request, &state, &job, attempt.saturating_add(1), artifacts).await?;
+    let rationale = request.keep(reason).await?;
+    let wanted = Supersede { job, attempt, artifacts, submission: None, rationale };
+    let unserved = || Problem::new(Fault::RepositoryUnknown, "nothing is committed here");
+    let repository = request.desk.repository(state.chain()).ok_or_else(unserved)?;
+    let wanted = repository.amend(run, &request.caller.actor, wanted).await?;
+    request.command(run, Intent::Supersede(wanted)).await
+}
+
+/// Keeps what is published, under the names and paths that the workflow declares for an attempt.
 async fn publications(
     request: &Request,
     state: &State,
     job: &JobId,
+    attempt: u32,
     artifacts: Vec<Artifact>,
 ) -> Result<Vec<Publication>, Problem> {
-    let attempt = state.job(job).map_or(1, |job| job.attempt);
     let mut publications = Vec::new();
     for Artifact { name, text, base64 } in artifacts {
         let declared = state.workflow().job(job).into_iter().flat_map(|job| &job.expected_artifacts);

@@ -169,7 +169,7 @@ async fn read(request: Request, input: Part) -> Result<Page<EventView>, Problem>
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.position().to_string());
     // A token for one repository does not see who asked what of another.
     let own = request.caller.repository.as_ref();
-    let is_seen = |row: &&Sealed| own.is_none_or(|own| audit::repository_of(&row.body).as_ref() == Some(own));
+    let is_seen = |row: &&Sealed| own.is_none_or(|own| audit::is_of(&row.body, own));
     let items = rows.iter().filter(is_seen).map(EventView::of).collect::<Result<_, _>>()?;
     Ok(Page { items, next })
 }
