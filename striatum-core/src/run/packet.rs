@@ -371,7 +371,8 @@ fn finding(verdict: &crate::run::event::VerdictRecorded) -> PacketFinding {
     }
 }
 
-/// Why the work is done again: the last word of every review that sent this job back, unless it has accepted since.
+/// Why the work is done again: the last word of every review that sent this job back, or did not accept it while another sent it
+/// back, unless it has spoken since.
 fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
     let (spec, job) = (state.spec(index), &state.jobs[index]);
     if job.attempt == 1 {
@@ -382,11 +383,16 @@ fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
         .last()
         .map(AsRef::as_ref)
         .filter(|_| spec.reviewer_context_policy == Some(ReviewContext::CrossRound));
-    let senders = state.workflow().cycles.iter().filter(|cycle| cycle.to == spec.id);
-    let sent_back = senders
-        .filter_map(|cycle| state.job(&cycle.from))
+    let sends_back = |review: &JobId| {
+        let mut cycles = state.workflow().cycles.iter();
+        cycles.any(|cycle| cycle.to == spec.id && cycle.from == *review)
+    };
+    let refused = state
+        .jobs
+        .iter()
         .filter(|review| review.status != JobStatus::Completed)
         .filter_map(|review| review.verdicts.last().map(AsRef::as_ref))
-        .filter(|verdict| !verdict.verdict.is_accepting());
-    sent_back.chain(own_earlier).map(finding).collect()
+        .filter(|verdict| !verdict.verdict.is_accepting())
+        .filter(|verdict| verdict.judged.iter().any(|it| it.job == spec.id) || sends_back(&verdict.job));
+    refused.chain(own_earlier).map(finding).collect()
 }
