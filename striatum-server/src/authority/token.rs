@@ -153,6 +153,12 @@ impl Authority {
         Ok(())
     }
 
+    /// For how long a token that was checked before is still valid; nothing if it is not.
+    pub fn remaining(&self, bearer: &Bearer) -> Option<Duration> {
+        let remaining = bearer.expires_at.since(self.clock.now());
+        (!remaining.is_zero() && !self.revoked().contains_key(&bearer.id)).then_some(remaining)
+    }
+
     /// Makes a token worthless at once. Revocations are kept in memory, as long as the token would have been valid: whoever keeps the
     /// key over a restart keeps them too, and gives them again.
     pub fn revoke(&self, token: TokenId, expires_at: Timestamp) {
