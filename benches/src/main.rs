@@ -9,6 +9,7 @@ mod measure;
 mod memory;
 mod pg;
 mod processes;
+mod pulling;
 mod recorder;
 mod resident;
 mod sqlite;
@@ -72,6 +73,8 @@ enum Section {
     Produce,
     /// Eight processes on one SQLite file for a minute; fails if anything is wrong with what they leave.
     Processes,
+    /// Two hundred agents that wait for work over HTTP.
+    Pulling,
     /// Until the job of a killed worker is handed out again.
     Takeover,
     /// What one of the eight processes does.
@@ -103,6 +106,7 @@ fn main() -> Outcome {
             server()?.block_on(pg::producers::produce(address, schema, *number, time))
         }
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
+        Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
         Section::Worker => runtime.block_on(takeover::worker()),
@@ -124,6 +128,7 @@ fn all(args: &Args) -> Outcome {
         Section::Sqlite,
         Section::Resident,
         Section::Processes,
+        Section::Pulling,
         Section::Takeover,
         Section::Pg,
     ];

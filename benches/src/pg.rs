@@ -17,7 +17,7 @@ use crate::{
 };
 
 mod bare;
-mod cpu;
+pub(crate) mod cpu;
 mod growth;
 pub(crate) mod producers;
 mod waiting;
