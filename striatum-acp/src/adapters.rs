@@ -1,6 +1,6 @@
 //! Coding agents that are known to work, as data.
 
-use crate::{AcpOptions, FileAccess, Version};
+use crate::{AcpOptions, FileAccess, UsageMeaning, Version};
 
 /// A coding agent that speaks the protocol: what it needs, and what is odd about it.
 ///
@@ -26,6 +26,10 @@ pub struct Adapter {
     pub auth_method: Option<&'static str>,
     /// What it may reach through us.
     pub files: FileAccess,
+    /// The mode that fits work without a person, if it must be chosen.
+    pub mode: Option<&'static str>,
+    /// What its numbers of tokens mean.
+    pub usage: UsageMeaning,
     /// What is odd about it, for people.
     pub notes: &'static [&'static str],
 }
@@ -52,6 +56,7 @@ impl Adapter {
             files: self.files,
             auth_method: self.auth_method.map(str::to_owned),
             at_least: Some(self.at_least),
+            usage: self.usage,
             ..AcpOptions::default()
         }
     }
@@ -77,6 +82,8 @@ static CLAUDE: Adapter = Adapter {
     credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
     auth_method: None,
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "its child goes on when it is killed alone: end its process group",
         "the last answer may be cut without a word",
@@ -93,6 +100,8 @@ static CODEX: Adapter = Adapter {
     credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
     auth_method: Some("api-key"),
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "it asks for leave only in the mode `read-only`",
         "a rejected request ends its turn as cancelled",
@@ -113,6 +122,8 @@ static GEMINI: Adapter = Adapter {
     auth_method: Some("gemini-api-key"),
     // It cannot make a new file through a client.
     files: FileAccess::Off,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "it asks for leave for tools that it never announces",
         "the code of an error may be the status that the model's host answered with",
@@ -135,6 +146,8 @@ static OPENCODE: Adapter = Adapter {
     credentials: &[],
     auth_method: None,
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::LastCall,
     notes: &[
         "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
         "a turn that is cancelled during a retry ends as if all were well",

@@ -35,5 +35,5 @@ pub use files::FileAccess;
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
 pub use preflight::{Missing, Surroundings, preflight};
-pub use transport::{AcpOptions, AcpTransport};
+pub use transport::{AcpOptions, AcpTransport, UsageMeaning};
 pub use version::Version;
