@@ -177,6 +177,16 @@ fn is_tool_of(server: &str, title: &str) -> bool {
     tool.chars().all(is_name) && of.chars().all(is_name) && words.next() == Some(server)
 }
 
+fn offer(kind: PermissionOptionKind) -> Option<Offer> {
+    Some(match kind {
+        PermissionOptionKind::AllowOnce => Offer::AllowOnce,
+        PermissionOptionKind::AllowAlways => Offer::AllowAlways,
+        PermissionOptionKind::RejectOnce => Offer::RejectOnce,
+        PermissionOptionKind::RejectAlways => Offer::RejectAlways,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,14 +217,4 @@ mod tests {
             assert!(!is_tool_of("striatum", title), "{title}");
         }
     }
-}
-
-fn offer(kind: PermissionOptionKind) -> Option<Offer> {
-    Some(match kind {
-        PermissionOptionKind::AllowOnce => Offer::AllowOnce,
-        PermissionOptionKind::AllowAlways => Offer::AllowAlways,
-        PermissionOptionKind::RejectOnce => Offer::RejectOnce,
-        PermissionOptionKind::RejectAlways => Offer::RejectAlways,
-        _ => return None,
-    })
 }
