@@ -1,0 +1,216 @@
+//! Who is let in, and to which tools.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::Response,
+    routing::any,
+};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+};
+use striatum_core::id::Fence;
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    Boundary, Refusal,
+    agents::{Endpoint, OpenSession, Workbench, session::Live, tools::Tools},
+    authority::{Authority, Denied, NoEntropy, Scope, TokenId},
+    boundary,
+};
+
+/// Where the tools are, below the address of the listener.
+const PATH: &str = "/mcp";
+
+/// The agents' listener, and the sessions that are open. Cloning gives another handle on the same; with the last one it ends.
+#[derive(Clone)]
+pub struct Agents {
+    shared: Arc<Shared>,
+    _serving: Option<Arc<DropGuard>>,
+}
+
+/// How the agents' listener behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AgentsOptions {
+    /// Which requests are looked at. The address that [`Agents::listen`] binds is added to its hosts.
+    pub boundary: Boundary,
+    /// Where [`Agents::listen`] listens. Port 0 lets the system choose.
+    pub bind: SocketAddr,
+    /// How many MCP sessions and requests one token may have open at a time.
+    pub room: usize,
+}
+
+impl Default for AgentsOptions {
+    /// A free port of the loopback interface, sixteen MCP sessions to a token.
+    fn default() -> Self {
+        Self { boundary: Boundary::default(), bind: (Ipv4Addr::LOCALHOST, 0).into(), room: 16 }
+    }
+}
+
+/// What the router and every open session know.
+pub(super) struct Shared {
+    authority: Arc<Authority>,
+    url: String,
+    options: AgentsOptions,
+    seats: Mutex<HashMap<TokenId, Arc<Seat>>>,
+}
+
+/// A session with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
+struct Seat {
+    live: Arc<Live>,
+    service: StreamableHttpService<Tools, LocalSessionManager>,
+}
+
+impl Agents {
+    /// Listens, and serves until the last handle is dropped.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn listen(authority: Arc<Authority>, mut options: AgentsOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.bind).await?;
+        let address = listener.local_addr()?;
+        options.boundary.hosts.push(match address.ip() {
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+        let agents = Self::mounted(authority, &format!("http://{address}"), options);
+        let (router, stop) = (agents.router(), CancellationToken::new());
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the agents' listener ended");
+            }
+        });
+        Ok(Self { _serving: Some(Arc::new(stop.drop_guard())), ..agents })
+    }
+
+    /// For whoever serves the [`router`](Self::router) by himself. `address` is where agents reach it, as `http://host:port`, with the
+    /// path below which it is mounted.
+    pub fn mounted(authority: Arc<Authority>, address: &str, options: AgentsOptions) -> Self {
+        let url = format!("{}{PATH}", address.trim_end_matches('/'));
+        let shared = Shared { authority, url, options, seats: Mutex::default() };
+        Self { shared: Arc::new(shared), _serving: None }
+    }
+
+    /// The routes, to mount. They are to be on no port on which operators are served.
+    pub fn router(&self) -> Router {
+        let boundary = self.shared.options.boundary.clone();
+        Router::new()
+            .route(PATH, any(serve))
+            .with_state(self.shared.clone())
+            .layer(middleware::from_fn_with_state(boundary, boundary::enforce))
+    }
+
+    /// Where agents find their tools.
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// Opens the tools of a grant, for as long as the answer lives and at most for `valid_for`. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn open(
+        &self,
+        fence: Fence,
+        bench: Arc<dyn Workbench>,
+        valid_for: Duration,
+    ) -> Result<OpenSession, NoEntropy> {
+        let Shared { authority, url, options, .. } = &*self.shared;
+        let issued = authority.issue(Scope::Session(fence.clone()), valid_for)?;
+        let over = CancellationToken::new();
+        let deadline = Instant::now() + valid_for;
+        let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over, options.room));
+        let seat = Seat { live: live.clone(), service: service(&live, options) };
+        self.shared.seats().insert(issued.id, Arc::new(seat));
+        let expiring = live.clone();
+        tokio::spawn(async move { expiring.expire().await });
+        let endpoint = Endpoint { url: url.clone(), bearer: issued.secret };
+        Ok(OpenSession::new(live, endpoint, Arc::downgrade(&self.shared)))
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents").field("url", &self.shared.url).finish_non_exhaustive()
+    }
+}
+
+/// The MCP server of one session.
+fn service(live: &Arc<Live>, options: &AgentsOptions) -> StreamableHttpService<Tools, LocalSessionManager> {
+    let mut sessions = LocalSessionManager::default();
+    // An agent may work for hours between two calls. Its sessions end with the grant, and with nothing before.
+    sessions.session_config.keep_alive = None;
+    let config = StreamableHttpServerConfig::default()
+        .with_cancellation_token(live.over().clone())
+        .with_max_request_body_bytes(options.boundary.max_body_bytes)
+        // The boundary has judged both, with lists of its own.
+        .disable_allowed_hosts()
+        .disable_allowed_origins();
+    let live = live.clone();
+    StreamableHttpService::new(move || Tools::take(&live), Arc::new(sessions), config)
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let seat = match shared.admit(request.headers()) {
+        Ok(seat) => seat,
+        Err(denied) => {
+            let status = match denied {
+                Denied::OutOfScope => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            return boundary::respond(status, &Refusal::from(denied));
+        }
+    };
+    tokio::select! {
+        biased;
+        response = seat.service.handle(request) => response.map(Body::new),
+        () = seat.live.over().cancelled() => {
+            boundary::respond(StatusCode::UNAUTHORIZED, &Refusal::from(Denied::Revoked))
+        }
+    }
+}
+
+impl Shared {
+    /// Whose session this is.
+    fn admit(&self, headers: &HeaderMap) -> Result<Arc<Seat>, Denied> {
+        let bearer = self.authority.check(bearer(headers)?)?;
+        let Scope::Session(_) = bearer.scope else { return Err(Denied::OutOfScope) };
+        let seat = self.seats().get(&bearer.id).cloned().ok_or(Denied::Revoked)?;
+        if seat.live.is_open() { Ok(seat) } else { Err(Denied::Revoked) }
+    }
+
+    pub(super) fn forget(&self, token: &TokenId) {
+        self.seats().remove(token);
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<TokenId, Arc<Seat>>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The token that a request shows.
+fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Denied::Missing)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Denied::Invalid)?;
+    if values.next().is_none() && scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(Denied::Invalid)
+    }
+}

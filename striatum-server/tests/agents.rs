@@ -1,0 +1,4 @@
+//! The agents' listener, over real connections.
+
+mod bench;
+mod tools;
