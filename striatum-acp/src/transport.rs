@@ -103,7 +103,7 @@ impl AgentTransport for AcpTransport {
         spec: &SessionSpec,
     ) -> Result<Box<dyn AgentSession>, TransportError> {
         const DOING: &str = "open a session with the agent";
-        let Process { stdin: Some(input), stdout: Some(output), stderr, child } = process else {
+        let Process { stdin: Some(input), stdout: Some(output), stderr, child, .. } = process else {
             let doing = "speak to an agent without an input and an output";
             return Err(TransportError::new(TransportErrorKind::Unsupported, doing));
         };

@@ -117,6 +117,7 @@ pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(
         stdout: Some(Box::pin(stdout.compat())),
         stderr: Some(Box::pin(stderr.compat())),
         child: Box::new(Scripted { task: tokio::spawn(script(agent)), exit: None }),
+        listeners: Vec::new(),
     }
 }
 

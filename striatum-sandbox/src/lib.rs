@@ -10,7 +10,15 @@
 //!
 //! Everything here runs on tokio, with its IO and time drivers enabled.
 
+mod blocking;
+mod child;
+mod environment;
+mod failure;
+mod folder;
 mod none;
+mod output;
 pub mod process;
+mod program;
+mod remains;
 
 pub use none::NoSandbox;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -13,7 +14,8 @@ use async_trait::async_trait;
 use striatum_core::{
     id::SessionId,
     sandbox::{
-        EnvVar, Exec, Limits, Output, Process, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+        EnvVar, Exec, Limits, Listen, Output, Process, SandboxError, SandboxErrorKind, SandboxSession,
+        SandboxSpec,
     },
 };
 use tokio::{
@@ -22,8 +24,8 @@ use tokio::{
 };
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
-use super::{
-    aside,
+use crate::{
+    blocking::aside,
     child::{Handle, Leader},
     environment::{MARK, assemble, check},
     failure::failed,
@@ -62,7 +64,7 @@ impl Session {
         }
     }
 
-    fn environment(&self, exec: &[EnvVar]) -> BTreeMap<String, OsString> {
+    fn environment<'a>(&'a self, exec: impl Iterator<Item = &'a EnvVar>) -> BTreeMap<String, OsString> {
         let fixed = [
             ("PATH", self.path.as_os_str().to_owned()),
             ("HOME", self.folder.home().into()),
@@ -72,7 +74,13 @@ impl Session {
         assemble(fixed, self.env.iter().chain(exec))
     }
 
-    fn command(&self, program: &Path, exec: &Exec, suffix: &str) -> Result<Command, SandboxError> {
+    fn command(
+        &self,
+        program: &Path,
+        exec: &Exec,
+        announced: &[EnvVar],
+        suffix: &str,
+    ) -> Result<Command, SandboxError> {
         let boot = crate::process::boot_id().map_err(failed("tell the present boot"))?;
         let mut command = Command::new("/bin/sh");
         command
@@ -85,7 +93,7 @@ impl Session {
             ])
             .args(exec.argv.iter().skip(1))
             .env_clear()
-            .envs(self.environment(&exec.env))
+            .envs(self.environment(exec.env.iter().chain(announced)))
             .current_dir(&self.tree)
             .process_group(0)
             .stdin(Stdio::piped())
@@ -116,6 +124,8 @@ impl SandboxSession for Session {
             return Err(SandboxError::new(SandboxErrorKind::Denied, doing));
         }
         let program = program::find(name, &self.path, &self.tree)?;
+        let Bound { listeners, announced } = bind(&exec.listeners)?;
+        check(&announced)?;
         // The first process is the session's main one; only its records have plain names.
         let suffix = match self.leaders.len() {
             0 => String::new(),
@@ -123,7 +133,7 @@ impl SandboxSession for Session {
         };
         let doing = format!("start {name:?}");
         let failed = || failed(doing.clone());
-        let mut child = self.command(&program, exec, &suffix)?.spawn().map_err(failed())?;
+        let mut child = self.command(&program, exec, &announced, &suffix)?.spawn().map_err(failed())?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let leader = Arc::new(Leader::new(child, self.folder.clone(), suffix).map_err(failed())?);
         self.leaders.push(Arc::clone(&leader));
@@ -141,6 +151,7 @@ impl SandboxSession for Session {
             stdout: stdout.map(|stdout| self.bounded(stdout, &leader)),
             stderr: stderr.map(|stderr| self.bounded(stderr, &leader)),
             child: Box::new(handle),
+            listeners,
         })
     }
 
@@ -165,6 +176,26 @@ impl Drop for Session {
         }
         Remains::pinned(Some(self.session), std::mem::take(&mut self.leaders)).kill_at_once();
     }
+}
+
+/// Sockets, and the variables that tell of them.
+#[derive(Debug, Default)]
+struct Bound {
+    listeners: Vec<(String, TcpListener)>,
+    announced: Vec<EnvVar>,
+}
+
+fn bind(wanted: &[Listen]) -> Result<Bound, SandboxError> {
+    let mut bound = Bound::default();
+    for listen in wanted {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+            .map_err(failed(format!("listen as {:?}", listen.name)))?;
+        let address = socket.local_addr().map_err(failed("tell where a socket listens"))?;
+        bound.announced.extend(listen.variables(address));
+        bound.listeners.push((listen.name.clone(), socket));
+    }
+    Ok(bound)
 }
 
 /// Waits until the wrapper has written who it is: what it says on standard error before the agent has it.

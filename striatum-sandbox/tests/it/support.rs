@@ -74,7 +74,15 @@ pub(crate) fn spec_in(root: &Path, session: SessionId) -> SandboxSpec {
         session,
     };
     let demands = Isolation::uniform(Level::Unsupported);
-    SandboxSpec { fence, tree, folder, env: Vec::new(), demands, limits: Limits::default() }
+    SandboxSpec {
+        fence,
+        tree,
+        folder,
+        mounts: Vec::new(),
+        env: Vec::new(),
+        demands,
+        limits: Limits::default(),
+    }
 }
 
 /// Tests run side by side, also in processes of their own, and a session's id finds its processes: no two may share one.
@@ -85,7 +93,7 @@ fn fresh_session() -> SessionId {
 }
 
 pub(crate) fn exec<A: Into<OsString>>(argv: impl IntoIterator<Item = A>) -> Exec {
-    Exec { argv: argv.into_iter().map(Into::into).collect(), env: Vec::new() }
+    Exec::new(argv)
 }
 
 pub(crate) fn shell(script: &str) -> Exec {

@@ -42,6 +42,7 @@ impl LaneAdapter for ProcessAdapter {
             fence: assignment.fence.clone(),
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
+            mounts: Vec::new(),
             env: assignment.env.clone(),
             demands: demands(&assignment.lane),
             limits: Limits::default(),
@@ -77,8 +78,7 @@ async fn talk(
     assignment: &Assignment,
 ) -> Result<(End, Option<Exit>, AgentIdentity), AdapterError> {
     fault::point("spawn.before");
-    let argv = assignment.lane.command.iter().map(Into::into).collect();
-    let exec = Exec { argv, env: Vec::new() };
+    let exec = Exec::new(&assignment.lane.command);
     let process = soon("start the agent", session.spawn(&exec)).await?;
     fault::point("spawn.after");
 

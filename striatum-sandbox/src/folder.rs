@@ -14,7 +14,7 @@ use striatum_core::{
     sandbox::{Exit, Limits, SandboxError, SandboxErrorKind},
 };
 
-use super::failure::failed;
+use crate::failure::failed;
 use crate::process::ProcessRecord;
 
 /// No record is longer. An agent can write here; it shall not be able to fill our memory.
@@ -22,14 +22,14 @@ const RECORD_BYTES: u64 = 4096;
 
 /// A session's folder, as an absolute path.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 /// What a session leaves for whoever reaps it.
 #[derive(Debug, Default)]
-pub(super) struct Note {
+pub(crate) struct Note {
     /// Whose processes these are; nothing is known of a session that did not come so far as to write it.
-    pub(super) session: Option<SessionId>,
-    pub(super) grace: Duration,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) grace: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,28 +39,28 @@ struct SessionRecord {
 }
 
 impl Folder {
-    pub(super) fn new(path: &Path) -> Result<Self, SandboxError> {
+    pub(crate) fn new(path: &Path) -> Result<Self, SandboxError> {
         Ok(Self(std::path::absolute(path).map_err(failed("tell where the session's folder is"))?))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub(super) fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.0.join("home")
     }
 
-    pub(super) fn tmp(&self) -> PathBuf {
+    pub(crate) fn tmp(&self) -> PathBuf {
         self.0.join("tmp")
     }
 
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.0.is_dir()
     }
 
     /// Makes the folder ready for its one session.
-    pub(super) fn prepare(&self, session: SessionId, grace: Duration) -> Result<(), SandboxError> {
+    pub(crate) fn prepare(&self, session: SessionId, grace: Duration) -> Result<(), SandboxError> {
         // Records of an earlier session would pass as those of this one.
         if self.0.join("session").exists() || self.0.join("closed").exists() {
             let doing = format!("open a session in {}, which has served one", self.0.display());
@@ -79,16 +79,16 @@ impl Folder {
     }
 
     /// From here on no process starts in this session, and none that ends leaves an outcome.
-    pub(super) fn mark_closed(&self) -> Result<(), SandboxError> {
+    pub(crate) fn mark_closed(&self) -> Result<(), SandboxError> {
         fs::write(self.0.join("closed"), b"").map_err(failed("mark the session as closed"))
     }
 
     /// From here on this process leaves no outcome.
-    pub(super) fn mark_killed(&self, suffix: &str) -> io::Result<()> {
+    pub(crate) fn mark_killed(&self, suffix: &str) -> io::Result<()> {
         fs::write(self.0.join(format!("killed{suffix}")), b"")
     }
 
-    pub(super) fn note(&self) -> Note {
+    pub(crate) fn note(&self) -> Note {
         match self.read::<SessionRecord>("session") {
             Some(record) => {
                 Note { session: Some(record.session), grace: Duration::from_millis(record.grace_ms) }
@@ -98,7 +98,7 @@ impl Folder {
     }
 
     /// Who leads the groups of this session.
-    pub(super) fn processes(&self) -> Result<Vec<ProcessRecord>, SandboxError> {
+    pub(crate) fn processes(&self) -> Result<Vec<ProcessRecord>, SandboxError> {
         let list = || -> io::Result<Vec<ProcessRecord>> {
             let mut records = Vec::new();
             for entry in fs::read_dir(&self.0)? {
@@ -113,7 +113,7 @@ impl Folder {
     }
 
     /// How the session's first process ended, if it did so by itself.
-    pub(super) fn outcome(&self) -> Option<Exit> {
+    pub(crate) fn outcome(&self) -> Option<Exit> {
         self.read("outcome")
     }
 

@@ -15,7 +15,7 @@ use rustix::{
 use striatum_core::sandbox::{Child, Exit, SandboxError, SandboxErrorKind};
 use tokio::sync::watch;
 
-use super::{aside, failure::failed, folder::Folder, remains::Remains};
+use crate::{blocking::aside, failure::failed, folder::Folder, remains::Remains};
 
 /// How the process ended, once it has.
 type End = Option<Result<Exit, Errno>>;
@@ -24,7 +24,7 @@ type End = Option<Result<Exit, Errno>>;
 ///
 /// While this lives the wrapper stays in the process table, if only as a zombie. So neither its number nor that of its group
 /// can go to anybody else, and the group may be signalled at any time.
-pub(super) struct Leader {
+pub(crate) struct Leader {
     pid: Pid,
     folder: Folder,
     suffix: String,
@@ -34,7 +34,7 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    pub(super) fn new(child: StdChild, folder: Folder, suffix: String) -> io::Result<Self> {
+    pub(crate) fn new(child: StdChild, folder: Folder, suffix: String) -> io::Result<Self> {
         let pid = Pid::from_child(&child);
         let (tell, end) = watch::channel(None);
         let (release, released) = mpsc::channel();
@@ -45,12 +45,12 @@ impl Leader {
         Ok(leader)
     }
 
-    pub(super) fn group(&self) -> u32 {
+    pub(crate) fn group(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Sends a signal to every process of the group; that none is left is no failure.
-    pub(super) fn signal_group(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal_group(&self, signal: Signal) -> io::Result<()> {
         match kill_process_group(self.pid, signal) {
             // What macOS says of a group in which only zombies are left.
             Err(Errno::PERM) if cfg!(not(target_os = "linux")) => Ok(()),
@@ -60,14 +60,14 @@ impl Leader {
     }
 
     /// Kills the group, with no word first.
-    pub(super) fn kill_at_once(&self) {
+    pub(crate) fn kill_at_once(&self) {
         self.mark_killed();
         if let Err(error) = self.signal_group(Signal::KILL) {
             tracing::warn!(group = self.group(), %error, "a process group could not be killed");
         }
     }
 
-    pub(super) fn mark_killed(&self) {
+    pub(crate) fn mark_killed(&self) {
         // The mark is the second line: a wrapper that gets the signal with its group leaves no outcome anyway.
         if let Err(error) = self.folder.mark_killed(&self.suffix) {
             tracing::debug!(group = self.group(), %error, "a process could not be marked as killed");
@@ -75,7 +75,7 @@ impl Leader {
     }
 
     /// Resolves once the process has ended.
-    pub(super) fn ended(&self) -> impl Future<Output = Result<Exit, SandboxError>> + Send + 'static {
+    pub(crate) fn ended(&self) -> impl Future<Output = Result<Exit, SandboxError>> + Send + 'static {
         let mut end = self.end.clone();
         async move {
             let known = end.wait_for(Option::is_some).await.map(|end| *end);
@@ -138,13 +138,13 @@ const fn from_wrapper(status: i32) -> Exit {
 
 /// A handle on one process of a session.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     leader: Arc<Leader>,
     grace: Duration,
 }
 
 impl Handle {
-    pub(super) const fn new(leader: Arc<Leader>, grace: Duration) -> Self {
+    pub(crate) const fn new(leader: Arc<Leader>, grace: Duration) -> Self {
         Self { leader, grace }
     }
 }

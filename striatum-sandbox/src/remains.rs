@@ -14,8 +14,8 @@ use striatum_core::{
     sandbox::{SandboxError, SandboxErrorKind},
 };
 
-use super::{child::Leader, environment::MARK, failure::failed};
 use crate::process::{self, ProcessRecord, Seen, is_alive};
+use crate::{child::Leader, environment::MARK, failure::failed};
 
 /// How long a process that was killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 ///
 /// A process belongs here if it carries the session's mark, or is in a group whose leader is ours or is on record and was seen
 /// alive. A group keeps its number while it has a member, so it stays ours while one of those that we knew is in it.
-pub(super) struct Remains {
+pub(crate) struct Remains {
     mark: Option<String>,
     leaders: Vec<Arc<Leader>>,
     records: Vec<ProcessRecord>,
@@ -38,19 +38,19 @@ pub(super) struct Remains {
 
 impl Remains {
     /// Of processes of this program.
-    pub(super) fn pinned(session: Option<SessionId>, leaders: Vec<Arc<Leader>>) -> Self {
+    pub(crate) fn pinned(session: Option<SessionId>, leaders: Vec<Arc<Leader>>) -> Self {
         Self { leaders, ..Self::recorded(session, Vec::new()) }
     }
 
     /// Of processes of a program that may be gone.
-    pub(super) fn recorded(session: Option<SessionId>, records: Vec<ProcessRecord>) -> Self {
+    pub(crate) fn recorded(session: Option<SessionId>, records: Vec<ProcessRecord>) -> Self {
         let (leaders, held, known) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         Self { mark: session.map(mark), leaders, records, held, known }
     }
 
     /// Asks every process to end, kills those that are left after the grace period, and returns how many there were once none
     /// is left. Blocks.
-    pub(super) fn end(mut self, grace: Duration) -> Result<usize, SandboxError> {
+    pub(crate) fn end(mut self, grace: Duration) -> Result<usize, SandboxError> {
         let asked = Instant::now();
         let mut told = BTreeSet::new();
         let mut quiet_looks = 0;
@@ -90,7 +90,7 @@ impl Remains {
     }
 
     /// Kills what can be seen and does not wait for the end.
-    pub(super) fn kill_at_once(mut self) {
+    pub(crate) fn kill_at_once(mut self) {
         // The second look finds what was forked during the first.
         for _ in 0..2 {
             let killed = self.living().and_then(|living| self.signal(&living, Signal::KILL, true));

@@ -13,7 +13,7 @@ const PIPE_BYTES: u64 = 1 << 20;
 
 /// Passes on a stream up to a limit, then reads on and throws away, so that the process does not block. It ends with the
 /// stream, or once `over` is: a daemon that inherited the stream may hold it open for ever.
-pub(super) struct Bounded<R> {
+pub(crate) struct Bounded<R> {
     stream: R,
     left: u64,
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -22,7 +22,7 @@ pub(super) struct Bounded<R> {
 }
 
 impl<R> Bounded<R> {
-    pub(super) fn new(stream: R, limit: u64, over: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn new(stream: R, limit: u64, over: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { stream, left: limit, over: Box::pin(over), rest: None }
     }
 }

@@ -17,7 +17,7 @@ use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 ///
 /// # Errors
 /// [`SandboxErrorKind::NotFound`] or [`SandboxErrorKind::Denied`].
-pub(super) fn find(program: &OsStr, path: &OsStr, tree: &Path) -> Result<PathBuf, SandboxError> {
+pub(crate) fn find(program: &OsStr, path: &OsStr, tree: &Path) -> Result<PathBuf, SandboxError> {
     if program.as_bytes().contains(&b'/') {
         let candidate = tree.join(program);
         return match executable(&candidate) {

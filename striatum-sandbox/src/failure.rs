@@ -5,7 +5,7 @@ use std::io;
 use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
 /// Says what was being done when the host refused.
-pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> SandboxError {
+pub(crate) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> SandboxError {
     move |e| SandboxError::new(kind_of(&e), doing).because(e)
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 use striatum_core::sandbox::{EnvVar, SandboxError, SandboxErrorKind};
 
 /// The variable that marks every process of a session.
-pub(super) const MARK: &str = "STRIATUM_SESSION";
+pub(crate) const MARK: &str = "STRIATUM_SESSION";
 
 /// What the sandbox sets, and what the wrapper's shell would change or refuse to pass on.
 const RESERVED: [&str; 16] = [
@@ -28,7 +28,7 @@ const RESERVED: [&str; 16] = [
 ];
 
 /// Refuses variables that would not arrive as they were named.
-pub(super) fn check(env: &[EnvVar]) -> Result<(), SandboxError> {
+pub(crate) fn check(env: &[EnvVar]) -> Result<(), SandboxError> {
     for EnvVar { name, .. } in env {
         let why = if RESERVED.contains(&name.as_str()) {
             "the sandbox keeps it for itself"
@@ -44,7 +44,7 @@ pub(super) fn check(env: &[EnvVar]) -> Result<(), SandboxError> {
 }
 
 /// The whole environment: what comes later wins.
-pub(super) fn assemble<'a>(
+pub(crate) fn assemble<'a>(
     fixed: [(&str, OsString); 4],
     named: impl IntoIterator<Item = &'a EnvVar>,
 ) -> BTreeMap<String, OsString> {
