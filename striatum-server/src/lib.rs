@@ -13,6 +13,8 @@ pub mod agents;
 pub mod authority;
 mod boundary;
 mod refusal;
+mod serving;
 
 pub use boundary::Boundary;
 pub use refusal::Refusal;
+pub use serving::Serving;

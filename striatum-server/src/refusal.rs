@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::Serialize;
 use striatum_core::{engine::EngineError, run::Rejection};
 
 /// Why something was refused, and what to do about it. It is read by agents, so it says both in words.
@@ -16,7 +15,7 @@ use striatum_core::{engine::EngineError, run::Rejection};
 ///     "refused (artifact_empty): the file is empty. What to do: write the artifact and publish it again."
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The stable code, which `docs/errors.md` lists.
@@ -36,6 +35,51 @@ impl Refusal {
     ) -> Self {
         Self { code: code.into(), sentence: sentence.into(), remedy: remedy.into() }
     }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $remedy:literal;)*) => {
+        /// The refusals that have their origin here, and not in the machine.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Refusal {
+            /// Every code of this crate's own with its remedy, as `docs/errors.md` lists them.
+            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $remedy),)*];
+        }
+
+        impl Code {
+            /// A refusal with this code, because of this.
+            pub(crate) fn because(self, sentence: impl Into<Cow<'static, str>>) -> Refusal {
+                match self {
+                    $(Self::$name => Refusal::new($code, sentence, $remedy),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The arguments of a tool are not what its schema asks for.
+    ArgumentsInvalid = "arguments_invalid", "correct the arguments as the tool's schema says, and call again";
+    /// The request is for somebody else.
+    HostUnknown = "host_unknown", "call this server by an address that it was given";
+    /// The request is from a page that is not ours.
+    OriginUnknown = "origin_unknown", "call from a program, or have the origin allowed";
+    /// Nothing is shown.
+    TokenMissing = "token_missing", "send the header `Authorization: Bearer` with your token";
+    /// What is shown was not issued here.
+    TokenInvalid = "token_invalid", "use the token that you were given, to the letter";
+    /// What is shown was valid.
+    TokenExpired = "token_expired", "ask for a new token";
+    /// What is shown was valid, and would be.
+    TokenRevoked = "token_revoked", "stop: what the token was for is over";
+    /// What is shown is valid, and for something else.
+    TokenScope = "token_scope", "use a token that was issued for this";
+    /// The server contradicted itself.
+    ServerDefect = "server_defect", "report this as a defect of striatum";
 }
 
 impl fmt::Display for Refusal {

@@ -1,4 +1,8 @@
 //! The agents' listener, over real connections.
 
 mod bench;
+mod doors;
+mod sessions;
+mod tokens;
 mod tools;
+mod wire;

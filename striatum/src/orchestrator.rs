@@ -34,6 +34,7 @@ mod looping;
 mod owed;
 mod prepare;
 mod registry;
+mod supersede;
 mod used;
 mod words;
 mod work;

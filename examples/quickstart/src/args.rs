@@ -95,6 +95,18 @@ pub(crate) enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// Put something else in the place of what a completed job published; everything behind it is done again.
+    Supersede {
+        /// The run, or the beginning of its id.
+        run: String,
+        /// The job.
+        job: String,
+        #[command(flatten)]
+        artifacts: Artifacts,
+        /// The reasons.
+        #[arg(long)]
+        reason: String,
+    },
     /// Do a job that ended without success once more, with everything behind it.
     Retry {
         /// The run, or the beginning of its id.

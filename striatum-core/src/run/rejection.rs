@@ -143,6 +143,10 @@ rejections! {
     NotRetryable { /** The job. */ job: JobId, /** Where it stands. */ status: JobStatus } = "not_retryable",
         "job {job} is {status}; only a job that ended without success can be retried",
         "wait for its end, or resolve what it waits for";
+    /// There is nothing that could be superseded.
+    NotSupersedable { /** The job. */ job: JobId, /** The attempt that was named. */ attempt: u32 } = "not_supersedable",
+        "job {job} has at attempt {attempt} nothing that a person could put something else in place of",
+        "read the job again and name its present attempt; only what a completed job published that judges nothing can be superseded";
     /// No such question waits for an answer.
     QuestionUnknown { /** Its number. */ question: u32 } = "question_unknown",
         "question {question} does not wait for an answer",

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,23 +22,23 @@ use rmcp::transport::streamable_http_server::{
 };
 use striatum_core::id::Fence;
 use tokio::{net::TcpListener, time::Instant};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Boundary, Refusal,
+    Boundary, Refusal, Serving,
     agents::{Endpoint, OpenSession, Workbench, session::Live, tools::Tools},
     authority::{Authority, Denied, NoEntropy, Scope, TokenId},
     boundary,
 };
 
 /// Where the tools are, below the address of the listener.
-const PATH: &str = "/mcp";
+pub(super) const PATH: &str = "/mcp";
 
 /// The agents' listener, and the sessions that are open. Cloning gives another handle on the same; with the last one it ends.
 #[derive(Clone)]
 pub struct Agents {
     shared: Arc<Shared>,
-    _serving: Option<Arc<DropGuard>>,
+    _serving: Option<Arc<Serving>>,
 }
 
 /// How the agents' listener behaves.
@@ -83,18 +83,21 @@ impl Agents {
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
         options.boundary.hosts.push(match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
         });
         let agents = Self::mounted(authority, &format!("http://{address}"), options);
-        let (router, stop) = (agents.router(), CancellationToken::new());
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the agents' listener ended");
-            }
-        });
-        Ok(Self { _serving: Some(Arc::new(stop.drop_guard())), ..agents })
+        let serving = agents.serve(listener)?;
+        Ok(Self { _serving: Some(Arc::new(serving)), ..agents })
+    }
+
+    /// Serves the same sessions at one more place: on a listener within the walls of a sandbox, say, that cannot reach the first.
+    /// Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the listener does not say where it listens.
+    pub fn serve(&self, listener: TcpListener) -> io::Result<Serving> {
+        Serving::start(listener, self.router())
     }
 
     /// For whoever serves the [`router`](Self::router) by himself. `address` is where agents reach it, as `http://host:port`, with the

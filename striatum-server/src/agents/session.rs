@@ -56,6 +56,12 @@ impl OpenSession {
         &self.endpoint
     }
 
+    /// The same for an agent that reaches the tools elsewhere: at `http://{authority}`, where they are [served](crate::agents::Agents::serve) too.
+    pub fn endpoint_at(&self, authority: impl fmt::Display) -> Endpoint {
+        let url = format!("http://{authority}{}", crate::agents::listener::PATH);
+        Endpoint { url, bearer: self.endpoint.bearer.clone() }
+    }
+
     /// Whether an agent has asked which tools there are. Agents do not say when they cannot reach an MCP server: this says it.
     pub fn is_connected(&self) -> bool {
         self.live.attendance.borrow().connected

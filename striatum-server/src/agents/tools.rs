@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     Refusal,
     agents::{Conclusion, Mode, Receipt, session::Live},
+    refusal::Code,
 };
 
 mod arguments;
@@ -79,13 +80,9 @@ impl ServerHandler for Tools {
         let live = self.live.clone();
         // In a task of its own: what has begun goes on when the agent no longer waits for it.
         let answer = tokio::spawn(async move { answer(&live, call?).await });
-        let answer = answer.await.unwrap_or_else(|_| {
-            Err(Refusal::new(
-                "server_defect",
-                "the server contradicted itself",
-                "report this as a defect of striatum",
-            ))
-        });
+        let answer = answer
+            .await
+            .unwrap_or_else(|_| Err(Code::ServerDefect.because("the server contradicted itself")));
         Ok(match answer {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(refusal) => CallToolResult::error(vec![ContentBlock::text(refusal.to_string())]),

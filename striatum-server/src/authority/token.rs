@@ -15,6 +15,7 @@ use striatum_core::time::{Clock, Timestamp};
 use crate::{
     Refusal,
     authority::{NoEntropy, Scope, SigningKey, seal},
+    refusal::Code,
 };
 
 /// What every token begins with, so that one that leaked is recognised.
@@ -205,13 +206,13 @@ impl std::str::FromStr for TokenId {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        let (code, remedy) = match denied {
-            Denied::Missing => ("token_missing", "send the header `Authorization: Bearer` with your token"),
-            Denied::Invalid => ("token_invalid", "use the token that you were given, to the letter"),
-            Denied::Expired => ("token_expired", "ask for a new token"),
-            Denied::Revoked => ("token_revoked", "stop: what the token was for is over"),
-            Denied::OutOfScope => ("token_scope", "use a token that was issued for this"),
+        let code = match denied {
+            Denied::Missing => Code::TokenMissing,
+            Denied::Invalid => Code::TokenInvalid,
+            Denied::Expired => Code::TokenExpired,
+            Denied::Revoked => Code::TokenRevoked,
+            Denied::OutOfScope => Code::TokenScope,
         };
-        Self::new(code, denied.to_string(), remedy)
+        code.because(denied.to_string())
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::run::{Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus};
+use striatum_core::run::{
+    Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus, Supersede,
+};
 
 use super::{
     chance::Chance,
@@ -26,6 +28,7 @@ const MOVES: &[(usize, Move)] = &[
     (6, repeat),
     (9, answer),
     (3, retry),
+    (1, supersede),
     (1, steer),
     (4, confirm),
     (4, ask),
@@ -254,6 +257,18 @@ fn retry(chance: &mut Chance<'_>) -> Option<Act> {
         None => return None,
     };
     Some(chance.give(Intent::Retry { job }))
+}
+
+/// A person puts something else in the place of what was published.
+fn supersede(chance: &mut Chance<'_>) -> Option<Act> {
+    let job = chance.job_that_is(&[JobStatus::Completed]).or_else(|| chance.any_job())?;
+    let present = chance.state.job(&job)?.attempt;
+    let attempt = if chance.dice.once_in(8) { present + 1 } else { present };
+    let artifacts = words::artifacts_at(chance.state, &job, attempt + 1, "better words");
+    let few = chance.dice.below(artifacts.len() + 1);
+    let artifacts = artifacts.into_iter().skip(few).collect();
+    let rationale = words::blob("because");
+    Some(chance.give(Intent::Supersede(Supersede { job, attempt, artifacts, submission: None, rationale })))
 }
 
 fn steer(chance: &mut Chance<'_>) -> Option<Act> {

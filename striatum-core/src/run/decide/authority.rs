@@ -72,6 +72,7 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         | Intent::Withhold { .. }
         | Intent::Decide { .. }
         | Intent::Resolve { .. }
+        | Intent::Supersede(_)
         | Intent::Retry { .. }
         | Intent::TreeClosed { .. }
         | Intent::Delivered { .. }

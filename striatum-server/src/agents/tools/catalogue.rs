@@ -16,6 +16,7 @@ use super::arguments::{
 use crate::{
     Refusal,
     agents::{Act, FollowUp, Mode, Source},
+    refusal::Code,
 };
 
 /// What an agent wants.
@@ -183,11 +184,7 @@ fn parse<T: DeserializeOwned + JsonSchema>(arguments: JsonObject) -> Result<T, R
 }
 
 fn invalid(sentence: impl Into<String>) -> Refusal {
-    Refusal::new(
-        "arguments_invalid",
-        sentence.into(),
-        "correct the arguments as the tool's schema says and call again",
-    )
+    Code::ArgumentsInvalid.because(sentence.into())
 }
 
 fn mode(dry_run: Option<bool>) -> Mode {
