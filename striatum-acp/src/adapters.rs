@@ -22,6 +22,10 @@ pub struct Adapter {
     pub env: &'static [(&'static str, &'static str)],
     /// Variables of which one must hold its credentials, where it does not keep them in a file of its own.
     pub credentials: &'static [&'static str],
+    /// Other variables that it heeds: where its model's host is, where its settings are. They are passed on where they are set.
+    pub settings: &'static [&'static str],
+    /// The variable that names the folder in which it keeps its settings and its login, and that folder below a person's home.
+    pub home: Option<(&'static str, &'static str)>,
     /// The method by which it takes the credentials from its environment, if it must be told.
     pub auth_method: Option<&'static str>,
     /// What it may reach through us.
@@ -80,6 +84,8 @@ static CLAUDE: Adapter = Adapter {
         ("DISABLE_TELEMETRY", "1"),
     ],
     credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+    settings: &["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR"],
+    home: Some(("CLAUDE_CONFIG_DIR", ".claude")),
     auth_method: None,
     files: FileAccess::ReadWrite,
     mode: None,
@@ -98,6 +104,8 @@ static CODEX: Adapter = Adapter {
     runtime: Some((NODE, Version::new(20, 0, 0))),
     env: &[("NO_BROWSER", "1")],
     credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    settings: &["CODEX_HOME", "INITIAL_AGENT_MODE", "OPENAI_BASE_URL"],
+    home: Some(("CODEX_HOME", ".codex")),
     auth_method: Some("api-key"),
     files: FileAccess::ReadWrite,
     mode: None,
@@ -119,6 +127,8 @@ static GEMINI: Adapter = Adapter {
     // Else it starts itself again, and the child outlives it with its streams.
     env: &[("GEMINI_CLI_NO_RELAUNCH", "true"), ("GEMINI_TELEMETRY_ENABLED", "false")],
     credentials: &["GEMINI_API_KEY"],
+    settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
+    home: None,
     auth_method: Some("gemini-api-key"),
     // It cannot make a new file through a client.
     files: FileAccess::Off,
@@ -144,6 +154,8 @@ static OPENCODE: Adapter = Adapter {
     ],
     // It reads the keys of dozens of providers, and its own file.
     credentials: &[],
+    settings: &["OPENCODE_CONFIG"],
+    home: None,
     auth_method: None,
     files: FileAccess::ReadWrite,
     mode: None,

@@ -31,7 +31,7 @@ mod version;
 
 pub use adapters::Adapter;
 pub use error::{AcpError, Failure};
-pub use files::FileAccess;
+pub use files::{FileAccess, FileError, TreeFiles};
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
 pub use preflight::{Missing, Surroundings, preflight};

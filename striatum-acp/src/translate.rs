@@ -26,7 +26,7 @@ use tokio::{
 use self::{clerk::Clerk, opening::Abilities};
 use crate::{
     AcpError, AcpLimits, AcpOptions, FileAccess, UsageMeaning, Version,
-    files::Files,
+    files::TreeFiles,
     item::{Item, brief},
     outcome::{in_words, of_error, of_words},
     state::{Shared, Turn},
@@ -51,7 +51,7 @@ pub(crate) struct Ends {
 /// What a session is given.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
-    pub(crate) tree: Files,
+    pub(crate) tree: TreeFiles,
     /// The name of the server of tools, if there is one.
     pub(crate) tools: Option<String>,
 }

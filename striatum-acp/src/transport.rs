@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Version,
-    files::Files,
+    files::TreeFiles,
     item::Item,
     session::{AcpSession, Phase},
     state::Shared,
@@ -117,7 +117,7 @@ impl AgentTransport for AcpTransport {
             tasks.spawn(tail.clone().read(stderr, weak.clone()));
         }
         let tools = spec.tools.as_ref().map(|tools| tools.name.clone());
-        let given = Given { tree: Files::new(&spec.tree), tools };
+        let given = Given { tree: TreeFiles::new(&spec.tree), tools };
         tasks.spawn(serve((input, output), Ends { state, queue }, self.options.clone(), given, hand));
 
         let opened = async {

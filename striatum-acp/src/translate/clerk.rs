@@ -21,7 +21,7 @@ use tokio::{
 use super::update::of_call_update;
 use crate::{
     AcpLimits, Decision, FileAccess, PermissionPolicy, Reach, ToolKind,
-    files::{FileError, Files},
+    files::{FileError, TreeFiles},
     item::{Item, Reply, brief},
     permission::{Leave, Offer, choose},
     state::Shared,
@@ -33,7 +33,7 @@ pub(super) struct Clerk {
     pub(super) queue: mpsc::Sender<Item>,
     pub(super) policy: PermissionPolicy,
     pub(super) access: FileAccess,
-    pub(super) files: Files,
+    pub(super) files: TreeFiles,
     /// The server of tools that the session was given.
     pub(super) tools: Option<String>,
     pub(super) limits: AcpLimits,
@@ -121,7 +121,7 @@ impl Clerk {
         }
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || {
-            let written = files.write(&request.path, &request.content);
+            let written = files.write(&request.path, request.content.as_bytes());
             reply_with(responder, &request.path, written.map(|()| WriteTextFileResponse::new()));
         });
         Ok(())
@@ -138,7 +138,9 @@ fn reply_with<T: agent_client_protocol::JsonRpcResponse>(
         Err(error) => {
             let code = match &error {
                 FileError::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
-                FileError::Outside | FileError::Git | FileError::NotText => ErrorCode::INVALID_PARAMS,
+                FileError::Outside | FileError::Git | FileError::NotPlain | FileError::NotText => {
+                    ErrorCode::INVALID_PARAMS
+                }
                 FileError::Io(_) => ErrorCode::INTERNAL_ERROR,
             };
             let message = format!("{}: {error}", path.display());

@@ -8,11 +8,11 @@ use striatum_core::{
     transport::{Secret, ToolServer},
 };
 use striatum_server::{
-    agents::{Agents, AgentsOptions, OpenSession, Workbench},
-    authority::Authority,
+    Serving,
+    agents::{Agents, OpenSession, Workbench},
 };
 
-use crate::adapter::AdapterError;
+use crate::{adapter::AdapterError, orchestrator::Bench};
 
 /// What agents put before the names of these tools.
 pub(crate) const SERVER: &str = "striatum";
@@ -20,12 +20,22 @@ pub(crate) const SERVER: &str = "striatum";
 /// Opens the tools of one grant. What an agent records by them is done at once, and its end says nothing any more.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
-    pub(crate) authority: Arc<Authority>,
-    pub(crate) fence: Fence,
-    pub(crate) bench: Arc<dyn Workbench>,
+    agents: Agents,
+    fence: Fence,
+    prompt: String,
+    bench: Arc<dyn Workbench>,
 }
 
 impl Toolbox {
+    pub(crate) fn new(agents: Agents, bench: Arc<Bench>) -> Self {
+        Self { agents, fence: bench.fence.clone(), prompt: bench.prompt.clone(), bench }
+    }
+
+    /// The packet in words, for an agent that finishes by these tools.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
     /// Serves them on a listener, until what is returned is dropped and at most for so long.
     ///
     /// # Errors
@@ -34,12 +44,12 @@ impl Toolbox {
         let unserved = || AdapterError::new("serve the tools of a grant");
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|error| unserved().because(error))?;
-        let agents = Agents::serving(self.authority.clone(), listener, AgentsOptions::default())
-            .map_err(|error| unserved().because(error))?;
-        let session = agents
+        let session = self
+            .agents
             .open(self.fence.clone(), self.bench.clone(), valid_for)
             .map_err(|error| unserved().because(error))?;
-        Ok(OpenTools { session, _agents: agents })
+        let serving = self.agents.serve(listener).map_err(|error| unserved().because(error))?;
+        Ok(OpenTools { session, serving })
     }
 }
 
@@ -47,13 +57,13 @@ impl Toolbox {
 #[derive(Debug)]
 pub struct OpenTools {
     session: OpenSession,
-    _agents: Agents,
+    serving: Serving,
 }
 
 impl OpenTools {
     /// How an agent reaches them.
     pub fn server(&self) -> ToolServer {
-        let endpoint = self.session.endpoint();
+        let endpoint = self.session.endpoint_at(self.serving.address());
         ToolServer::http(SERVER, &endpoint.url, Secret::new(endpoint.bearer.expose_secret()))
     }
 

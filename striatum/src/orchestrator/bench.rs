@@ -1,18 +1,18 @@
 //! What the tools of an agent do, while it is at work.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    path::{Component, Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use striatum_acp::{FileError, TreeFiles};
 use striatum_core::{
     digest::Digest,
-    id::ArtifactName,
-    run::{Command, Intent, LeaseReport, Outcome, PacketArtifact, Publication, State, Submit, Usage, decide},
+    engine::EngineError,
+    id::{ArtifactName, Fence},
+    run::{
+        Command, Intent, LeaseReport, Outcome, PacketArtifact, Publication, Rejection, State, Submit, Usage,
+        decide,
+    },
 };
 use striatum_server::{
     Refusal,
@@ -29,29 +29,25 @@ use crate::{
         Error, ErrorKind, Shared,
         base::Bases,
         collect,
-        grant::{Work, is_stale},
-        owed,
+        grant::{Place, Work},
     },
     prompt::Texts,
 };
 
-/// No more of a file is published from a tree by its name.
-const MAX_FILE: u64 = 64 << 20;
-
 /// The tools of one grant act on this. Each call is judged by the machine anew; what it refuses goes back to the agent as it said it.
 #[derive(Debug)]
-pub(super) struct Bench {
-    pub(super) shared: Arc<Shared>,
-    pub(super) state: State,
-    pub(super) fence: striatum_core::id::Fence,
-    pub(super) tree: Tree,
-    pub(super) base: Bases,
-    pub(super) prompt: String,
-    pub(super) texts: Texts,
-    pub(super) account: Account,
-    pub(super) begun: Instant,
+pub(crate) struct Bench {
+    shared: Arc<Shared>,
+    state: State,
+    pub(crate) fence: Fence,
+    tree: Tree,
+    base: Bases,
+    pub(crate) prompt: String,
+    texts: Texts,
+    account: Account,
+    begun: Instant,
     /// Held by the call that is under way.
-    pub(super) standing: Mutex<Standing>,
+    standing: Mutex<Standing>,
 }
 
 /// Whether the tools may still do something.
@@ -65,6 +61,21 @@ pub(super) enum Standing {
 }
 
 impl Bench {
+    pub(super) fn new(work: &Work<'_>, at: &Place, prompt: String, texts: Texts, account: Account) -> Self {
+        Self {
+            shared: work.shared.clone(),
+            state: work.state.clone(),
+            fence: work.fence().clone(),
+            tree: at.tree.clone(),
+            base: at.base.clone(),
+            prompt,
+            texts,
+            account,
+            begun: Instant::now(),
+            standing: Mutex::new(Standing::Open),
+        }
+    }
+
     /// Lets nothing more be done, and tells whether an outcome was recorded.
     pub(super) async fn close(&self) -> Standing {
         let mut standing = self.standing.lock().await;
@@ -74,13 +85,18 @@ impl Bench {
         *standing
     }
 
+    /// In the words of the machine.
+    fn over(&self) -> Refusal {
+        Refusal::from(&Rejection::StaleFence { job: self.fence.job.clone(), epoch: self.fence.epoch })
+    }
+
     fn usage(&self) -> Usage {
         let wall_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Usage { wall_ms, ..self.account.told().usage }
     }
 
     fn work(&self) -> Result<Work<'_>, Refusal> {
-        Work::new(&self.shared, &self.state, &self.fence).ok_or_else(over)
+        Work::new(&self.shared, &self.state, &self.fence).ok_or_else(|| self.over())
     }
 
     async fn publish(
@@ -94,21 +110,21 @@ impl Bench {
         let Some(PacketArtifact { path, .. }) = expected else {
             let all: Vec<_> = work.packet.expected_artifacts.iter().map(|it| &*it.name).collect();
             let doing = format!("publish {name}: the task expects {}", all.join(", "));
-            return Err(Error::new(ErrorKind::ReportInvalid, doing));
+            return Err(Error::new(ErrorKind::NotInTask, doing));
         };
         let root = work.desk().unwrap_or_else(|| self.tree.path().to_owned());
         let bytes = match source {
             Source::Text(text) => {
                 if mode == Mode::Perform {
-                    put(&root, path, text.as_bytes()).map_err(|e| unusable(path, &e))?;
+                    put(&root, path, text.as_bytes())?;
                 }
                 Bytes::from(text)
             }
             Source::Tree(from) => {
                 let from = from.as_deref().unwrap_or(path);
-                let bytes = take(&root, from).map_err(|e| unusable(from, &e))?;
+                let bytes = take(&root, from)?;
                 if mode == Mode::Perform && from != path {
-                    put(&root, path, &bytes).map_err(|e| unusable(path, &e))?;
+                    put(&root, path, &bytes)?;
                 }
                 Bytes::from(bytes)
             }
@@ -121,7 +137,7 @@ impl Bench {
 
     /// All that is left in the tree, as a submission.
     async fn submission(&self, work: &Work<'_>, said: Report, mode: Mode) -> Result<Submit, Error> {
-        work.clear_desk(&self.tree)?;
+        self.clear_desk(work)?;
         let commit = match mode {
             Mode::Perform => collect::commit(work, &self.tree).await?,
             Mode::DryRun => self.shared.repository.draft(&self.tree, &collect::message(work)).await?,
@@ -134,6 +150,21 @@ impl Bench {
         };
         fault::point("put_blobs.after");
         Ok(Submit { outcome, usage: Some(self.usage()), ..submit })
+    }
+
+    /// Takes what lies at the desk of a reviewer who sees nothing else into the tree. It may still be at work there, so nothing is
+    /// reached by a name alone.
+    fn clear_desk(&self, work: &Work<'_>) -> Result<(), Error> {
+        let Some(desk) = work.desk() else { return Ok(()) };
+        for PacketArtifact { path, .. } in &work.packet.expected_artifacts {
+            match TreeFiles::new(&desk).read_bytes(&desk.join(path)) {
+                Ok(bytes) => put(self.tree.path(), path, &bytes)?,
+                // The machine says which of those that lack are required.
+                Err(FileError::NotFound) => {}
+                Err(error) => return Err(unusable(path, error)),
+            }
+        }
+        Ok(())
     }
 
     /// The end of a grant without an outcome. What was left is set aside.
@@ -203,8 +234,7 @@ impl Bench {
             (Mode::DryRun, _) => {
                 let state = self.shared.engine.load(self.fence.run).await?.state;
                 let command = Command { id: mint::command_id()?, actor: super::service(), intent };
-                decide(&state, &command, self.shared.engine.clock().now())
-                    .map_err(striatum_core::engine::EngineError::Rejected)?;
+                decide(&state, &command, self.shared.engine.clock().now()).map_err(EngineError::Rejected)?;
             }
             (Mode::Perform, Conclusion::GoesOn) => {
                 self.shared.act(self.fence.run, mint::command_id()?, intent).await?;
@@ -237,8 +267,8 @@ impl Workbench for Bench {
 
     async fn read(&self, document: &Digest) -> Result<Bytes, Refusal> {
         if !self.texts.names(document) && !self.work()?.names_artifact(document) {
-            let remedy = "read the packet: it names the documents that there are";
-            return Err(Refusal::new("document_unknown", format!("the task names no document {document}"), remedy));
+            let doing = format!("read {document}: the task names no such document");
+            return Err(refusal(&Error::new(ErrorKind::NotInTask, doing)));
         }
         self.shared.engine.blobs().get(document).await.map_err(|error| refusal(&Error::from(error)))
     }
@@ -246,7 +276,7 @@ impl Workbench for Bench {
     async fn act(&self, act: Act, mode: Mode) -> Result<Receipt, Refusal> {
         let mut standing = self.standing.lock().await;
         if *standing != Standing::Open {
-            return Err(over());
+            return Err(self.over());
         }
         let work = self.work()?;
         let acted = async {
@@ -276,81 +306,20 @@ impl Work<'_> {
 
 /// What an agent is told of an error. Whatever is ours is no fault of its own.
 fn refusal(error: &Error) -> Refusal {
-    if is_stale(error) {
-        return over();
+    match error.rejection() {
+        Some(rejection) => Refusal::from(rejection),
+        None => Refusal::new(error.code(), error.chain(), error.remedy()),
     }
-    if let Some(rejection) = error.rejection() {
-        return Refusal::from(rejection);
-    }
-    Refusal::new(error.code(), error.chain(), error.remedy())
 }
 
-fn over() -> Refusal {
-    Refusal::new(
-        "grant_over",
-        "this grant is over, and nothing more of it counts",
-        "stop: whoever works on this job next has a grant of its own",
-    )
+fn unusable(path: &str, error: FileError) -> Error {
+    Error::new(ErrorKind::ReportInvalid, format!("use {path}")).because(error)
 }
 
-fn unusable(path: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::ReportInvalid, format!("use {path}: {error}"))
+fn take(root: &Path, path: &str) -> Result<Vec<u8>, Error> {
+    TreeFiles::new(root).read_bytes(&root.join(path)).map_err(|error| unusable(path, error))
 }
 
-/// A place below a folder, which is reached through folders alone.
-fn place(root: &Path, path: &str) -> io::Result<PathBuf> {
-    let mut place = root.to_owned();
-    for component in Path::new(path).components() {
-        let Component::Normal(name) = component else {
-            return Err(io::Error::other("it does not lie in the work tree"));
-        };
-        if fs::symlink_metadata(&place)?.is_symlink() {
-            return Err(io::Error::other("it lies behind a link"));
-        }
-        place.push(name);
-        if !place.parent().is_some_and(Path::exists) {
-            continue;
-        }
-    }
-    Ok(place)
-}
-
-fn take(root: &Path, path: &str) -> io::Result<Vec<u8>> {
-    let place = place(root, path)?;
-    let meta = fs::symlink_metadata(&place)?;
-    if !meta.is_file() || meta.len() > MAX_FILE {
-        return Err(io::Error::other("it is no plain file, or too large"));
-    }
-    let mut bytes = Vec::new();
-    File::open(&place)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn put(root: &Path, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut folder = root.to_owned();
-    let mut components = Path::new(path).components().peekable();
-    while let Some(component) = components.next() {
-        let Component::Normal(name) = component else {
-            return Err(io::Error::other("it does not lie in the work tree"));
-        };
-        let next = folder.join(name);
-        if components.peek().is_none() {
-            // Never through a link: it goes, and the file takes its place.
-            match fs::symlink_metadata(&next) {
-                Ok(meta) if meta.is_dir() => return Err(io::Error::other("there is a folder")),
-                Ok(_) => fs::remove_file(&next)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-            return fs::write(next, bytes);
-        }
-        match fs::symlink_metadata(&next) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(io::Error::other("it lies behind something that is no folder")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&next)?,
-            Err(error) => return Err(error),
-        }
-        folder = next;
-    }
-    Err(io::Error::other("it names no file"))
+fn put(root: &Path, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    TreeFiles::new(root).write(&root.join(path), bytes).map_err(|error| unusable(path, error))
 }
