@@ -14,6 +14,7 @@ pub mod authority;
 mod boundary;
 mod refusal;
 mod serving;
+mod toolbox;
 
 pub use boundary::Boundary;
 pub use refusal::Refusal;

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use striatum_core::run::{
-    Actor, CancelCause, Checkpoint, Intent, JobStatus, LeaseCause, Resolution, Ruling, RunStatus, Verdict,
+    Actor, CancelCause, Checkpoint, Intent, JobStatus, LeaseCause, Packet, Resolution, Ruling, RunStatus,
+    Verdict,
 };
 
 use crate::{
@@ -70,6 +71,11 @@ fn leave_to_answer_one_of_those_who_ask_together_is_no_leave_to_answer_them_all(
         assert_eq!(run.refused(operator(), resolve(resolution)), "principal_required");
     }
     run.must(resolve(go_on()));
+    // Whoever works on it again is told of both, though only one has a way back.
+    let fence = run.claim("a");
+    let told = Packet::of(&run.state, &fence).unwrap().revision;
+    let told: Vec<_> = told.iter().map(|it| (it.review.as_str(), it.attempt, it.verdict)).collect();
+    assert_eq!(told, [("r", 2, REVISE), ("s", 1, REVISE)]);
 }
 
 #[test]

@@ -17,18 +17,15 @@ use axum::{
     response::Response,
     routing::any,
 };
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-};
 use striatum_core::id::Fence;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Boundary, Refusal, Serving,
-    agents::{Endpoint, OpenSession, Workbench, session::Live, tools::Tools},
+    agents::{Endpoint, OpenSession, Workbench, session::Live},
     authority::{Authority, Denied, NoEntropy, Scope, TokenId},
-    boundary,
+    boundary, toolbox,
 };
 
 /// Where the tools are, below the address of the listener.
@@ -71,7 +68,7 @@ pub(super) struct Shared {
 /// A session with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
 struct Seat {
     live: Arc<Live>,
-    service: StreamableHttpService<Tools, LocalSessionManager>,
+    service: toolbox::Server<Live>,
 }
 
 impl Agents {
@@ -136,8 +133,9 @@ impl Agents {
         let issued = authority.issue(Scope::Session(fence.clone()), valid_for)?;
         let over = CancellationToken::new();
         let deadline = Instant::now() + valid_for;
-        let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over, options.room));
-        let seat = Seat { live: live.clone(), service: service(&live, options) };
+        let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over));
+        let service = toolbox::server(&live, live.over(), options.boundary.max_body_bytes, options.room);
+        let seat = Seat { live: live.clone(), service };
         self.shared.seats().insert(issued.id, Arc::new(seat));
         let expiring = live.clone();
         tokio::spawn(async move { expiring.expire().await });
@@ -150,21 +148,6 @@ impl fmt::Debug for Agents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agents").field("url", &self.shared.url).finish_non_exhaustive()
     }
-}
-
-/// The MCP server of one session.
-fn service(live: &Arc<Live>, options: &AgentsOptions) -> StreamableHttpService<Tools, LocalSessionManager> {
-    let mut sessions = LocalSessionManager::default();
-    // An agent may work for hours between two calls. Its sessions end with the grant, and with nothing before.
-    sessions.session_config.keep_alive = None;
-    let config = StreamableHttpServerConfig::default()
-        .with_cancellation_token(live.over().clone())
-        .with_max_request_body_bytes(options.boundary.max_body_bytes)
-        // The boundary has judged both, with lists of its own.
-        .disable_allowed_hosts()
-        .disable_allowed_origins();
-    let live = live.clone();
-    StreamableHttpService::new(move || Tools::take(&live), Arc::new(sessions), config)
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use striatum_core::{digest::Digest, id::Fence, transport::AgentIdentity};
 use tokio::{
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -134,8 +134,6 @@ pub(super) struct Live {
     attendance: watch::Sender<Attendance>,
     /// Held by the call that is under way.
     conclusion: Mutex<Conclusion>,
-    /// How many MCP sessions and requests the agent may have open.
-    pub(super) room: Arc<Semaphore>,
 }
 
 impl Live {
@@ -145,7 +143,6 @@ impl Live {
         bench: Arc<dyn Workbench>,
         deadline: Instant,
         over: CancellationToken,
-        room: usize,
     ) -> Self {
         Self {
             fence,
@@ -155,7 +152,6 @@ impl Live {
             over,
             attendance: watch::Sender::default(),
             conclusion: Mutex::new(Conclusion::GoesOn),
-            room: Arc::new(Semaphore::new(room)),
         }
     }
 
