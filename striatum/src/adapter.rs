@@ -108,9 +108,28 @@ impl TaskMark {
         }
     }
 
-    /// When it was set, if it was.
+    /// Notes that the agent is about to begin, where its end will say nothing: what it did by its tools counts, and no more. Its time
+    /// is counted from here should this process die.
+    pub fn begin(&self) {
+        let begun = self.begun();
+        if let Err(error) = fs::write(&begun, b"") {
+            tracing::warn!(%error, mark = %begun.display(), "the beginning of an agent was not marked");
+        }
+    }
+
+    fn begun(&self) -> PathBuf {
+        self.0.with_file_name("begun")
+    }
+
+    /// Whether the agent has its whole task, so that its end says something.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.exists()
+    }
+
+    /// When the agent had its task, or was about to begin.
     pub(crate) fn set_at(&self) -> Option<SystemTime> {
-        fs::metadata(&self.0).and_then(|meta| meta.modified()).ok()
+        let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        modified(&self.0).or_else(|| modified(&self.begun()))
     }
 }
 

@@ -89,7 +89,7 @@ fn player(workflow: &Workflow, lane: &LaneId, args: &Args, is_demo: bool) -> Opt
 
 /// Gives a lane to a coding agent, with what it finds in this person's environment.
 async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(), Failure> {
-    known.name.clone_into(&mut lane.adapter);
+    lane.adapter = format!("acp:{}", known.name);
     lane.command.clear();
     lane.display_model = None;
     for name in known.credentials.iter().chain(known.settings) {

@@ -52,7 +52,10 @@ impl Scene {
         // out of the tree, and is asked for, is rejected.
         let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
         for known in Adapter::ALL {
-            builder = builder.adapter(known.name, Arc::new(AcpAdapter::of(known).policy(policy.clone())));
+            builder = builder.adapter(
+                format!("acp:{}", known.name),
+                Arc::new(AcpAdapter::of(known).policy(policy.clone())),
+            );
         }
         let orchestrator = builder
             .store(Arc::new(SqliteStore::open(&store).await?))

@@ -137,6 +137,7 @@ impl AcpAdapter {
         };
         let talked = match opened {
             Ok(mut session) => {
+                assignment.mark().begin();
                 assignment.account.identify(session.agent());
                 assignment.account.converse(session.conversation());
                 let talked = self.converse(session.as_mut(), assignment, &tools).await;

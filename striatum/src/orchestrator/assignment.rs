@@ -58,7 +58,7 @@ impl Work<'_> {
         #[cfg(feature = "acp")]
         let (bench, toolbox) = {
             let prompt = prompt::render(&self.packet, &texts, By::Tools);
-            let bench = Arc::new(Bench::new(self, at, prompt, texts, account.clone()));
+            let bench = Arc::new(Bench::new(self, at, prompt, account.clone()));
             let toolbox = Toolbox::new(self.shared.agents.clone(), bench.clone());
             (bench, toolbox)
         };
