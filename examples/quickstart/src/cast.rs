@@ -115,7 +115,11 @@ async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(), Failure> {
     }
     let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let remedy = "mend each of these, or choose another agent";
-    Err(Failure::new("agent_missing", format!("{} cannot run here: {}", known.name, all.join("; ")), remedy))
+    Err(Failure::new(
+        "agent_missing",
+        format!("acp:{} cannot run here: {}", known.name, all.join("; ")),
+        remedy,
+    ))
 }
 
 /// A folder of the person's, if it is there.
