@@ -35,6 +35,12 @@ impl Refusal {
     ) -> Self {
         Self { code: code.into(), sentence: sentence.into(), remedy: remedy.into() }
     }
+
+    /// As programs read it: `{"error":{"code":…,"message":…,"remedy":…}}`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let Self { code, sentence, remedy } = self;
+        serde_json::json!({"error": {"code": code, "message": sentence, "remedy": remedy}})
+    }
 }
 
 macro_rules! codes {
@@ -64,6 +70,20 @@ macro_rules! codes {
 codes! {
     /// The arguments of a tool are not what its schema asks for.
     ArgumentsInvalid = "arguments_invalid", "correct the arguments as the tool's schema says, and call again";
+    /// The task names no such text.
+    DocumentUnknown = "document_unknown", "read the packet as JSON and use a digest that it names";
+    /// There is no tree.
+    TreeMissing = "tree_missing", "publish the artifact again, and give its whole text";
+    /// The session is not registered under this token.
+    SessionUnknown = "session_unknown", "register a session, and use the id that you are given";
+    /// The token has as many sessions as it may.
+    SessionsFull = "sessions_full", "use one of your sessions, or wait until one has had nothing to do for ten minutes";
+    /// The session waits for work already.
+    SessionWaits = "session_waits", "wait for the answer to the call that is under way";
+    /// The session holds no job.
+    NoWork = "no_work", "call await_work";
+    /// A lane demands walls that a pulling agent does not have.
+    NotEnforced = "not_enforced", "have the job done by an agent that is started in a sandbox, or lower what its lane demands";
     /// The request is for somebody else.
     HostUnknown = "host_unknown", "call this server by an address that it was given";
     /// The request is from a page that is not ours.
@@ -100,5 +120,17 @@ impl From<&Rejection> for Refusal {
 impl From<&EngineError> for Refusal {
     fn from(error: &EngineError) -> Self {
         Self::new(error.code(), error.to_string(), error.remedy())
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::from(&rejection)
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Self::from(&error)
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod doors;
+mod pull;
 mod sessions;
 mod tokens;
 mod tools;

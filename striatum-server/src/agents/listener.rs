@@ -18,14 +18,22 @@ use axum::{
     routing::any,
 };
 use striatum_core::id::Fence;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Boundary, Refusal, Serving,
-    agents::{Endpoint, OpenSession, Workbench, session::Live},
-    authority::{Authority, Denied, NoEntropy, Scope, TokenId},
-    boundary, toolbox,
+    agents::{
+        Endpoint, OpenSession, Pull, Workbench,
+        pull::{Puller, Pulling},
+        session::Live,
+    },
+    authority::{Authority, Bearer, ClaimScope, Denied, NoEntropy, Scope, TokenId},
+    boundary,
+    toolbox::{self, Server, Toolbox},
 };
 
 /// Where the tools are, below the address of the listener.
@@ -48,12 +56,14 @@ pub struct AgentsOptions {
     pub bind: SocketAddr,
     /// How many MCP sessions and requests one token may have open at a time.
     pub room: usize,
+    /// Lets agents pull; without it a claim token opens nothing.
+    pub pull: Option<Pull>,
 }
 
 impl Default for AgentsOptions {
     /// A free port of the loopback interface, sixteen MCP sessions to a token.
     fn default() -> Self {
-        Self { boundary: Boundary::default(), bind: (Ipv4Addr::LOCALHOST, 0).into(), room: 16 }
+        Self { boundary: Boundary::default(), bind: (Ipv4Addr::LOCALHOST, 0).into(), room: 16, pull: None }
     }
 }
 
@@ -63,12 +73,13 @@ pub(super) struct Shared {
     url: String,
     options: AgentsOptions,
     seats: Mutex<HashMap<TokenId, Arc<Seat>>>,
+    pulling: Option<Arc<Pulling>>,
 }
 
-/// A session with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
-struct Seat {
-    live: Arc<Live>,
-    service: toolbox::Server<Live>,
+/// A token with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
+enum Seat {
+    Grant { live: Arc<Live>, server: Server<Live> },
+    Claim { puller: Arc<Puller>, server: Server<Puller> },
 }
 
 impl Agents {
@@ -98,11 +109,15 @@ impl Agents {
     }
 
     /// For whoever serves the [`router`](Self::router) by himself. `address` is where agents reach it, as `http://host:port`, with the
-    /// path below which it is mounted.
+    /// path below which it is mounted. Call it within a tokio runtime.
     pub fn mounted(authority: Arc<Authority>, address: &str, options: AgentsOptions) -> Self {
         let url = format!("{}{PATH}", address.trim_end_matches('/'));
-        let shared = Shared { authority, url, options, seats: Mutex::default() };
-        Self { shared: Arc::new(shared), _serving: None }
+        let pulling = options.pull.clone().map(Pulling::start);
+        Self::of(Arc::new(Shared { authority, url, options, seats: Mutex::default(), pulling }))
+    }
+
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self { shared, _serving: None }
     }
 
     /// The routes, to mount. They are to be on no port on which operators are served.
@@ -129,14 +144,13 @@ impl Agents {
         bench: Arc<dyn Workbench>,
         valid_for: Duration,
     ) -> Result<OpenSession, NoEntropy> {
-        let Shared { authority, url, options, .. } = &*self.shared;
+        let Shared { authority, url, .. } = &*self.shared;
         let issued = authority.issue(Scope::Session(fence.clone()), valid_for)?;
         let over = CancellationToken::new();
         let deadline = Instant::now() + valid_for;
         let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over));
-        let service = toolbox::server(&live, live.over(), options.boundary.max_body_bytes, options.room);
-        let seat = Seat { live: live.clone(), service };
-        self.shared.seats().insert(issued.id, Arc::new(seat));
+        let server = self.shared.server(&live, live.over());
+        self.shared.seats().insert(issued.id, Arc::new(Seat::Grant { live: live.clone(), server }));
         let expiring = live.clone();
         tokio::spawn(async move { expiring.expire().await });
         let endpoint = Endpoint { url: url.clone(), bearer: issued.secret };
@@ -161,22 +175,70 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             return boundary::respond(status, &Refusal::from(denied));
         }
     };
+    match &*seat {
+        Seat::Grant { live, server } => answer(server, live.over(), request).await,
+        Seat::Claim { puller, server } => answer(server, puller.over(), request).await,
+    }
+}
+
+/// The answer of a server, unless its token is over before.
+async fn answer<T: Toolbox>(server: &Server<T>, over: &CancellationToken, request: Request) -> Response {
     tokio::select! {
         biased;
-        response = seat.service.handle(request) => response.map(Body::new),
-        () = seat.live.over().cancelled() => {
+        response = server.handle(request) => response.map(Body::new),
+        () = over.cancelled() => {
             boundary::respond(StatusCode::UNAUTHORIZED, &Refusal::from(Denied::Revoked))
         }
     }
 }
 
 impl Shared {
-    /// Whose session this is.
-    fn admit(&self, headers: &HeaderMap) -> Result<Arc<Seat>, Denied> {
+    /// Whose token this is.
+    fn admit(self: &Arc<Self>, headers: &HeaderMap) -> Result<Arc<Seat>, Denied> {
         let bearer = self.authority.check(bearer(headers)?)?;
-        let Scope::Session(_) = bearer.scope else { return Err(Denied::OutOfScope) };
-        let seat = self.seats().get(&bearer.id).cloned().ok_or(Denied::Revoked)?;
-        if seat.live.is_open() { Ok(seat) } else { Err(Denied::Revoked) }
+        match &bearer.scope {
+            Scope::Session(_) => {
+                let seat = self.seats().get(&bearer.id).cloned().ok_or(Denied::Revoked)?;
+                let is_open = matches!(&*seat, Seat::Grant { live, .. } if live.is_open());
+                if is_open { Ok(seat) } else { Err(Denied::Revoked) }
+            }
+            Scope::Claim(scope) => {
+                let pulling = self.pulling.as_ref().ok_or(Denied::OutOfScope)?;
+                Ok(self.seat(pulling, scope, &bearer))
+            }
+            Scope::Operator(_) => Err(Denied::OutOfScope),
+        }
+    }
+
+    /// The place of a claim token, which it has from its first use to its end.
+    fn seat(self: &Arc<Self>, pulling: &Arc<Pulling>, scope: &ClaimScope, bearer: &Bearer) -> Arc<Seat> {
+        let mut seats = self.seats();
+        if let Some(seat) = seats.get(&bearer.id) {
+            return seat.clone();
+        }
+        let weak = Arc::downgrade(self);
+        let puller = Puller::new(bearer.clone(), scope.clone(), pulling.clone(), weak.clone());
+        let (over, token) = (puller.over().clone(), bearer.id);
+        let remaining = self.authority.remaining(bearer).unwrap_or_default();
+        tokio::spawn(async move {
+            sleep(remaining).await;
+            over.cancel();
+            if let Some(shared) = weak.upgrade() {
+                shared.forget(&token);
+            }
+        });
+        let server = self.server(&puller, puller.over());
+        let seat = Arc::new(Seat::Claim { puller, server });
+        seats.insert(bearer.id, seat.clone());
+        seat
+    }
+
+    fn server<T: Toolbox>(&self, toolbox: &Arc<T>, over: &CancellationToken) -> Server<T> {
+        toolbox::server(toolbox, over, self.options.boundary.max_body_bytes, self.options.room)
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     pub(super) fn forget(&self, token: &TokenId) {

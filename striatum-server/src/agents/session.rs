@@ -72,6 +72,11 @@ impl OpenSession {
         self.wait(|attendance| attendance.connected).await;
     }
 
+    /// Whether a call has ended the grant.
+    pub fn is_concluded(&self) -> bool {
+        self.live.attendance.borrow().concluded
+    }
+
     /// Waits until a call has ended the grant. That may never happen.
     pub async fn concluded(&self) {
         self.wait(|attendance| attendance.concluded).await;

@@ -176,7 +176,7 @@ impl LaneAdapter for AcpAdapter {
             fence: assignment.fence.clone(),
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
-            mounts: Vec::new(),
+            mounts: assignment.mounts.clone(),
             env: assignment.env.clone(),
             demands: demands(&assignment.lane),
             limits,

@@ -285,6 +285,7 @@ impl Workbench for Bench {
         let receipt = acted.await.map_err(|error| refusal(&error))?;
         if mode == Mode::Perform && receipt.conclusion == Conclusion::Over {
             *standing = Standing::Recorded;
+            self.shared.leases.forget(&self.fence);
         }
         Ok(receipt)
     }
