@@ -177,6 +177,7 @@ impl Shell {
     }
 
     /// Claims the draft of a run that was started.
+    #[cfg(feature = "pg")]
     pub(crate) async fn grab(&mut self, run: RunId) -> Outcome<Fence> {
         let session = SessionId::from_bytes(self.lot.identity());
         let fence = Fence { run, job: self.names.draft.clone(), epoch: 1, session };
@@ -186,6 +187,7 @@ impl Shell {
     }
 
     /// Cancels a run.
+    #[cfg(feature = "pg")]
     pub(crate) async fn end(&mut self, run: RunId, fence: Fence) -> Outcome {
         let cancel = self.command(self.names.person.clone(), Intent::Cancel { reason: None });
         let close = self.close(&fence);
