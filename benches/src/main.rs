@@ -67,6 +67,8 @@ enum Section {
     Resident,
     /// The workload, appends, waiting and growth on Postgres.
     Pg,
+    /// The workload on Postgres alone, again and again.
+    PgWorkload,
     /// One process of several that append.
     #[value(hide = true)]
     Produce,
@@ -97,6 +99,7 @@ fn main() -> Outcome {
         Section::Sqlite => runtime.block_on(sqlite::run(&args.folder, args.quick)),
         Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
         Section::Pg => server()?.block_on(pg::run(&args.folder, args.quick)),
+        Section::PgWorkload => server()?.block_on(pg::repeat(args.quick)),
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
             let time = Duration::from_secs(*seconds);
