@@ -164,13 +164,13 @@ async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duratio
     let (mut watch, mut burnt) = (Stopwatch::default(), Burnt::default());
     for _ in 0..load.runs {
         let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
-        let before = Cpu::now(&server.cluster)?;
+        let cpu = Cpu::start(&server.cluster)?;
         let work = lines.iter_mut().zip(&prepared).map(async |(line, run)| match way {
             Way::Plain => line.work(*run).await,
             Way::Fused => line.work_fused(*run).await,
         });
         let fences = watch.during(try_join_all(work)).await?;
-        burnt += Cpu::now(&server.cluster)?.since(&before);
+        burnt += cpu.used(&server.cluster)?;
         let ended = lines.iter_mut().zip(&prepared).zip(&fences);
         try_join_all(ended.map(|((line, run), fences)| line.finish(*run, fences))).await?;
     }

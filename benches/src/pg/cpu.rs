@@ -41,10 +41,28 @@ impl std::ops::AddAssign for Burnt {
 }
 
 impl Cpu {
-    /// This process, the server's first process, and all that it started: those that have ended are counted with it.
-    pub(crate) fn now(cluster: &Cluster) -> Outcome<Self> {
+    /// Begins to count. To look takes time of its own, which is kept out of what this process has used.
+    pub(crate) fn start(cluster: &Cluster) -> Outcome<Self> {
+        let server = Self::server(cluster)?;
+        Ok(Self { client: Self::client()?, server })
+    }
+
+    /// What has been used since.
+    pub(crate) fn used(&self, cluster: &Cluster) -> Outcome<Burnt> {
+        let client = Self::client()?;
+        let time =
+            |now: u64, before: u64| TICK * u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
+        let server = time(Self::server(cluster)?, self.server);
+        Ok(Burnt { client: time(client, self.client), server })
+    }
+
+    fn client() -> Outcome<u64> {
+        Ok(Stat::of("self")?.own)
+    }
+
+    /// The server's first process, and all that it started: those that have ended are counted with it.
+    fn server(cluster: &Cluster) -> Outcome<u64> {
         let server = cluster.pid()?;
-        let client = Stat::of("self")?.own;
         let stat = Stat::of(&server.to_string())?;
         let mut ticks = stat.own + stat.ended;
         for entry in fs::read_dir("/proc")? {
@@ -56,13 +74,7 @@ impl Cpu {
                 ticks += stat.own;
             }
         }
-        Ok(Self { client, server: ticks })
-    }
-
-    pub(crate) fn since(&self, before: &Self) -> Burnt {
-        let time =
-            |now: u64, before: u64| TICK * u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
-        Burnt { client: time(self.client, before.client), server: time(self.server, before.server) }
+        Ok(ticks)
     }
 }
 
