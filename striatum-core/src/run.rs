@@ -49,6 +49,7 @@
 //! | waiting_human, blocked, parked, awaiting_input | canceled | cancel |
 //! | any open seat | canceled | the quorum that it belongs to is met without it |
 //! | any behind a reopened job | pending | that job is reopened; at the next attempt if it was granted at this one, or has ended |
+//! | completed, not by a verdict | completed, next attempt, with everything behind it pending | a person supersedes its artifacts |
 //! | any but completed that has ended | pending | retry by a principal, with everything behind it |
 //!
 //! # Verdicts
@@ -100,7 +101,7 @@ pub(crate) use codec::{Bodies, RecordRef};
 pub use codec::{CodecError, CommandRef, Record};
 pub use command::{
     Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Publication, Resolution,
-    Severity, Submit,
+    Severity, Submit, Supersede,
 };
 pub use decide::decide;
 pub(crate) use decide::{Plan, plan};

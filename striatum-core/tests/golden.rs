@@ -92,6 +92,8 @@ fn snapshot_packet_and_completion_record_keep_their_bytes() {
 fn every_word_of_a_body_stays_what_it_is() {
     compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
     compare("words-more", &serde_jcs::to_vec(&words::more()).unwrap());
+    compare("words-superseding", &serde_jcs::to_vec(&words::superseding()).unwrap());
+    compare("words-proposing", &serde_jcs::to_vec(&words::proposing()).unwrap());
 }
 
 #[test]
@@ -112,7 +114,16 @@ fn no_golden_file_is_forgotten() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let others = ["snapshot", "packet", "packet-after-failure", "completion-record", "words", "words-more"];
+    let others = [
+        "snapshot",
+        "packet",
+        "packet-after-failure",
+        "completion-record",
+        "words",
+        "words-more",
+        "words-superseding",
+        "words-proposing",
+    ];
     let others = others.iter().chain(&["events-with-later-fields"]);
     assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());
 }

@@ -13,4 +13,5 @@ mod phases;
 mod publishing;
 mod quorum;
 mod reopen;
+mod superseding;
 mod transitions;

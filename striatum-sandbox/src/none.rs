@@ -3,19 +3,11 @@
 use std::{ffi::OsString, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use striatum_core::sandbox::{
-    Isolation, Level, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
-};
+use striatum_core::sandbox::{Isolation, Level, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec};
 
-use self::{environment::check, folder::Folder, remains::Remains, session::Session};
+use self::session::Session;
+use crate::{blocking::aside, crew, environment::check, folder::Folder};
 
-mod child;
-mod environment;
-mod failure;
-mod folder;
-mod output;
-mod program;
-mod remains;
 mod session;
 
 /// Runs agents as plain processes of the host, with the rights of the user who runs the host program.
@@ -24,6 +16,8 @@ mod session;
 /// - **Environment**: a process gets `PATH` (the one given to [`NoSandbox::new`]), `HOME` and `TMPDIR` (folders of the session),
 ///   `STRIATUM_SESSION` (the session's id) and what the spec and the exec name; nothing of the host program's.
 /// - **Process group**: one for each process that is spawned.
+///
+/// Listeners are bound on the loopback of the host, at a port that the kernel picks: any process of the host can connect.
 ///
 /// Nothing else is. An agent can read and write what its user can, reach any network, signal any process of its user and read
 /// their environments, and forge the records in its session's folder. [`offers`](Sandbox::offers) says so: the file system and
@@ -68,6 +62,9 @@ impl NoSandbox {
     }
 }
 
+/// What to do where a plain process is too little.
+const REMEDY: &str = "use a sandbox with walls, such as `Namespaces`, or lower the demand";
+
 #[async_trait]
 impl Sandbox for NoSandbox {
     fn offers(&self) -> Isolation {
@@ -79,9 +76,8 @@ impl Sandbox for NoSandbox {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some((dimension, offered, demanded)) = self.offers().shortfall(&spec.demands) {
-            let doing = format!("hold {dimension} as {demanded}: a plain process offers {offered}");
-            return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing));
+        if let Some(short) = self.offers().shortfall(&spec.demands) {
+            return Err(SandboxError::unmet("a plain process", short).with_remedy(REMEDY));
         }
         check(&spec.env)?;
         let (session, grace) = (spec.fence.session, spec.limits.grace);
@@ -92,29 +88,6 @@ impl Sandbox for NoSandbox {
     }
 
     async fn reap(&self, folder: &Path) -> Result<Reaped, SandboxError> {
-        let folder = Folder::new(folder)?;
-        aside(move || {
-            if !folder.exists() {
-                return Ok(Reaped { killed: 0, outcome: None });
-            }
-            // Before the records are read: a wrapper that has not written its record yet will see this and not start.
-            folder.mark_closed()?;
-            let note = folder.note();
-            let killed = Remains::recorded(note.session, folder.processes()?).end(note.grace)?;
-            let outcome = folder.outcome();
-            tracing::debug!(folder = %folder.path().display(), killed, ?outcome, "reaped a session");
-            Ok(Reaped { killed, outcome })
-        })
-        .await
-    }
-}
-
-/// Runs what blocks where blocking is allowed. It runs to its end even if the caller is gone.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
-) -> Result<T, SandboxError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(e) => Err(SandboxError::new(SandboxErrorKind::Other, "finish the work on a session").because(e)),
+        crew::reap(folder).await
     }
 }

@@ -34,10 +34,15 @@ pub(crate) fn of_grant(fence: &Fence) -> String {
 
 /// The artifacts that a job declares for its present attempt.
 pub(crate) fn all_artifacts(state: &State, job: &JobId, text: &str) -> Vec<Publication> {
-    let (Some(spec), Some(job)) = (state.workflow().job(job), state.job(job)) else { return Vec::new() };
+    state.job(job).map(|it| artifacts_at(state, job, it.attempt, text)).unwrap_or_default()
+}
+
+/// The artifacts that a job declares for an attempt.
+pub(crate) fn artifacts_at(state: &State, job: &JobId, attempt: u32, text: &str) -> Vec<Publication> {
+    let Some(spec) = state.workflow().job(job) else { return Vec::new() };
     let declared = spec.expected_artifacts.iter().filter_map(|artifact| {
-        let name = artifact.name_at(job.attempt)?;
-        let path = artifact.path_at(job.attempt);
+        let name = artifact.name_at(attempt)?;
+        let path = artifact.path_at(attempt);
         let content = blob(&format!("{text} {name}"));
         Some(Publication { name, path, content })
     });

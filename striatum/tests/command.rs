@@ -43,13 +43,14 @@ impl Place {
             fence: fence.clone(),
             tree: root.path().to_owned(),
             folder,
+            mounts: Vec::new(),
             env: Vec::new(),
             demands: Isolation::uniform(Level::Unsupported),
             limits: Limits::default(),
         };
         let mut sandbox = NoSandbox::new("/usr/bin:/bin".into()).open(&spec).await.expect("a session");
-        let argv = ["sh", "-c", script].map(Into::into).to_vec();
-        let process = sandbox.spawn(&Exec { argv, env: Vec::new() }).await.expect("it starts");
+        let argv = ["sh", "-c", script];
+        let process = sandbox.spawn(&Exec::new(argv)).await.expect("it starts");
         let agent = connect(process).await;
         Self { root, sandbox, agent }
     }
@@ -83,7 +84,7 @@ fn fence(number: u8) -> Fence {
 }
 
 async fn connect(process: Process) -> Box<dyn AgentSession> {
-    let spec = SessionSpec { fence: fence(0), tree: "/".into() };
+    let spec = SessionSpec::new(fence(0), "/");
     CommandTransport::new().connect(process, &spec).await.expect("a session")
 }
 
@@ -195,6 +196,7 @@ async fn whoever_stops_waiting_for_the_next_update_loses_nothing() {
         stdout: Some(Box::pin(slow())),
         stderr: Some(Box::pin(slow())),
         child: Box::new(Lingering(5)),
+        listeners: Vec::new(),
     })
     .await;
     let waker = noop_waker();

@@ -56,8 +56,8 @@ fn the_codes_of_blobs_sandboxes_and_transports_are_documented() {
     let blobs = [BlobErrorKind::NotFound, BlobErrorKind::Corrupt, BlobErrorKind::Unavailable];
     assert_eq!(codes("Codes of blobs"), sorted(blobs.map(BlobErrorKind::code).to_vec()));
     let sandboxes = {
-        use SandboxErrorKind::{Denied, Exhausted, NotFound, Other, Unsupported};
-        [Unsupported, NotFound, Denied, Exhausted, Other]
+        use SandboxErrorKind::{Denied, Exhausted, MountRefused, NotFound, Other, Unavailable, Unsupported};
+        [Unsupported, Unavailable, MountRefused, NotFound, Denied, Exhausted, Other]
     };
     assert_eq!(codes("Codes of sandboxes"), sorted(sandboxes.map(SandboxErrorKind::code).to_vec()));
     let transports = {

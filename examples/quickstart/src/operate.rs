@@ -6,11 +6,11 @@ use bytes::Bytes;
 use striatum::core::{
     digest::BlobRef,
     id::{JobId, RunId},
-    run::{Intent, Publication, Resolution, Ruling, State},
+    run::{Intent, Publication, Resolution, Ruling, State, Supersede},
 };
 
 use crate::{
-    args::{Args, How, Judgement, Verb},
+    args::{Args, Artifacts, How, Judgement, Verb},
     failure::Failure,
     report,
     scene::Scene,
@@ -55,6 +55,11 @@ pub(crate) async fn perform(scene: &Scene, _args: &Args, verb: &Verb) -> Result<
             let rationale = keep(scene, reason).await?;
             give(scene, run, Intent::Compromise { rationale }).await?;
             show(scene, run).await
+        }
+        Verb::Supersede { run, job, artifacts, reason } => {
+            let run = scene.find(run).await?;
+            supersede(scene, run, job_id(job)?, artifacts, reason).await?;
+            work::go_on(scene, run).await
         }
         Verb::Retry { run, job } => {
             let run = scene.find(run).await?;
@@ -105,7 +110,9 @@ async fn resolve(scene: &Scene, run: RunId, job: &JobId, how: &How) -> Result<()
         How::Resume => Resolution::Resume,
         How::Cancel => Resolution::Cancel,
         How::Continue(given) => {
-            Resolution::Continue { artifacts: publications(scene, &state, job, &given.artifacts).await? }
+            let attempt = state.job(job).map_or(1, |job| job.attempt);
+            let artifacts = publications(scene, &state, job, attempt, &given.artifacts).await?;
+            Resolution::Continue { artifacts }
         }
         How::Override { reason } => {
             let rationale = keep(scene, reason).await?;
@@ -123,18 +130,34 @@ async fn resolve(scene: &Scene, run: RunId, job: &JobId, how: &How) -> Result<()
     give(scene, run, Intent::Resolve { job: job.clone(), resolution }).await
 }
 
+async fn supersede(
+    scene: &Scene,
+    run: RunId,
+    job: JobId,
+    given: &Artifacts,
+    reason: &str,
+) -> Result<(), Failure> {
+    let state = scene.orchestrator.load(run).await?.state;
+    let attempt = state.job(&job).map_or(1, |job| job.attempt);
+    let artifacts = publications(scene, &state, &job, attempt + 1, &given.artifacts).await?;
+    let rationale = keep(scene, reason).await?;
+    let wanted = Supersede { job, attempt, artifacts, submission: None, rationale };
+    scene.orchestrator.supersede(run, scene.me.clone(), wanted).await?;
+    Ok(())
+}
+
 /// Keeps the files that the person publishes, under the names and paths that the workflow declares.
 async fn publications(
     scene: &Scene,
     state: &State,
     job: &JobId,
+    attempt: u32,
     given: &[String],
 ) -> Result<Vec<Publication>, Failure> {
     let mut publications = Vec::new();
     for pair in given {
         let wrong = |what: String| Failure::new("artifact_argument", what, "write --artifact NAME=FILE");
         let (name, file) = pair.split_once('=').ok_or_else(|| wrong(format!("{pair:?} is not NAME=FILE")))?;
-        let attempt = state.job(job).map_or(1, |job| job.attempt);
         let declared = state.workflow().job(job).into_iter().flat_map(|job| &job.expected_artifacts);
         let declared = declared.map(|artifact| (artifact.name_at(attempt), artifact.path_at(attempt)));
         let found = declared

@@ -50,6 +50,28 @@ impl Parked {
 }
 
 #[test]
+fn what_a_person_puts_in_the_place_of_an_analysis_is_what_everybody_builds_on() {
+    let parked = Parked::at_decision();
+    let (better, ruling) = (parked.place.path("better.md"), parked.place.path("ruling.md"));
+    fs::write(&better, "What a person found out.\n").unwrap();
+    fs::write(&ruling, "We do it.\n").unwrap();
+    let supersede = |job: &str, name: &str| {
+        let mut command =
+            parked.place.quickstart(&["supersede", &parked.run, job, "--reason", "it is wrong"]);
+        command.arg("--artifact").arg(format!("{name}={}", better.display()));
+        command.arg("--repo").arg(&parked.repository);
+        run(command)
+    };
+    supersede("decide", "decision").expect_error("not_supersedable", &["decide"]);
+    supersede("analyse", "analysis").expect_code(3);
+    let done =
+        parked.resolve("decide", &["continue", "--artifact", &format!("decision={}", ruling.display())]);
+    done.expect_code(0);
+    let delivered = ["show", "striatum/human_checkpoint:docs/human_checkpoint/analysis/ANALYSIS.md"];
+    assert_eq!(git(&parked.repository, &delivered), "What a person found out.\n");
+}
+
+#[test]
 fn a_decision_with_its_artifact_completes_the_run() {
     let parked = Parked::at_decision();
     let before = parked.history().events;
@@ -89,7 +111,7 @@ impl Parked {
         let mut command = parked.place.quickstart(&["--scripted"]);
         command.arg("--repo").arg(&parked.repository);
         let said = run(command).expect_code(3);
-        assert!(said.out.starts_with("going on with run "), "{}", said.out);
+        assert!(said.out.contains("\ngoing on with run "), "{}", said.out);
         Self { place: Place::new(), repository: parked.repository.clone(), run: said.run() }
     }
 }

@@ -132,6 +132,13 @@ pub enum Intent {
         /// By what the agent can find its conversation again.
         resume: Option<String>,
     },
+    /// Propose work that is out of scope of the job, and stay at work. It waits for a principal and never runs by itself.
+    Propose {
+        /// The grant.
+        fence: Fence,
+        /// What is proposed, as a blob.
+        proposal: BlobRef,
+    },
     /// Answer a question.
     Answer {
         /// The number of the question in the run.
@@ -176,6 +183,8 @@ pub enum Intent {
         /// How.
         resolution: Resolution,
     },
+    /// Put something else in the place of what a completed job published, and have everything behind it done once more.
+    Supersede(Supersede),
     /// Do a job that has ended without success once more, with everything behind it.
     Retry {
         /// The job.
@@ -230,12 +239,14 @@ impl Intent {
             Self::Fail(_) => "fail",
             Self::Block { .. } => "block",
             Self::Ask { .. } => "ask",
+            Self::Propose { .. } => "propose",
             Self::Answer { .. } => "answer",
             Self::Escalate { .. } => "escalate",
             Self::Settle { .. } => "settle",
             Self::Compromise { .. } => "compromise",
             Self::Decide { .. } => "decide",
             Self::Resolve { .. } => "resolve",
+            Self::Supersede(_) => "supersede",
             Self::Retry { .. } => "retry",
             Self::TreeClosed { .. } => "tree_closed",
             Self::Delivered { .. } => "delivered",
@@ -409,6 +420,21 @@ pub enum Severity {
     Operator,
     /// A person, by judgement.
     HumanCheckpoint,
+}
+
+/// Puts a person's artifacts in the place of a completed job's, as its next attempt. What is not named stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supersede {
+    /// The job.
+    pub job: JobId,
+    /// The attempt whose artifacts are superseded.
+    pub attempt: u32,
+    /// What the person publishes, as the document declares it for the attempt after that.
+    pub artifacts: Vec<Publication>,
+    /// The commit that holds it, on top of the job's work.
+    pub submission: Option<Submission>,
+    /// The reasons, as a blob.
+    pub rationale: BlobRef,
 }
 
 /// How a job that waits for a principal goes on.

@@ -32,6 +32,7 @@ mod question;
 mod quorum;
 mod reopen;
 mod start;
+mod supersede;
 
 /// How many jobs one event lists at most, so that its body keeps within the bounds of a store.
 const JOBS_PER_EVENT: usize = 100;
@@ -83,6 +84,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         Intent::Resolve { job, resolution } => {
             checkpoint::resolve(&mut draft, &command.actor, job, resolution)?
         }
+        Intent::Supersede(wanted) => supersede::supersede(&mut draft, &command.actor, wanted)?,
         Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
         Intent::Ask { report, question, resume } => {
             question::ask(&mut draft, report, *question, resume.as_ref())?;
@@ -91,6 +93,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
             question::answer(&mut draft, &command.actor, *question, *answer)?;
         }
         Intent::Escalate { job, reason } => escalation::escalate(&mut draft, job.as_ref(), *reason)?,
+        Intent::Propose { fence, proposal } => escalation::propose(&mut draft, fence, *proposal)?,
         Intent::Settle { escalation, ruling, rationale } => {
             escalation::settle(&mut draft, &command.actor, *escalation, *ruling, *rationale)?;
         }

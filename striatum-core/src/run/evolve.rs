@@ -6,7 +6,7 @@ use crate::{
     id::{Fence, JobId},
     run::{
         JobStatus, RunStatus,
-        event::{CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, LeaseEnd, RunEnded},
+        event::{CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, Ground, LeaseEnd, RunEnded},
         state::{Escalation, Session, State, Withheld},
     },
 };
@@ -193,7 +193,12 @@ impl Fold<'_> {
             }
             Event::JobCompleted(e) => {
                 let index = self.index(&e.job)?;
-                self.expect_job(index, &[JobStatus::Running, JobStatus::WaitingHuman])?;
+                match e.ground {
+                    Ground::Superseded => self.expect_job(index, &[JobStatus::Pending])?,
+                    Ground::Done | Ground::Verdict | Ground::Continued | Ground::Decision(_) => {
+                        self.expect_job(index, &[JobStatus::Running, JobStatus::WaitingHuman])?;
+                    }
+                }
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());

@@ -268,6 +268,27 @@ impl Packet {
         })
     }
 
+    /// Whether the packet names these bytes: the texts that its session may read, and nothing else.
+    pub fn names(&self, document: &Digest) -> bool {
+        let texts = self.prompt.iter().chain(&self.role.definition).chain(&self.context);
+        let files = texts.filter_map(|text| match text {
+            PacketText::File { content, .. } => Some(content.digest),
+            PacketText::Inline(_) => None,
+        });
+        let findings = |finding: &PacketFinding| finding.findings.map(|blob| blob.digest);
+        let inputs = self.inputs.iter().flat_map(|input| match input {
+            PacketInput::Job { manifest, artifacts, verdict, .. } => {
+                let artifacts = artifacts.iter().map(|artifact| artifact.content.digest);
+                artifacts.chain(*manifest).chain(verdict.as_ref().and_then(findings)).collect()
+            }
+            PacketInput::Path(_) => Vec::new(),
+        });
+        let answers = self.answers.iter().flat_map(|it| [it.text.digest, it.answer.digest]);
+        let failure = self.failure.as_ref().and_then(|failure| failure.reason).map(|blob| blob.digest);
+        let revision = self.revision.iter().filter_map(findings);
+        files.chain(inputs).chain(answers).chain(failure).chain(revision).any(|named| named == *document)
+    }
+
     /// The packet as canonical JSON (RFC 8785).
     pub fn bytes(&self) -> Bytes {
         // Structs of names, numbers, texts and digests always serialise.
@@ -350,7 +371,8 @@ fn finding(verdict: &crate::run::event::VerdictRecorded) -> PacketFinding {
     }
 }
 
-/// Why the work is done again: the last word of every review that sent this job back, unless it has accepted since.
+/// Why the work is done again: the last word of every review that sent this job back, or did not accept it while another sent it
+/// back, unless it has spoken since.
 fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
     let (spec, job) = (state.spec(index), &state.jobs[index]);
     if job.attempt == 1 {
@@ -361,11 +383,16 @@ fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
         .last()
         .map(AsRef::as_ref)
         .filter(|_| spec.reviewer_context_policy == Some(ReviewContext::CrossRound));
-    let senders = state.workflow().cycles.iter().filter(|cycle| cycle.to == spec.id);
-    let sent_back = senders
-        .filter_map(|cycle| state.job(&cycle.from))
+    let sends_back = |review: &JobId| {
+        let mut cycles = state.workflow().cycles.iter();
+        cycles.any(|cycle| cycle.to == spec.id && cycle.from == *review)
+    };
+    let refused = state
+        .jobs
+        .iter()
         .filter(|review| review.status != JobStatus::Completed)
         .filter_map(|review| review.verdicts.last().map(AsRef::as_ref))
-        .filter(|verdict| !verdict.verdict.is_accepting());
-    sent_back.chain(own_earlier).map(finding).collect()
+        .filter(|verdict| !verdict.verdict.is_accepting())
+        .filter(|verdict| verdict.judged.iter().any(|it| it.job == spec.id) || sends_back(&verdict.job));
+    refused.chain(own_earlier).map(finding).collect()
 }

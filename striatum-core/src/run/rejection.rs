@@ -143,6 +143,10 @@ rejections! {
     NotRetryable { /** The job. */ job: JobId, /** Where it stands. */ status: JobStatus } = "not_retryable",
         "job {job} is {status}; only a job that ended without success can be retried",
         "wait for its end, or resolve what it waits for";
+    /// There is nothing that could be superseded.
+    NotSupersedable { /** The job. */ job: JobId, /** The attempt that was named. */ attempt: u32 } = "not_supersedable",
+        "job {job} has at attempt {attempt} nothing that a person could put something else in place of",
+        "read the job again and name its present attempt; only what a completed job published that judges nothing can be superseded";
     /// No such question waits for an answer.
     QuestionUnknown { /** Its number. */ question: u32 } = "question_unknown",
         "question {question} does not wait for an answer",
@@ -151,6 +155,10 @@ rejections! {
     EscalationUnknown { /** Its number. */ escalation: u32 } = "escalation_unknown",
         "escalation {escalation} is not open",
         "read the run's escalations; it may have been resolved";
+    /// As many proposals of the job wait as may.
+    TooManyProposals { /** The job. */ job: JobId, /** How many. */ limit: usize } = "too_many_proposals",
+        "{limit} proposals of job {job} wait for a person already",
+        "put what you have to propose into the work that you hand in, or wait until a person has ruled";
     /// The result differs from what was judged, and the workflow does not deliver such a result by itself.
     DeliveryNotJudged { /** How many files differ. */ files: usize } = "delivery_not_judged",
         "{files} of the files to deliver differ from what was judged",

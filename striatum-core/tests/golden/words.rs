@@ -9,7 +9,7 @@ use striatum_core::{
     sandbox::{Exit, Level},
 };
 
-use crate::drive::{job, session};
+use crate::drive::{blob, job, session};
 
 pub(super) fn all() -> Value {
     let (a, name, iteration) = (|| job("a"), || "ada".to_owned(), 1);
@@ -58,5 +58,18 @@ pub(super) fn more() -> Value {
         ],
         "lease_cause": [LeaseCause::Asked, LeaseCause::Quorum],
         "leave": [Leave::Workflow, Leave::Decision(1)],
+    })
+}
+
+/// The values that came with proposals.
+pub(super) fn proposing() -> Value {
+    json!({"escalation_topic": [EscalationTopic::FollowUp]})
+}
+
+/// The values that came with superseding.
+pub(super) fn superseding() -> Value {
+    json!({
+        "ground": [Ground::Superseded],
+        "reopen_cause": [ReopenCause::Superseded { by: "ada".to_owned(), rationale: blob("because") }],
     })
 }

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 use striatum_core::run::{
-    CancelCause, Checkpoint, Intent, JobStatus, LeaseCause, Resolution, Ruling, RunStatus, Verdict,
+    Actor, CancelCause, Checkpoint, Intent, JobStatus, LeaseCause, Packet, Resolution, Ruling, RunStatus,
+    Verdict,
 };
 
 use crate::{
     document::Document,
-    drive::{Drive, go_on},
+    drive::{Drive, go_on, job},
 };
 
 const REVISE: Verdict = Verdict::NeedsRevision;
@@ -48,6 +49,33 @@ fn a_dissent_that_is_outvoted_sends_nothing_back() {
     assert_eq!(run.show(), "a completed, z ready, r completed, s completed, t completed");
     run.complete(&["z"]);
     assert_eq!((run.status(), run.job("a").attempt), (RunStatus::Completed, 1));
+}
+
+#[test]
+fn leave_to_answer_one_of_those_who_ask_together_is_no_leave_to_answer_them_all() {
+    let mut jobs = Document::v2().job("a", "draft").job("z", "build").with("quorum", json!({"k": 2}));
+    jobs = jobs.job("r", "review").job("s", "review").cycle("r", "a", 1);
+    for id in ["r", "s"] {
+        jobs = jobs.edge("a", id).edge(id, "z");
+    }
+    let mut run = begun(&jobs.top("ai_operator_may", json!(["revisions_exhausted"])));
+    run.review("r", REVISE);
+    run.complete(&["a"]);
+    run.review("r", REVISE);
+    run.review("s", REVISE);
+    let asked = ["r", "s"].map(|id| run.job(id).checkpoint.unwrap());
+    assert_eq!(asked, [Checkpoint::RevisionsExhausted, Checkpoint::NoWayBack]);
+    let resolve = |resolution| Intent::Resolve { job: job("r"), resolution };
+    let operator = || Actor::AiOperator("op".to_owned());
+    for resolution in [go_on(), Resolution::Cancel] {
+        assert_eq!(run.refused(operator(), resolve(resolution)), "principal_required");
+    }
+    run.must(resolve(go_on()));
+    // Whoever works on it again is told of both, though only one has a way back.
+    let fence = run.claim("a");
+    let told = Packet::of(&run.state, &fence).unwrap().revision;
+    let told: Vec<_> = told.iter().map(|it| (it.review.as_str(), it.attempt, it.verdict)).collect();
+    assert_eq!(told, [("r", 2, REVISE), ("s", 1, REVISE)]);
 }
 
 #[test]

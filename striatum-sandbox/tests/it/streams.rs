@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use striatum_core::sandbox::{Exit, Limits};
+use striatum_core::sandbox::{Exit, Limits, Listen};
 
 use crate::support::{Place, exec, exit, line, note, rest, say, shell, stdin, stdout};
 
@@ -66,4 +66,20 @@ async fn what_was_written_before_the_end_is_read_after_it() {
     let mut process = session.spawn(&shell(late)).await.expect("it starts");
     assert_eq!(exit(&mut process).await, Exit::Code(0));
     assert_eq!(rest(stdout(&mut process)).await.len(), 60_000);
+}
+
+#[tokio::test]
+async fn a_process_reaches_the_host_through_a_listener_that_is_announced_to_it() {
+    let place = Place::new();
+    let mut session = place.open().await;
+    let tools = Listen::new("tools").announced("TOOLS", "tcp://{}/");
+    let exec = shell("echo $TOOLS").listening(tools).listening(Listen::new("model"));
+    let mut process = session.spawn(&exec).await.expect("it starts");
+    let listener = process.take_listener("tools").expect("it was asked for");
+    assert!(process.take_listener("model").is_some());
+    assert!(process.take_listener("model").is_none());
+    let address = listener.local_addr().expect("an address");
+    assert_eq!(rest(stdout(&mut process)).await, format!("tcp://{address}/\n"));
+    let none_yet = listener.accept().expect_err("it does not block");
+    assert_eq!(none_yet.kind(), std::io::ErrorKind::WouldBlock);
 }

@@ -27,6 +27,22 @@ pub(crate) fn sandbox() -> NoSandbox {
     NoSandbox::new("/usr/local/bin:/usr/bin:/bin".into())
 }
 
+/// Namespaces, or nothing where this host has none: the test is skipped then.
+#[cfg(target_os = "linux")]
+pub(crate) async fn walls(test: &str) -> Option<striatum_sandbox::Namespaces> {
+    let shim = striatum_sandbox::shim::Shim::at(env!("CARGO_BIN_EXE_striatum-shim"));
+    match striatum_sandbox::Namespaces::builder().shim(shim).probe().await {
+        Ok(sandbox) => Some(sandbox),
+        Err(error) => {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let remedy = error.remedy.clone().unwrap_or_default();
+            striatum_testkit::skip(test, &format!("{error}{cause} ({remedy})"));
+            None
+        }
+    }
+}
+
 /// A place for one session, with a name that needs quoting.
 pub(crate) struct Place {
     root: TempDir,
@@ -74,7 +90,15 @@ pub(crate) fn spec_in(root: &Path, session: SessionId) -> SandboxSpec {
         session,
     };
     let demands = Isolation::uniform(Level::Unsupported);
-    SandboxSpec { fence, tree, folder, env: Vec::new(), demands, limits: Limits::default() }
+    SandboxSpec {
+        fence,
+        tree,
+        folder,
+        mounts: Vec::new(),
+        env: Vec::new(),
+        demands,
+        limits: Limits::default(),
+    }
 }
 
 /// Tests run side by side, also in processes of their own, and a session's id finds its processes: no two may share one.
@@ -85,7 +109,7 @@ fn fresh_session() -> SessionId {
 }
 
 pub(crate) fn exec<A: Into<OsString>>(argv: impl IntoIterator<Item = A>) -> Exec {
-    Exec { argv: argv.into_iter().map(Into::into).collect(), env: Vec::new() }
+    Exec::new(argv)
 }
 
 pub(crate) fn shell(script: &str) -> Exec {

@@ -2,7 +2,9 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::run::{Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus};
+use striatum_core::run::{
+    Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus, Supersede,
+};
 
 use super::{
     chance::Chance,
@@ -26,10 +28,12 @@ const MOVES: &[(usize, Move)] = &[
     (6, repeat),
     (9, answer),
     (3, retry),
+    (1, supersede),
     (1, steer),
     (4, confirm),
     (4, ask),
     (1, escalate),
+    (1, propose),
     (2, settle),
     (7, wait),
     (2, renew),
@@ -229,6 +233,15 @@ fn ask(chance: &mut Chance<'_>) -> Option<Act> {
     Some(Act::Give(vec![chance.command_under(&fence, intent)]))
 }
 
+/// An agent proposes something, perhaps when its grant is over.
+fn propose(chance: &mut Chance<'_>) -> Option<Act> {
+    let fence =
+        if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
+    let text = if chance.dice.once_in(2) { "split it" } else { "test it" };
+    let intent = Intent::Propose { fence: fence.clone(), proposal: words::blob(text) };
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
 fn escalate(chance: &mut Chance<'_>) -> Option<Act> {
     let job = chance.any_job();
     Some(chance.give(Intent::Escalate { job, reason: words::blob("somebody must look") }))
@@ -254,6 +267,18 @@ fn retry(chance: &mut Chance<'_>) -> Option<Act> {
         None => return None,
     };
     Some(chance.give(Intent::Retry { job }))
+}
+
+/// A person puts something else in the place of what was published.
+fn supersede(chance: &mut Chance<'_>) -> Option<Act> {
+    let job = chance.job_that_is(&[JobStatus::Completed]).or_else(|| chance.any_job())?;
+    let present = chance.state.job(&job)?.attempt;
+    let attempt = if chance.dice.once_in(8) { present + 1 } else { present };
+    let artifacts = words::artifacts_at(chance.state, &job, attempt + 1, "better words");
+    let few = chance.dice.below(artifacts.len() + 1);
+    let artifacts = artifacts.into_iter().skip(few).collect();
+    let rationale = words::blob("because");
+    Some(chance.give(Intent::Supersede(Supersede { job, attempt, artifacts, submission: None, rationale })))
 }
 
 fn steer(chance: &mut Chance<'_>) -> Option<Act> {

@@ -78,6 +78,7 @@ impl fmt::Display for Told<'_> {
             Intent::Acknowledge { fence, .. }
             | Intent::Identify { fence, .. }
             | Intent::Publish { fence, .. }
+            | Intent::Propose { fence, .. }
             | Intent::TreeClosed { fence, .. }
             | Intent::Expire { fence } => at(f, fence),
             Intent::Submit(submit) => {
@@ -98,6 +99,7 @@ impl fmt::Display for Told<'_> {
             }
             Intent::Resolve { job, resolution } => write!(f, " {job}: {resolution:?}"),
             Intent::Retry { job } => write!(f, " {job}"),
+            Intent::Supersede(it) => write!(f, " {} at attempt {}", it.job, it.attempt),
             Intent::Answer { question, .. } => write!(f, " question {question}"),
             Intent::Settle { escalation, ruling, .. } => write!(f, " escalation {escalation}: {ruling:?}"),
             _ => Ok(()),

@@ -5,6 +5,8 @@ mod broken;
 mod documents;
 mod faulty;
 mod list;
+#[cfg(feature = "llm")]
+mod llm;
 mod memory;
 mod mutants;
 #[cfg(test)]

@@ -42,6 +42,7 @@ impl LaneAdapter for ProcessAdapter {
             fence: assignment.fence.clone(),
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
+            mounts: assignment.mounts.clone(),
             env: assignment.env.clone(),
             demands: demands(&assignment.lane),
             limits: Limits::default(),
@@ -58,7 +59,7 @@ impl LaneAdapter for ProcessAdapter {
 }
 
 /// What the sandbox must hold an agent to: what the lane demands beyond what a plain process gives by itself.
-fn demands(lane: &Lane) -> Isolation {
+pub(super) fn demands(lane: &Lane) -> Isolation {
     let mut demands = Isolation::uniform(Level::Unsupported);
     for Shortfall { constraint, required, .. } in Offers::process().shortfalls(lane) {
         match constraint {
@@ -77,8 +78,7 @@ async fn talk(
     assignment: &Assignment,
 ) -> Result<(End, Option<Exit>, AgentIdentity), AdapterError> {
     fault::point("spawn.before");
-    let argv = assignment.lane.command.iter().map(Into::into).collect();
-    let exec = Exec { argv, env: Vec::new() };
+    let exec = Exec::new(&assignment.lane.command);
     let process = soon("start the agent", session.spawn(&exec)).await?;
     fault::point("spawn.after");
 
@@ -119,7 +119,7 @@ async fn listen(
 }
 
 /// Does what takes no time to speak of.
-async fn soon<T, E: Error + Send + Sync + 'static>(
+pub(super) async fn soon<T, E: Error + Send + Sync + 'static>(
     doing: &'static str,
     act: impl Future<Output = Result<T, E>>,
 ) -> Result<T, AdapterError> {

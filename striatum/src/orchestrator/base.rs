@@ -4,11 +4,11 @@ use std::pin::Pin;
 
 use striatum_core::{
     id::{CommitId, JobId},
-    run::{JobStatus, State},
+    run::{ArtifactPublished, JobStatus, State},
 };
 use striatum_workspace::{BranchName, Merged, NewFile, Stamp};
 
-use crate::orchestrator::{Error, Shared};
+use crate::orchestrator::{Error, ErrorKind, Shared};
 
 /// The commits that a job starts from and is measured against.
 #[derive(Debug, Clone)]
@@ -21,6 +21,14 @@ pub(super) struct Bases {
 
 /// The future of a function that calls itself.
 type Recursive<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
+
+/// The work of a job with something on top.
+pub(super) struct Amended {
+    pub(super) base: CommitId,
+    pub(super) commit: CommitId,
+    /// What its manifest is measured against.
+    pub(super) upstream: CommitId,
+}
 
 pub(super) enum Base {
     Commit(Bases),
@@ -80,6 +88,31 @@ impl Shared {
         Ok(Bases { start, upstream })
     }
 
+    /// A commit that holds these artifacts on top of what a job stands for now.
+    pub(super) async fn amend(
+        &self,
+        state: &State,
+        job: &JobId,
+        artifacts: &[ArtifactPublished],
+        branch: &BranchName,
+    ) -> Result<Amended, Error> {
+        let index: Vec<usize> = state.snapshot().graph().index(job).into_iter().collect();
+        let amended = async {
+            let before = self.contributions(state, &index).await?;
+            let message = format!("{job}: what a person put in its place");
+            let (base, commit) = self.put_artifacts(state, job, before, artifacts, branch, message).await?;
+            let upstream = self.bases(state, job).await?.upstream;
+            Ok(Amended { base, commit, upstream })
+        };
+        amended.await.map_err(|trouble| match trouble {
+            Trouble::Error(error) => error,
+            Trouble::Conflict(paths) => {
+                let doing = format!("join what {job} published with what is before it: {}", paths.join(", "));
+                Error::new(ErrorKind::Undeliverable, doing)
+            }
+        })
+    }
+
     /// The commits that these jobs contribute, in document order. A job that left none stands for what is before it.
     fn contributions<'a>(&'a self, state: &'a State, jobs: &'a [usize]) -> Recursive<'a, Vec<CommitId>> {
         Box::pin(async move {
@@ -94,7 +127,11 @@ impl Shared {
                 let artifacts: Vec<_> = job.live_artifacts().cloned().collect();
                 if !artifacts.is_empty() {
                     // A checkpoint's artifacts have no grant that could have committed them.
-                    before = vec![self.commit_artifacts(state, &spec.id, before, &artifacts).await?];
+                    let (run, id, attempt) = (state.run(), &spec.id, job.attempt);
+                    let branch = BranchName::new(format!("striatum/{run}/{id}/{attempt}"))?;
+                    let title = format!("{id}: what was decided");
+                    let put = self.put_artifacts(state, id, before, &artifacts, &branch, title).await?;
+                    before = vec![put.1];
                 }
                 commits.extend(before);
             }
@@ -102,24 +139,24 @@ impl Shared {
         })
     }
 
-    async fn commit_artifacts(
+    async fn put_artifacts(
         &self,
         state: &State,
         job: &JobId,
         before: Vec<CommitId>,
-        artifacts: &[striatum_core::run::ArtifactPublished],
-    ) -> Result<CommitId, Trouble> {
+        artifacts: &[ArtifactPublished],
+        branch: &BranchName,
+        title: String,
+    ) -> Result<(CommitId, CommitId), Trouble> {
         let base = self.merge(state, before).await?;
         let mut files = Vec::with_capacity(artifacts.len());
         for artifact in artifacts {
             let bytes = self.engine.blobs().get(&artifact.content.digest).await?.to_vec();
             files.push(NewFile { path: artifact.path.clone(), bytes });
         }
-        let message =
-            format!("{job}: what was decided\n\nStriatum-Run: {}\nStriatum-Job: {job}", state.run());
-        let attempt = state.job(job).map_or(1, |job| job.attempt);
-        let branch = BranchName::new(format!("striatum/{}/{job}/{attempt}", state.run()))?;
-        Ok(self.repository.put_files(&base, &files, &branch, &stamp(state, message)).await?)
+        let message = format!("{title}\n\nStriatum-Run: {}\nStriatum-Job: {job}", state.run());
+        let commit = self.repository.put_files(&base, &files, branch, &stamp(state, message)).await?;
+        Ok((base, commit))
     }
 
     async fn merge(&self, state: &State, commits: Vec<CommitId>) -> Result<CommitId, Trouble> {

@@ -50,7 +50,10 @@ pub(super) fn resolve(
     let Some(checkpoint) = draft.job(index).checkpoint else {
         return unblock(draft, index, resolution);
     };
-    expect_person(&draft.state, actor, Some(checkpoint))?;
+    // What answers several questions needs leave for each of them.
+    for job in asking(&draft.state, index, checkpoint) {
+        expect_person(&draft.state, actor, draft.job(job).checkpoint)?;
+    }
     if checkpoint == Checkpoint::Identity {
         return admit(draft, index, resolution);
     }

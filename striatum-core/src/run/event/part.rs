@@ -167,6 +167,8 @@ pub enum Ground {
     Continued,
     /// A principal's accepting decision, of this number.
     Decision(u32),
+    /// A principal put other artifacts in the place of its own.
+    Superseded,
 }
 
 /// Why a job was ended before its own end.
@@ -250,6 +252,13 @@ pub enum ReopenCause {
     },
     /// A principal wants it.
     Retry,
+    /// A principal put other artifacts in the place of what the target published.
+    Superseded {
+        /// Who.
+        by: String,
+        /// The reasons, as a blob.
+        rationale: BlobRef,
+    },
 }
 
 /// A job that is done once more.
@@ -313,6 +322,8 @@ pub enum EscalationTopic {
     UnjudgedDelivery,
     /// Somebody asks for help.
     Raised,
+    /// A session proposes work that is out of scope of its job.
+    FollowUp,
 }
 
 /// A judged file that was delivered with other bytes.

@@ -145,7 +145,7 @@ impl Fold<'_> {
                 iterations.granted += u32::from(iterations.taken < *iteration);
                 iterations.taken = *iteration;
             }
-            ReopenCause::Retry => {}
+            ReopenCause::Retry | ReopenCause::Superseded { .. } => {}
         }
         for job in &e.reset {
             let index = self.index(job)?;

@@ -218,12 +218,14 @@ impl Oracle {
 
     fn published(&mut self, event: &ArtifactPublished) -> Holds {
         let index = self.job(&event.job)?;
+        let superseded = self.is_superseded(index);
         let (spec, job) = (self.plan.job(index), &mut self.model.jobs[index]);
         let is_declared = spec.expected_artifacts.iter().any(|expected| {
             expected.name_at(job.attempt).as_ref() == Some(&event.name)
                 && expected.path_at(job.attempt) == event.path
         });
-        let by_person = job.checkpoint == Some(Checkpoint::Planned);
+        let by_person =
+            job.checkpoint == Some(Checkpoint::Planned) || superseded && job.status == JobStatus::Pending;
         RULES.holds(is_declared && event.attempt == job.attempt, || {
             format!("{} does not declare {} at {}", event.job, event.name, event.path)
         })?;
@@ -261,6 +263,7 @@ impl Oracle {
             Ground::Done => submitted && !self.plan.judges(index),
             Ground::Verdict => submitted && self.block.spoke == Some(index),
             Ground::Continued => asked && checkpoint == Some(Checkpoint::Planned),
+            Ground::Superseded => was == JobStatus::Pending && self.is_superseded(index) && cause.is_none(),
             Ground::Decision(_) => {
                 asked && !matches!(checkpoint, Some(Checkpoint::Blocked | Checkpoint::BudgetSpent))
             }
@@ -282,7 +285,7 @@ impl Oracle {
                 self.expect_person(checkpoint)?;
                 self.expect_artifacts(index)?;
             }
-            Ground::Done | Ground::Verdict => self.expect_artifacts(index)?,
+            Ground::Done | Ground::Verdict | Ground::Superseded => self.expect_artifacts(index)?,
         }
         self.end(&event.job, event.ended.as_ref())?;
         self.keep(index, event.submission.as_ref().map(|submission| submission.manifest.digest));
@@ -357,7 +360,7 @@ impl Oracle {
     }
 
     /// What a person is asked only a person answers, or a program that the workflow lets.
-    fn expect_person(&self, asked: Option<Checkpoint>) -> Holds {
+    pub(super) fn expect_person(&self, asked: Option<Checkpoint>) -> Holds {
         let is_left = |asked| self.plan.workflow.ai_operator_may.contains(&asked);
         let may = match &self.block.actor {
             Some(Actor::Human(_)) => true,

@@ -68,6 +68,13 @@ impl Oracle {
                 self.expect_principal("retried a job")?;
                 self.leaves += 1;
             }
+            ReopenCause::Superseded { .. } => {
+                self.expect_person(None)?;
+                self.leaves += 1;
+                let was = self.model.jobs[target].status;
+                let done = was == JobStatus::Completed && !self.plan.judges(target);
+                rules.holds(done, || format!("{name} was superseded, which was {was}"))?;
+            }
             ReopenCause::Revision { review, iteration, with } => {
                 let review = self.job(review)?;
                 // What comes behind it in the same block was decided on before the first target moved.
@@ -105,6 +112,12 @@ impl Oracle {
         }
         self.block.reopened.insert(target, Reopening { cause: cause.clone(), due, reset });
         Ok(())
+    }
+
+    /// Whether a person has just put something else in the place of what this job published.
+    pub(super) fn is_superseded(&self, job: usize) -> bool {
+        let reopening = self.block.reopened.get(&job);
+        reopening.is_some_and(|it| matches!(it.cause, ReopenCause::Superseded { .. }))
     }
 
     /// What was reopened is open, with everything behind it.

@@ -1,0 +1,65 @@
+//! The seal of a token: HMAC-SHA-256.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretSlice};
+use sha2::Sha256;
+
+/// No other use of the same key gives a seal that passes for one of a token.
+const DOMAIN: &[u8] = b"striatum.token.v1\0";
+
+/// The secret that tokens are sealed with: 32 bytes. Whoever knows it can make any token.
+pub struct SigningKey(SecretSlice<u8>);
+
+/// The operating system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gives no random bytes")]
+pub struct NoEntropy(#[source] getrandom::Error);
+
+impl SigningKey {
+    /// A key that was kept, so that tokens outlive a restart.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes.to_vec().into())
+    }
+
+    /// A new key. Tokens that it seals are worth nothing once it is gone.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn generate() -> Result<Self, NoEntropy> {
+        random().map(Self::from_bytes)
+    }
+
+    pub(super) fn seal(&self, payload: &[u8]) -> Vec<u8> {
+        self.mac(payload).finalize().into_bytes().to_vec()
+    }
+
+    /// Compares in a time that does not depend on where the two differ.
+    pub(super) fn is_sealed(&self, payload: &[u8], seal: &[u8]) -> bool {
+        self.mac(payload).verify_slice(seal).is_ok()
+    }
+
+    fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
+        let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
+        for (byte, secret) in key.iter_mut().zip(self.0.expose_secret()) {
+            *byte = *secret;
+        }
+        let mut mac = Hmac::new(&key);
+        mac.update(DOMAIN);
+        mac.update(payload);
+        mac
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(NoEntropy)?;
+    Ok(bytes)
+}
