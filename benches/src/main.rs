@@ -74,6 +74,9 @@ enum Section {
     /// The workload, appends, waiting and growth on Postgres.
     #[cfg(feature = "pg")]
     Pg,
+    /// The workload on Postgres alone, again and again.
+    #[cfg(feature = "pg")]
+    PgWorkload,
     /// One process of several that append.
     #[cfg(feature = "pg")]
     #[value(hide = true)]
@@ -111,6 +114,8 @@ fn main() -> Outcome {
         Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
         #[cfg(feature = "pg")]
         Section::Pg => runtime.block_on(pg::run(&args.folder, args.quick)),
+        #[cfg(feature = "pg")]
+        Section::PgWorkload => runtime.block_on(pg::repeat(args.quick)),
         #[cfg(feature = "pg")]
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
