@@ -22,7 +22,8 @@ mod idle;
 mod joining;
 #[cfg(test)]
 mod leases;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod operators;
 #[cfg(test)]
 mod outages;
