@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use striatum_core::{
     id::Fence,
     run::{Packet, Usage},
-    sandbox::{EnvVar, Exit, Isolation, Sandbox},
+    sandbox::{EnvVar, Exit, Isolation, Mount, Sandbox},
     transport::{AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
@@ -57,6 +57,10 @@ pub struct Assignment {
     pub tree: PathBuf,
     /// The session's own folder, outside the work tree.
     pub folder: PathBuf,
+    /// Where the agent may leave its report, and which an adapter may write in its stead. The folder around it is the agent's.
+    pub report: PathBuf,
+    /// What beside the work tree must be shown to the agent: its packet, and the folder for its report.
+    pub mounts: Vec<Mount>,
     /// The agent's environment: `STRIATUM_*` and what the lane names.
     pub env: Vec<EnvVar>,
     /// Where to run it.

@@ -14,12 +14,11 @@ use striatum::{
         run::{Actor, RunStatus},
         store::{RunQuery, RunSummary},
     },
-    sandbox::NoSandbox,
     sqlite::SqliteStore,
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure};
+use crate::{args::Args, demo, failure::Failure, walls};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -44,12 +43,11 @@ impl Scene {
             }
         };
         let store = data.join("striatum.db");
-        let path = std::env::var_os("PATH").unwrap_or_default();
         let orchestrator = Orchestrator::builder()
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
-            .sandbox(Arc::new(NoSandbox::new(path)))
+            .sandbox(walls::choose(args, &data).await?)
             .data(&data)
             .limits(Limits::default().outage(OUTAGE))
             .build()
