@@ -88,7 +88,7 @@ async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
 }
 
 /// The document to run, with the agents that the command line puts in place of its own.
-fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
+pub(crate) fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     let path = args.workflow.clone().unwrap_or_else(|| scene.repository.join(demo::WORKFLOW));
     if args.workflow.is_none() && args.repo.is_some() && !path.exists() {
         return Err(Failure::new(
@@ -171,7 +171,7 @@ fn commands(
 }
 
 /// The first Ctrl-C lets running agents end, the second stops them.
-async fn heed_interrupts(orchestrator: striatum::Orchestrator) {
+pub(crate) async fn heed_interrupts(orchestrator: striatum::Orchestrator) {
     if tokio::signal::ctrl_c().await.is_ok() {
         say!("letting running agents end; Ctrl-C again stops them");
         orchestrator.drain();
