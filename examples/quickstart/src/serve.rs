@@ -14,6 +14,7 @@ use std::{
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use striatum::{
+    Orchestrator,
     core::{
         id::RunId,
         run::{Actor, Supersede},
@@ -25,7 +26,10 @@ use striatum::{
         operators::{Branch, Document, Operators, Prepared, Problem, Repository},
     },
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     args::Args,
@@ -43,6 +47,8 @@ const MAY: [Capability; 4] = [Capability::Read, Capability::Review, Capability::
 
 /// Works until it is interrupted.
 pub(crate) async fn serve(scene: Scene, args: Args, port: u16) -> Result<ExitCode, Failure> {
+    // Before anybody is told that there is something to interrupt.
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let (data, orchestrator) = (scene.data.clone(), scene.orchestrator.clone());
     let chain = orchestrator.repository().chain().clone();
     let authority = Arc::new(Authority::new(key(&data)?, Arc::new(SystemClock)));
@@ -60,12 +66,29 @@ pub(crate) async fn serve(scene: Scene, args: Args, port: u16) -> Result<ExitCod
     say!("operators: http://{address} (tools at /mcp, all of it described at /v1/openapi.json)");
     say!("token:     {file}, for 24 hours, in your name");
     say!("try:       cargo run -p watch -- http://{address} {file}");
-    let interrupts = tokio::spawn(work::heed_interrupts(orchestrator.clone()));
+    let interrupts = tokio::spawn(heed(orchestrator.clone(), signals));
     let worked = orchestrator.run().await;
     interrupts.abort();
     drop(served);
     worked.map_err(Failure::from)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first interrupt, or request to end, lets running agents end; the second stops them.
+async fn heed(orchestrator: Orchestrator, signals: [io::Result<Signal>; 2]) {
+    let [Ok(mut interrupt), Ok(mut end)] = signals else { return };
+    let mut any = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = end.recv() => {}
+        }
+    };
+    any().await;
+    say!("letting running agents end; Ctrl-C again stops them");
+    orchestrator.drain();
+    any().await;
+    say!("stopping; what the agents have done so far is set aside");
+    orchestrator.stop();
 }
 
 /// The secret that tokens are sealed with. It is kept, so that tokens outlive a restart.

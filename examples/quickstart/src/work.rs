@@ -171,7 +171,7 @@ fn commands(
 }
 
 /// The first Ctrl-C lets running agents end, the second stops them.
-pub(crate) async fn heed_interrupts(orchestrator: striatum::Orchestrator) {
+async fn heed_interrupts(orchestrator: striatum::Orchestrator) {
     if tokio::signal::ctrl_c().await.is_ok() {
         say!("letting running agents end; Ctrl-C again stops them");
         orchestrator.drain();
