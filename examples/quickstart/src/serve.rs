@@ -161,7 +161,7 @@ impl Repository for Recast {
         if fs::canonicalize(root.join(path)).ok() != fs::canonicalize(&meant).ok() {
             return Repository::prepare(&self.scene.orchestrator, document, actor).await;
         }
-        let recast = work::document(&self.scene, &self.args).map_err(problem)?;
+        let recast = work::document(&self.scene, &self.args).await.map_err(problem)?;
         let prepared = self.scene.orchestrator.prepare(&recast, actor.clone()).await;
         let prepared = prepared.map_err(|error| problem(error.into()))?;
         Ok(Prepared::new(prepared.run, Vec::new()))

@@ -54,7 +54,7 @@ pub struct AgentsOptions {
     pub boundary: Boundary,
     /// Where [`Agents::listen`] listens. Port 0 lets the system choose.
     pub bind: SocketAddr,
-    /// How many MCP sessions and requests one token may have open at a time.
+    /// How many MCP sessions one token may have open at a time. One more ends that which was used longest ago.
     pub room: usize,
     /// Lets agents pull; without it a claim token opens nothing.
     pub pull: Option<Pull>,

@@ -30,6 +30,13 @@ pub struct Endpoint {
     pub bearer: SecretString,
 }
 
+impl Endpoint {
+    /// An endpoint that is known from elsewhere.
+    pub const fn new(url: String, bearer: SecretString) -> Self {
+        Self { url, bearer }
+    }
+}
+
 /// The tools of one grant are open as long as this lives.
 ///
 /// Dropping it makes the token worthless at once and ends every MCP session that was opened with it. A call that has begun is
