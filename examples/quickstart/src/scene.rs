@@ -9,6 +9,8 @@ use std::{
 
 use striatum::{
     Limits, Orchestrator,
+    acp::{Adapter, Decision, PermissionPolicy},
+    adapter::AcpAdapter,
     core::{
         id::RunId,
         run::{Actor, RunStatus},
@@ -45,7 +47,14 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let orchestrator = Orchestrator::builder()
+        let mut builder = Orchestrator::builder();
+        // Whoever names an agent here lets it work in its tree, as if it were run by hand: there is no wall that would do. What leads
+        // out of the tree, and is asked for, is rejected.
+        let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+        for known in Adapter::ALL {
+            builder = builder.adapter(known.name, Arc::new(AcpAdapter::of(known).policy(policy.clone())));
+        }
+        let orchestrator = builder
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
