@@ -86,7 +86,9 @@ impl Installed {
         }
         let name = agent.name();
         // The command is the adapter's own.
-        Ok(json!({"adapter": format!("acp:{name}"), "display_model": name, "worktree_isolation": "per_job", "env": env}))
+        Ok(
+            json!({"adapter": format!("acp:{name}"), "display_model": name, "worktree_isolation": "per_job", "env": env}),
+        )
     }
 
     /// What an agent lacks to be run.

@@ -13,7 +13,6 @@ use crate::{
     ensure,
     scene::{Scene, job},
     script,
-    success::expect_completed,
 };
 
 fn draft(state: &State) -> Outcome<JobState> {
@@ -26,7 +25,9 @@ pub(crate) async fn not_let_in(installed: &Installed, agent: Agent) -> Outcome<S
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
     let draft = draft(&*scene.work().await?)?;
     let waits = matches!(draft.status, JobStatus::WaitingHuman | JobStatus::Blocked);
-    ensure(waits && draft.attempt == 1, || format!("the draft is {} at attempt {}", draft.status, draft.attempt))?;
+    ensure(waits && draft.attempt == 1, || {
+        format!("the draft is {} at attempt {}", draft.status, draft.attempt)
+    })?;
     Ok(format!("the draft is {} ({:?})", draft.status, draft.checkpoint))
 }
 
@@ -36,7 +37,7 @@ pub(crate) async fn limited(installed: &Installed, agent: Agent) -> Outcome<Stri
     let model = MockLlm::start(script::at_first(|nth| (nth < 2).then(|| Reply::limit(1)))).await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
     let state = scene.work().await?;
-    expect_completed(&state)?;
+    scene.expect_completed(&state).await?;
     let draft = draft(&state)?;
     Ok(format!("the draft was granted {} times", draft.epoch))
 }
@@ -46,7 +47,7 @@ pub(crate) async fn broken_once(installed: &Installed, agent: Agent) -> Outcome<
     let model = MockLlm::start(script::at_first(|nth| (nth < 2).then(|| Reply::refuse(500)))).await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
     let state = scene.work().await?;
-    expect_completed(&state)?;
+    scene.expect_completed(&state).await?;
     let draft = draft(&state)?;
     Ok(format!("the draft was granted {} times", draft.epoch))
 }
@@ -76,7 +77,9 @@ pub(crate) async fn stopped(installed: &Installed, agent: Agent) -> Outcome<Stri
     let (state, stopped) = tokio::join!(scene.work(), stop);
     stopped?;
     let draft = draft(&*state?)?;
-    ensure(draft.status == JobStatus::Ready && draft.attempt == 1, || format!("the draft is {}", draft.status))?;
+    ensure(draft.status == JobStatus::Ready && draft.attempt == 1, || {
+        format!("the draft is {}", draft.status)
+    })?;
     expect_gone(&scene)?;
     Ok("the draft is ready again, and its agent is gone".to_owned())
 }
@@ -95,7 +98,7 @@ pub(crate) async fn killed(installed: &Installed, agent: Agent) -> Outcome<Strin
     let (state, killed) = tokio::join!(scene.work(), kill);
     killed?;
     let state = state?;
-    expect_completed(&state)?;
+    scene.expect_completed(&state).await?;
     let draft = draft(&state)?;
     ensure(draft.attempt == 3, || {
         format!("the draft is at attempt {}: one died, one was sent back", draft.attempt)

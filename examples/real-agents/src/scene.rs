@@ -15,7 +15,7 @@ use striatum::{
     adapter::AcpAdapter,
     core::{
         id::{JobId, RunId},
-        run::{Actor, Intent, State},
+        run::{Actor, Intent, RunStatus, State},
     },
     sandbox::NoSandbox,
     sqlite::SqliteStore,
@@ -93,6 +93,22 @@ impl Scene {
         let commit = state.delivered().ok_or("nothing was delivered")?.clone();
         let bytes = self.orchestrator.repository().read_at(&commit, path).await?;
         Ok(String::from_utf8(bytes.ok_or_else(|| format!("{path} was not delivered"))?)?)
+    }
+
+    /// Ends a scenario whose run is not completed, with what its jobs say.
+    pub(crate) async fn expect_completed(&self, state: &State) -> Outcome<()> {
+        if state.status() == Some(RunStatus::Completed) {
+            return Ok(());
+        }
+        let mut said = format!("the run is {:?}", state.status());
+        for (spec, job) in state.jobs() {
+            said.push_str(&format!("; {} {}", spec.id, job.status));
+            if let Some(reason) = job.failed.and_then(|failed| failed.reason) {
+                let text = self.orchestrator.engine().blobs().get(&reason.digest).await?;
+                said.push_str(&format!(" ({})", String::from_utf8_lossy(&text)));
+            }
+        }
+        Err(said.into())
     }
 
     /// The folders of the sessions of a job, where its agents' processes are recorded.

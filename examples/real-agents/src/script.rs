@@ -29,8 +29,7 @@ pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
         };
         return match done {
             0 => publish(conversation, "review", finding),
-            1 => conversation
-                .call(&[("submit_review", json!({"verdict": verdict, "findings": [finding]}))]),
+            1 => conversation.call(&[("submit_review", json!({"verdict": verdict, "findings": [finding]}))]),
             _ => Reply::say("The change is judged."),
         };
     }

@@ -1,6 +1,6 @@
 //! Changes that come to a good end.
 
-use striatum::core::run::{IdentityBasis, RunStatus, State, Verdict};
+use striatum::core::run::{IdentityBasis, State, Verdict};
 use striatum_testkit::llm::MockLlm;
 
 use crate::{
@@ -27,16 +27,20 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     let model = MockLlm::start(script::reviewed_change).await?;
     let scene = Scene::open(installed, &model.url(), parts).await?;
     let state = scene.work().await?;
-    expect_completed(&state)?;
+    if let Ok(p) = std::env::var("DUMP") { let all: Vec<_> = model.asked().iter().map(|a| format!("{}\n{}\n", a.line, String::from_utf8_lossy(&a.body))).collect(); std::fs::write(p, all.join("\n"))?; }
+    scene.expect_completed(&state).await?;
 
     let verdicts = &state.job(&job("review")?).ok_or("there is a review")?.verdicts;
     let said: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.verdict).collect();
-    ensure(said == [Verdict::NeedsRevision, Verdict::AcceptWithFindings], || format!("the verdicts are {said:?}"))?;
+    ensure(said == [Verdict::NeedsRevision, Verdict::AcceptWithFindings], || {
+        format!("the verdicts are {said:?}")
+    })?;
     for verdict in verdicts {
         let agent = &verdict.agent;
-        ensure(verdict.basis == IdentityBasis::Reported && agent.name.is_some() && agent.version.is_some(), || {
-            format!("the reviewer is {agent:?} by {:?}", verdict.basis)
-        })?;
+        ensure(
+            verdict.basis == IdentityBasis::Reported && agent.name.is_some() && agent.version.is_some(),
+            || format!("the reviewer is {agent:?} by {:?}", verdict.basis),
+        )?;
     }
 
     let greeting = scene.delivered("src/greeting.txt").await?;
@@ -46,21 +50,16 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     scene.delivered("docs/code_change/SUMMARY.md").await?;
 
     let asked = model.asked();
-    let placeholder = asked.iter().flat_map(|asked| &asked.headers).any(|(_, value)| value.contains(PLACEHOLDER));
+    let placeholder =
+        asked.iter().flat_map(|asked| &asked.headers).any(|(_, value)| value.contains(PLACEHOLDER));
     ensure(placeholder, || "no agent showed the key that it was given".to_owned())?;
     Ok(format!("{} requests to the model; {}", asked.len(), identities(&state)))
 }
 
-pub(crate) fn expect_completed(state: &State) -> Outcome<()> {
-    ensure(state.status() == Some(RunStatus::Completed), || {
-        let jobs = state.jobs().map(|(spec, job)| format!("{} {}", spec.id, job.status));
-        format!("the run is {:?}: {}", state.status(), jobs.collect::<Vec<_>>().join(", "))
-    })
-}
-
 /// What the agents said that they are, in the order of their sessions.
 fn identities(state: &State) -> String {
-    let mut sessions: Vec<_> = state.sessions().map(|(_, session)| session).collect();
+    let holders = state.jobs().flat_map(|(_, job)| &job.holders);
+    let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
     sessions.sort_by_key(|session| session.ordinal);
     let named = sessions.iter().filter_map(|session| {
         let agent = session.agent.as_ref()?;
