@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    process::Child as StdChild,
+    process::{Child as StdChild, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -34,15 +34,41 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    pub(crate) fn new(child: StdChild, folder: Folder, suffix: String) -> io::Result<Self> {
-        let pid = Pid::from_child(&child);
+    /// Starts a process in a thread of its own, which lives as long as the process does: a process that dies with its parent
+    /// dies with the *thread* that started it.
+    pub(crate) fn start(
+        mut command: Command,
+        folder: Folder,
+        suffix: String,
+        author: Author,
+    ) -> io::Result<Started> {
         let (tell, end) = watch::channel(None);
         let (release, released) = mpsc::channel();
-        let leader = Self { pid, folder, suffix, end, _release: release };
-        let watched = Watched(child);
-        let watch = move || watched.watch(pid, &tell, &released);
+        let (announce, announced) = mpsc::channel();
+        let (records, name) = (folder.clone(), suffix.clone());
+        let watch = move || {
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => return drop(announce.send(Err(error))),
+            };
+            // Its copies of the streams go, or their ends would never be seen.
+            drop(command);
+            let pid = Pid::from_child(&child);
+            let streams = (pid, child.stdin.take(), child.stdout.take(), child.stderr.take());
+            let watched = Watched(child);
+            if announce.send(Ok(streams)).is_ok() {
+                watched.watch(pid, &tell, &released, |exit| {
+                    if author == Author::Host {
+                        records.write_outcome(&name, exit);
+                    }
+                });
+            }
+        };
         std::thread::Builder::new().name("striatum-wait".to_owned()).spawn(watch)?;
-        Ok(leader)
+        let gone = |_| io::Error::other("the thread that starts processes is gone");
+        let (pid, stdin, stdout, stderr) = announced.recv().map_err(gone)??;
+        let leader = Self { pid, folder, suffix, end, _release: release };
+        Ok(Started { leader, stdin, stdout, stderr })
     }
 
     pub(crate) fn group(&self) -> u32 {
@@ -90,6 +116,23 @@ impl Leader {
     }
 }
 
+/// A leader, and the streams of its process as far as they are pipes.
+pub(crate) struct Started {
+    pub(crate) leader: Leader,
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
+}
+
+/// Who writes down how a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The process itself: a wrapper that outlives us.
+    Wrapper,
+    /// We do, because the process dies with us.
+    Host,
+}
+
 impl fmt::Debug for Leader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leader").field("group", &self.group()).finish_non_exhaustive()
@@ -100,8 +143,19 @@ impl fmt::Debug for Leader {
 struct Watched(StdChild);
 
 impl Watched {
-    fn watch(self, pid: Pid, tell: &watch::Sender<End>, released: &mpsc::Receiver<()>) {
-        tell.send_replace(Some(wait_without_reaping(pid)));
+    fn watch(
+        self,
+        pid: Pid,
+        tell: &watch::Sender<End>,
+        released: &mpsc::Receiver<()>,
+        note: impl FnOnce(Exit),
+    ) {
+        let end = wait_without_reaping(pid);
+        // It is on record before anybody acts on it.
+        if let Ok(exit) = end {
+            note(exit);
+        }
+        tell.send_replace(Some(end));
         // Nothing is ever sent: this waits for the leader to be dropped.
         let _ = released.recv();
     }

@@ -70,11 +70,7 @@ impl Folder {
             private_folder(&folder).map_err(failed(format!("make {}", folder.display())))?;
         }
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        let write = || {
-            let record = serde_json::to_vec(&SessionRecord { session, grace_ms })?;
-            fs::write(self.0.join(".session"), record)?;
-            fs::rename(self.0.join(".session"), self.0.join("session"))
-        };
+        let write = || self.write("session", &serde_json::to_vec(&SessionRecord { session, grace_ms })?);
         write().map_err(failed("note down the session"))
     }
 
@@ -110,6 +106,38 @@ impl Folder {
             Ok(records)
         };
         list().map_err(failed("read the records of a session"))
+    }
+
+    /// Writes down who leads a group, and then looks whether the session was closed meanwhile: whoever closes it makes the mark
+    /// first and then reads the records, so that one sees the other.
+    pub(crate) fn write_process(&self, suffix: &str, record: &ProcessRecord) -> io::Result<()> {
+        self.write(&format!("process{suffix}"), &serde_json::to_vec(record)?)?;
+        if self.is_ended(suffix) {
+            return Err(io::Error::other("the session is closed"));
+        }
+        Ok(())
+    }
+
+    /// Writes down how a process ended, unless it was killed. Without this record it counts as killed.
+    pub(crate) fn write_outcome(&self, suffix: &str, exit: Exit) {
+        let write = || {
+            self.write(&format!("outcome{suffix}"), format!("{}\n", serde_json::to_string(&exit)?).as_bytes())
+        };
+        if !self.is_ended(suffix)
+            && let Err(error) = write()
+        {
+            tracing::warn!(folder = %self.0.display(), %error, "the end of a process was not written down");
+        }
+    }
+
+    fn is_ended(&self, suffix: &str) -> bool {
+        self.0.join("closed").exists() || self.0.join(format!("killed{suffix}")).exists()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let draft = self.0.join(format!(".{name}"));
+        fs::write(&draft, bytes)?;
+        fs::rename(draft, self.0.join(name))
     }
 
     /// How the session's first process ended, if it did so by itself.

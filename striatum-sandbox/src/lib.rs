@@ -12,13 +12,19 @@
 
 mod blocking;
 mod child;
+mod crew;
 mod environment;
 mod failure;
 mod folder;
+#[cfg(target_os = "linux")]
+mod namespaces;
 mod none;
 mod output;
 pub mod process;
 mod program;
 mod remains;
+pub mod shim;
 
+#[cfg(target_os = "linux")]
+pub use namespaces::{Measured, Namespaces, NamespacesBuilder};
 pub use none::NoSandbox;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use striatum_core::sandbox::{Isolation, Level, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec};
 
 use self::session::Session;
-use crate::{blocking::aside, environment::check, folder::Folder, remains::Remains};
+use crate::{blocking::aside, crew, environment::check, folder::Folder};
 
 mod session;
 
@@ -88,19 +88,6 @@ impl Sandbox for NoSandbox {
     }
 
     async fn reap(&self, folder: &Path) -> Result<Reaped, SandboxError> {
-        let folder = Folder::new(folder)?;
-        aside(move || {
-            if !folder.exists() {
-                return Ok(Reaped { killed: 0, outcome: None });
-            }
-            // Before the records are read: a wrapper that has not written its record yet will see this and not start.
-            folder.mark_closed()?;
-            let note = folder.note();
-            let killed = Remains::recorded(note.session, folder.processes()?).end(note.grace)?;
-            let outcome = folder.outcome();
-            tracing::debug!(folder = %folder.path().display(), killed, ?outcome, "reaped a session");
-            Ok(Reaped { killed, outcome })
-        })
-        .await
+        crew::reap(folder).await
     }
 }

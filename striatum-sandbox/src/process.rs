@@ -111,7 +111,7 @@ pub(crate) fn carries(pid: u32, entry: &str) -> bool {
 pub fn processor_time(session: SessionId) -> Option<Duration> {
     let mark = mark(session);
     let ours = all().ok()?.into_iter().filter(|seen| carries(seen.pid, &mark));
-    ours.map(|seen| host::processor_time(seen.pid)).flatten().reduce(|one, two| one.saturating_add(two))
+    ours.filter_map(|seen| host::processor_time(seen.pid)).reduce(|one, two| one.saturating_add(two))
 }
 
 /// The entry in the environment that marks every process of a session.

@@ -80,9 +80,7 @@ pub(crate) async fn enforce(State(boundary): State<Boundary>, request: Request, 
 
 /// A refusal as an answer over HTTP.
 pub(crate) fn respond(status: StatusCode, refusal: &Refusal) -> Response {
-    let Refusal { code, sentence, remedy } = refusal;
-    let body = serde_json::json!({"error": {"code": code, "message": sentence, "remedy": remedy}});
-    let mut response = (status, axum::Json(body)).into_response();
+    let mut response = (status, axum::Json(refusal.to_json())).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = axum::http::HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

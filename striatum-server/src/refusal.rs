@@ -35,6 +35,12 @@ impl Refusal {
     ) -> Self {
         Self { code: code.into(), sentence: sentence.into(), remedy: remedy.into() }
     }
+
+    /// As programs read it: `{"error":{"code":…,"message":…,"remedy":…}}`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let Self { code, sentence, remedy } = self;
+        serde_json::json!({"error": {"code": code, "message": sentence, "remedy": remedy}})
+    }
 }
 
 macro_rules! codes {

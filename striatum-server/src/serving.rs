@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::Request};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -60,8 +63,8 @@ async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), stop.clone()));
+                Ok((stream, peer)) => {
+                    connections.spawn(converse(stream, peer, router.clone(), stop.clone()));
                 }
                 // Out of descriptors, say. It would fail again at once.
                 Err(error) => {
@@ -76,10 +79,11 @@ async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     // Answers are small, and waited for.
     let _ = stream.set_nodelay(true);
-    let service = router.map_request(|request: hyper::Request<hyper::body::Incoming>| -> Request {
+    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| -> Request {
+        request.extensions_mut().insert(ConnectInfo(peer));
         request.map(axum::body::Body::new)
     });
     let mut builder = http1::Builder::new();

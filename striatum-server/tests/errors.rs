@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use striatum_server::Refusal;
+use striatum_server::{Refusal, operators::Fault};
 
 #[test]
 fn the_codes_of_the_server_are_documented_with_their_remedies() {
@@ -15,5 +15,6 @@ fn the_codes_of_the_server_are_documented_with_their_remedies() {
         assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{line}");
         (cells[0].trim_matches('`'), cells[2])
     });
-    assert_eq!(rows.collect::<BTreeMap<_, _>>(), Refusal::CODES.iter().copied().collect());
+    let codes = Refusal::CODES.iter().chain(Fault::CODES).copied();
+    assert_eq!(rows.collect::<BTreeMap<_, _>>(), codes.collect());
 }

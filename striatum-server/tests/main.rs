@@ -5,3 +5,5 @@
 mod agents;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod operators;

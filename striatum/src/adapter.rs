@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use striatum_core::{
     id::Fence,
     run::{Packet, Usage},
-    sandbox::{EnvVar, Exit, Isolation, Sandbox},
+    sandbox::{EnvVar, Exit, Isolation, Mount, Sandbox},
     transport::{Advice, AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
@@ -67,6 +67,10 @@ pub struct Assignment {
     pub tree: PathBuf,
     /// The session's own folder, outside the work tree.
     pub folder: PathBuf,
+    /// Where the agent may leave its report, and which an adapter may write in its stead. The folder around it is the agent's.
+    pub report: PathBuf,
+    /// What beside the work tree must be shown to the agent: its packet, and the folder for its report.
+    pub mounts: Vec<Mount>,
     /// The agent's environment: `STRIATUM_*` and what the lane names.
     pub env: Vec<EnvVar>,
     /// Where to run it.
@@ -108,9 +112,28 @@ impl TaskMark {
         }
     }
 
-    /// When it was set, if it was.
+    /// Notes that the agent is about to begin, where its end will say nothing: what it did by its tools counts, and no more. Its time
+    /// is counted from here should this process die.
+    pub fn begin(&self) {
+        let begun = self.begun();
+        if let Err(error) = fs::write(&begun, b"") {
+            tracing::warn!(%error, mark = %begun.display(), "the beginning of an agent was not marked");
+        }
+    }
+
+    fn begun(&self) -> PathBuf {
+        self.0.with_file_name("begun")
+    }
+
+    /// Whether the agent has its whole task, so that its end says something.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.exists()
+    }
+
+    /// When the agent had its task, or was about to begin.
     pub(crate) fn set_at(&self) -> Option<SystemTime> {
-        fs::metadata(&self.0).and_then(|meta| meta.modified()).ok()
+        let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        modified(&self.0).or_else(|| modified(&self.begun()))
     }
 }
 

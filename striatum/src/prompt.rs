@@ -24,12 +24,6 @@ impl Texts {
         Ok(Self(texts))
     }
 
-    /// Whether a text with this digest is among them.
-    #[cfg(feature = "acp")]
-    pub(crate) fn names(&self, document: &Digest) -> bool {
-        self.0.contains_key(document)
-    }
-
     fn get(&self, blob: &BlobRef) -> &str {
         self.0.get(&blob.digest).map_or("(erased)", String::as_str).trim()
     }

@@ -15,7 +15,7 @@ use striatum::{
 use crate::fixture::{Agent, Scene, ada, begin, draft, job, leave, notices, state, status, workflow, write};
 
 fn report(assignment: &Assignment, report: serde_json::Value) {
-    fs::write(assignment.folder.join("report.json"), report.to_string()).expect("a file");
+    fs::write(&assignment.report, report.to_string()).expect("a file");
 }
 
 /// How leases ended, of the events that have come so far.

@@ -60,17 +60,14 @@ async fn the_next_attempt_is_told_what_to_do_about_the_last_one() {
             "the agent says that it failed",
             &alone,
             "a",
-            |assignment| {
-                fs::write(assignment.folder.join("report.json"), r#"{"failure": "no compiler"}"#)
-                    .expect("a file")
-            },
+            |assignment| fs::write(&assignment.report, r#"{"failure": "no compiler"}"#).expect("a file"),
             &["agent_failed", "no compiler"],
         ),
         (
             "a report that is none",
             &alone,
             "a",
-            |assignment| fs::write(assignment.folder.join("report.json"), "[]").expect("a file"),
+            |assignment| fs::write(&assignment.report, "[]").expect("a file"),
             &["report_invalid", "as the task says"],
         ),
         (
@@ -79,8 +76,7 @@ async fn the_next_attempt_is_told_what_to_do_about_the_last_one() {
             "a",
             |assignment| {
                 leave(assignment, "");
-                std::os::unix::fs::symlink("/dev/zero", assignment.folder.join("report.json"))
-                    .expect("a link");
+                std::os::unix::fs::symlink("/dev/zero", &assignment.report).expect("a link");
             },
             &["report_invalid", "not a plain file"],
         ),

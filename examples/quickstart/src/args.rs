@@ -8,6 +8,8 @@ use striatum::{
     core::{id::WorkflowId, workflow::Shape},
 };
 
+use crate::walls::Walls;
+
 /// Runs a reviewed change on a git repository: drafted, judged, sent back, revised, accepted, delivered on a branch.
 ///
 /// Without arguments it works in a demonstration repository with scripted agents. An unfinished run is gone on with; after a
@@ -42,6 +44,12 @@ pub(crate) struct Args {
     /// How programs are spoken to: those that are named here by "command" unless this says so, the scripted ones by "acp".
     #[arg(long, value_name = "HOW")]
     pub(crate) transport: Option<Transport>,
+    /// The walls around agents; unless given, the strongest that this host has.
+    #[arg(long, global = true, env = "STRIATUM_SANDBOX", value_name = "WALLS")]
+    pub(crate) sandbox: Option<Walls>,
+    /// Shows a folder or file to agents behind walls, to be read: a tool chain, say. May be given several times.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) mount: Vec<PathBuf>,
     /// Let the scripted agent stand in for every lane of the workflow.
     #[arg(long)]
     pub(crate) scripted: bool,
@@ -54,6 +62,21 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
+}
+
+impl Args {
+    /// Whether the main job, or what goes on with a run, is what was asked for.
+    pub(crate) fn runs_agents(&self) -> bool {
+        !matches!(
+            self.verb,
+            Some(
+                Verb::Show { .. }
+                    | Verb::Generate(_)
+                    | Verb::Cancel { .. }
+                    | Verb::Pause { resume: false, .. }
+            )
+        )
+    }
 }
 
 /// What to do instead of the main job.

@@ -89,7 +89,7 @@ fn player(workflow: &Workflow, lane: &LaneId, args: &Args, is_demo: bool) -> Opt
 
 /// Gives a lane to a coding agent, with what it finds in this person's environment.
 async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(), Failure> {
-    known.name.clone_into(&mut lane.adapter);
+    lane.adapter = format!("acp:{}", known.name);
     lane.command.clear();
     lane.display_model = None;
     for name in known.credentials.iter().chain(known.settings) {
@@ -115,7 +115,11 @@ async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(), Failure> {
     }
     let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let remedy = "mend each of these, or choose another agent";
-    Err(Failure::new("agent_missing", format!("{} cannot run here: {}", known.name, all.join("; ")), remedy))
+    Err(Failure::new(
+        "agent_missing",
+        format!("acp:{} cannot run here: {}", known.name, all.join("; ")),
+        remedy,
+    ))
 }
 
 /// A folder of the person's, if it is there.

@@ -2,7 +2,10 @@
 
 use std::{error::Error, process::ExitCode};
 
-use striatum::core::store::{BlobError, StoreError};
+use striatum::core::{
+    sandbox::SandboxError,
+    store::{BlobError, StoreError},
+};
 use striatum::workspace::WorkspaceError;
 
 /// Something that ends the program.
@@ -30,6 +33,11 @@ impl Failure {
         self
     }
 
+    /// All of it, for a line of something else.
+    pub(crate) fn in_one_line(&self) -> String {
+        format!("{} [{}]; to have walls: {}", self.sentence, self.code, self.remedy)
+    }
+
     pub(crate) fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             "file_unusable",
@@ -49,6 +57,13 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 impl From<striatum::Error> for Failure {
     fn from(error: striatum::Error) -> Self {
         Self::new(error.code(), error.chain(), error.remedy())
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        let remedy = error.remedy.clone().unwrap_or_else(|| "see the cause".to_owned());
+        Self::new(error.kind.code(), with_causes(&error), remedy)
     }
 }
 

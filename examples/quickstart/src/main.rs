@@ -18,6 +18,7 @@ mod operate;
 mod report;
 mod scene;
 mod story;
+mod walls;
 mod work;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // The walls around agents are built by this program too, once more.
+    striatum::sandbox::shim::main_if_shim();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => error.exit(),

@@ -111,7 +111,7 @@ impl Parked {
         let mut command = parked.place.quickstart(&["--scripted"]);
         command.arg("--repo").arg(&parked.repository);
         let said = run(command).expect_code(3);
-        assert!(said.out.starts_with("going on with run "), "{}", said.out);
+        assert!(said.out.contains("\ngoing on with run "), "{}", said.out);
         Self { place: Place::new(), repository: parked.repository.clone(), run: said.run() }
     }
 }

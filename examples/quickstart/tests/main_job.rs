@@ -1,5 +1,9 @@
 //! The main job, without anything in its way.
 
+use std::fs;
+
+use striatum::core::{run::Event, sandbox::Level};
+
 use crate::{
     history::History,
     place::{Place, git, run},
@@ -33,4 +37,47 @@ fn a_reviewed_change_is_delivered_and_the_next_run_begins_beside_it() {
     let script = git(&place.demo(), &["show", "striatum/greeting-2:bin/greet.sh"]);
     assert!(script.contains("${1:-world}"), "{script}");
     place.assert_tidy(&place.demo(), "second run");
+}
+
+/// The demonstration behind the strongest walls of this host, and what the person is told of them.
+#[test]
+fn agents_stand_behind_the_walls_that_the_program_names() {
+    let place = Place::new();
+    let said = run(place.quickstart(&["--sandbox", "namespaces"]));
+    if said.err.contains("error[sandbox_unavailable]") {
+        assert!(said.err.contains("what to do: "), "{}", said.err);
+        let reason = said.err.lines().next().unwrap_or_default();
+        return striatum_testkit::skip("agents_stand_behind_the_walls_that_the_program_names", reason);
+    }
+    let said = said.expect_code(0);
+    assert!(said.out.starts_with("walls: namespaces (bubblewrap "), "{}", said.out);
+    assert!(said.out.contains("network enforced"), "{}", said.out);
+    let history = History::read(&place.data());
+    assert_eq!(history.count("job.claimed"), 5);
+    for (_, event) in &history.events {
+        if let Event::JobClaimed(claim) = event {
+            assert_eq!(claim.isolation.network, Level::Enforced, "{claim:?}");
+            assert_eq!(claim.isolation.file_system, Level::Enforced, "{claim:?}");
+        }
+    }
+    place.assert_tidy(&place.demo(), "behind walls");
+}
+
+#[test]
+fn walls_that_are_not_to_be_had_are_never_replaced_by_less() {
+    let place = Place::new();
+    let mut command = place.quickstart(&["--sandbox", "namespaces"]);
+    // Git is there and bubblewrap is not.
+    let programs = place.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file());
+    std::os::unix::fs::symlink(git.unwrap(), programs.join("git")).unwrap();
+    command.env("PATH", &programs);
+    run(command).expect_error("sandbox_unavailable", &["bubblewrap", "apt-get install bubblewrap"]);
+    let mut unasked = place.quickstart(&[]);
+    unasked.env("PATH", &programs).env_remove("STRIATUM_SANDBOX");
+    let said = run(unasked);
+    assert!(said.out.starts_with("walls: none: agents can do whatever you can."), "{said:?}");
+    assert!(said.out.contains("apt-get install bubblewrap"), "{}", said.out);
 }

@@ -59,6 +59,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quickstart"));
         command.args(arguments).arg("--data").arg(self.data()).current_dir(self.folder.path());
         command.env_remove("STRIATUM_CRASH_AT").env_remove("STRIATUM_LOG").env("USER", "ada");
+        // Agents of tests leave marks outside their trees; those that stay inside are tested behind walls.
+        command.env("STRIATUM_SANDBOX", "none");
         command
     }
 
@@ -68,6 +70,16 @@ impl Place {
         command.arg("--author-command").arg(self.agent(author));
         command.arg("--reviewer-command").arg(self.agent(reviewer));
         command
+    }
+
+    /// The document of the demonstration, in which no job has a second attempt.
+    pub(crate) fn one_attempt(&self) -> PathBuf {
+        let document = self.path("document/workflow.json");
+        let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/workflow"));
+        copy_folder(own, document.parent().unwrap());
+        let text = fs::read_to_string(&document).unwrap();
+        fs::write(&document, text.replace("\"max_attempts\": 2", "\"max_attempts\": 1")).unwrap();
+        document
     }
 
     /// A scripted agent that leaves marks.

@@ -15,7 +15,7 @@ fn two_programs_on_one_run_do_every_job_once() {
     let first = start(&mut command());
     place.until_marked("draft_change 1");
     let second = start(&mut command());
-    crate::place::until("the second at work", || second.out().starts_with("going on with run "));
+    crate::place::until("the second at work", || second.out().contains("\ngoing on with run "));
     fs::write(&go, "").unwrap();
     let (first, second) = (first.end().expect_code(0), second.end().expect_code(0));
     assert_eq!(first.run(), second.run());

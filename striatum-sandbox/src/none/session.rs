@@ -11,12 +11,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use striatum_core::{
-    id::SessionId,
-    sandbox::{
-        EnvVar, Exec, Limits, Listen, Output, Process, SandboxError, SandboxErrorKind, SandboxSession,
-        SandboxSpec,
-    },
+use striatum_core::sandbox::{
+    EnvVar, Exec, Limits, Listen, Output, Process, SandboxError, SandboxErrorKind, SandboxSession,
+    SandboxSpec,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -25,14 +22,13 @@ use tokio::{
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
 use crate::{
-    blocking::aside,
-    child::{Handle, Leader},
+    child::{Author, Handle, Leader, Started},
+    crew::Crew,
     environment::{MARK, assemble, check},
     failure::failed,
     folder::Folder,
     output::Bounded,
     program,
-    remains::Remains,
 };
 
 /// Writes who it is, runs the agent, writes how it ended.
@@ -42,34 +38,29 @@ const WRAPPER: &str = include_str!("wrapper.sh");
 #[derive(Debug)]
 pub(super) struct Session {
     path: Arc<OsString>,
-    folder: Folder,
     tree: PathBuf,
-    session: SessionId,
     env: Vec<EnvVar>,
     limits: Limits,
-    /// Kept to the end of the session, so that their groups can be ended then.
-    leaders: Vec<Arc<Leader>>,
+    crew: Crew,
 }
 
 impl Session {
     pub(super) fn new(path: Arc<OsString>, folder: Folder, spec: &SandboxSpec) -> Self {
         Self {
             path,
-            folder,
             tree: spec.tree.clone(),
-            session: spec.fence.session,
             env: spec.env.clone(),
             limits: spec.limits,
-            leaders: Vec::new(),
+            crew: Crew::new(folder, spec),
         }
     }
 
     fn environment<'a>(&'a self, exec: impl Iterator<Item = &'a EnvVar>) -> BTreeMap<String, OsString> {
         let fixed = [
             ("PATH", self.path.as_os_str().to_owned()),
-            ("HOME", self.folder.home().into()),
-            ("TMPDIR", self.folder.tmp().into()),
-            (MARK, self.session.to_string().into()),
+            ("HOME", self.crew.folder().home().into()),
+            ("TMPDIR", self.crew.folder().tmp().into()),
+            (MARK, self.crew.session().to_string().into()),
         ];
         assemble(fixed, self.env.iter().chain(exec))
     }
@@ -86,7 +77,7 @@ impl Session {
         command
             .args(["-c", WRAPPER, "striatum-agent"])
             .args([
-                self.folder.path().as_os_str(),
+                self.crew.folder().path().as_os_str(),
                 OsStr::new(suffix),
                 OsStr::new(&boot),
                 program.as_os_str(),
@@ -126,17 +117,13 @@ impl SandboxSession for Session {
         let program = program::find(name, &self.path, &self.tree)?;
         let Bound { listeners, announced } = bind(&exec.listeners)?;
         check(&announced)?;
-        // The first process is the session's main one; only its records have plain names.
-        let suffix = match self.leaders.len() {
-            0 => String::new(),
-            earlier => format!(".{}", earlier + 1),
-        };
+        let suffix = self.crew.next_suffix();
         let doing = format!("start {name:?}");
         let failed = || failed(doing.clone());
-        let mut child = self.command(&program, exec, &announced, &suffix)?.spawn().map_err(failed())?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let leader = Arc::new(Leader::new(child, self.folder.clone(), suffix).map_err(failed())?);
-        self.leaders.push(Arc::clone(&leader));
+        let command = self.command(&program, exec, &announced, &suffix)?;
+        let started = Leader::start(command, self.crew.folder().clone(), suffix, Author::Wrapper);
+        let Started { leader, stdin, stdout, stderr } = started.map_err(failed())?;
+        let leader = self.crew.join(leader);
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the group.
         let handle = Handle::new(Arc::clone(&leader), self.limits.grace);
 
@@ -155,26 +142,8 @@ impl SandboxSession for Session {
         })
     }
 
-    async fn close(mut self: Box<Self>) -> Result<(), SandboxError> {
-        let (folder, session, grace) = (self.folder.clone(), self.session, self.limits.grace);
-        let leaders = self.leaders.clone();
-        aside(move || {
-            // A session that cannot be marked is ended all the same, and the want of the mark told.
-            let marked = folder.mark_closed();
-            let ended = Remains::pinned(Some(session), leaders).end(grace);
-            marked.and(ended).map(drop)
-        })
-        .await
-        // What is left of the session is dropped now and looks once more.
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Err(error) = self.folder.mark_closed() {
-            tracing::debug!(%error, "a session could not be marked as closed");
-        }
-        Remains::pinned(Some(self.session), std::mem::take(&mut self.leaders)).kill_at_once();
+    async fn close(self: Box<Self>) -> Result<(), SandboxError> {
+        self.crew.close().await
     }
 }
 

@@ -13,3 +13,5 @@ mod reaping;
 mod streams;
 #[cfg(test)]
 mod support;
+#[cfg(all(test, target_os = "linux"))]
+mod walls;

@@ -27,6 +27,22 @@ pub(crate) fn sandbox() -> NoSandbox {
     NoSandbox::new("/usr/local/bin:/usr/bin:/bin".into())
 }
 
+/// Namespaces, or nothing where this host has none: the test is skipped then.
+#[cfg(target_os = "linux")]
+pub(crate) async fn walls(test: &str) -> Option<striatum_sandbox::Namespaces> {
+    let shim = striatum_sandbox::shim::Shim::at(env!("CARGO_BIN_EXE_striatum-shim"));
+    match striatum_sandbox::Namespaces::builder().shim(shim).probe().await {
+        Ok(sandbox) => Some(sandbox),
+        Err(error) => {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let remedy = error.remedy.clone().unwrap_or_default();
+            striatum_testkit::skip(test, &format!("{error}{cause} ({remedy})"));
+            None
+        }
+    }
+}
+
 /// A place for one session, with a name that needs quoting.
 pub(crate) struct Place {
     root: TempDir,

@@ -135,13 +135,22 @@ impl Authority {
     /// [`Denied::Invalid`], [`Denied::Expired`] or [`Denied::Revoked`].
     pub fn check(&self, token: &str) -> Result<Bearer, Denied> {
         let Payload { id, expires_at, scope } = self.open(token).ok_or(Denied::Invalid)?;
+        self.expect_valid(id, expires_at)?;
+        Ok(Bearer { id, scope, expires_at })
+    }
+
+    /// Says whether a token that was checked before is valid still.
+    ///
+    /// # Errors
+    /// [`Denied::Expired`] or [`Denied::Revoked`].
+    pub fn expect_valid(&self, token: TokenId, expires_at: Timestamp) -> Result<(), Denied> {
         if self.clock.now() >= expires_at {
             return Err(Denied::Expired);
         }
-        if self.revoked().contains_key(&id) {
+        if self.revoked().contains_key(&token) {
             return Err(Denied::Revoked);
         }
-        Ok(Bearer { id, scope, expires_at })
+        Ok(())
     }
 
     /// For how long a token that was checked before is still valid; nothing if it is not.

@@ -137,6 +137,7 @@ impl AcpAdapter {
         };
         let talked = match opened {
             Ok(mut session) => {
+                assignment.mark().begin();
                 assignment.account.identify(session.agent());
                 assignment.account.converse(session.conversation());
                 let talked = self.converse(session.as_mut(), assignment, &tools).await;
@@ -175,7 +176,7 @@ impl LaneAdapter for AcpAdapter {
             fence: assignment.fence.clone(),
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
-            mounts: Vec::new(),
+            mounts: assignment.mounts.clone(),
             env: assignment.env.clone(),
             demands: demands(&assignment.lane),
             limits,

@@ -42,7 +42,7 @@ impl LaneAdapter for ProcessAdapter {
             fence: assignment.fence.clone(),
             tree: assignment.tree.clone(),
             folder: assignment.folder.clone(),
-            mounts: Vec::new(),
+            mounts: assignment.mounts.clone(),
             env: assignment.env.clone(),
             demands: demands(&assignment.lane),
             limits: Limits::default(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use striatum_core::{
-    sandbox::EnvVar,
+    sandbox::{EnvVar, Mount},
     transport::{AgentUpdate, Stream},
     workflow::Constraint,
 };
@@ -53,12 +53,15 @@ impl Work<'_> {
         let prompt = prompt::render(&self.packet, &texts, By::Files);
         let packet_path = folder.join("packet.json");
         let write = |error| owed::folder_error(self.shared, error);
-        fs::create_dir_all(&folder).map_err(write)?;
+        let report = report_path(&folder);
+        // The agent may write what it likes here, and nowhere else in the folder.
+        let outbox = report.parent().unwrap_or(&folder).to_owned();
+        fs::create_dir_all(&outbox).map_err(write)?;
         fs::write(&packet_path, self.packet.bytes()).map_err(write)?;
         #[cfg(feature = "acp")]
         let (bench, toolbox) = {
             let prompt = prompt::render(&self.packet, &texts, By::Tools);
-            let bench = Arc::new(Bench::new(self, at, prompt, texts, account.clone()));
+            let bench = Arc::new(Bench::new(self, at, prompt, account.clone()));
             let toolbox = Toolbox::new(self.shared.agents.clone(), bench.clone());
             (bench, toolbox)
         };
@@ -66,7 +69,9 @@ impl Work<'_> {
             fence: self.fence().clone(),
             prompt,
             packet: self.packet.clone(),
-            env: self.environment(&packet_path, &folder)?,
+            env: self.environment(&packet_path, &report)?,
+            mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
+            report,
             lane: self.lane.clone(),
             tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
             updates: self.updates(&folder)?,
@@ -85,10 +90,10 @@ impl Work<'_> {
         })
     }
 
-    fn environment(&self, packet: &Path, folder: &Path) -> Result<Vec<EnvVar>, Error> {
+    fn environment(&self, packet: &Path, report: &Path) -> Result<Vec<EnvVar>, Error> {
         let mut env = vec![
             EnvVar::new("STRIATUM_PACKET", packet),
-            EnvVar::new("STRIATUM_REPORT", report_path(folder)),
+            EnvVar::new("STRIATUM_REPORT", report),
             EnvVar::new("STRIATUM_RUN", self.fence().run.to_string()),
             EnvVar::new("STRIATUM_JOB", self.fence().job.to_string()),
             EnvVar::new("STRIATUM_ATTEMPT", self.packet.attempt.to_string()),
@@ -125,7 +130,7 @@ impl Work<'_> {
 
 /// Where an agent may leave a report.
 pub(super) fn report_path(folder: &Path) -> PathBuf {
-    folder.join("report.json")
+    folder.join("out").join("report.json")
 }
 
 /// The variables that a lane names: values, or the host's.

@@ -31,7 +31,6 @@ use crate::{
         collect,
         grant::{Place, Work},
     },
-    prompt::Texts,
 };
 
 /// The tools of one grant act on this. Each call is judged by the machine anew; what it refuses goes back to the agent as it said it.
@@ -43,7 +42,6 @@ pub(crate) struct Bench {
     tree: Tree,
     base: Bases,
     pub(crate) prompt: String,
-    texts: Texts,
     account: Account,
     begun: Instant,
     /// Held by the call that is under way.
@@ -61,7 +59,7 @@ pub(super) enum Standing {
 }
 
 impl Bench {
-    pub(super) fn new(work: &Work<'_>, at: &Place, prompt: String, texts: Texts, account: Account) -> Self {
+    pub(super) fn new(work: &Work<'_>, at: &Place, prompt: String, account: Account) -> Self {
         Self {
             shared: work.shared.clone(),
             state: work.state.clone(),
@@ -69,7 +67,6 @@ impl Bench {
             tree: at.tree.clone(),
             base: at.base.clone(),
             prompt,
-            texts,
             account,
             begun: Instant::now(),
             standing: Mutex::new(Standing::Open),
@@ -218,9 +215,9 @@ impl Bench {
                 Done::new(Intent::Ask { report, question, resume }, over, sentence)
             }
             Act::Propose(FollowUp { title, description }) => {
-                let text = format!("A follow-up is proposed: {title}\n\n{description}");
-                let reason = self.shared.engine.blobs().put(Bytes::from(text)).await?;
-                let intent = Intent::Escalate { job: Some(self.fence.job.clone()), reason };
+                let text = format!("{title}\n\n{description}");
+                let proposal = self.shared.engine.blobs().put(Bytes::from(text)).await?;
+                let intent = Intent::Propose { fence: self.fence.clone(), proposal };
                 Done::new(intent, Conclusion::GoesOn, "the proposal is recorded and waits for a person")
             }
             _ => return Err(Error::new(ErrorKind::Defect, "do what a tool asks for")),
@@ -262,11 +259,11 @@ impl Done {
 impl Workbench for Bench {
     async fn task(&self) -> Result<Task, Refusal> {
         let work = self.work()?;
-        Ok(Task { prompt: self.prompt.clone(), packet: Bytes::from(work.packet.bytes()) })
+        Ok(Task { prompt: self.prompt.clone(), packet: work.packet.bytes() })
     }
 
     async fn read(&self, document: &Digest) -> Result<Bytes, Refusal> {
-        if !self.texts.names(document) && !self.work()?.names_artifact(document) {
+        if !self.work()?.packet.names(document) {
             let doing = format!("read {document}: the task names no such document");
             return Err(refusal(&Error::new(ErrorKind::NotInTask, doing)));
         }
@@ -288,19 +285,9 @@ impl Workbench for Bench {
         let receipt = acted.await.map_err(|error| refusal(&error))?;
         if mode == Mode::Perform && receipt.conclusion == Conclusion::Over {
             *standing = Standing::Recorded;
+            self.shared.leases.forget(&self.fence);
         }
         Ok(receipt)
-    }
-}
-
-impl Work<'_> {
-    /// Whether the packet names an artifact with these bytes.
-    fn names_artifact(&self, document: &Digest) -> bool {
-        use striatum_core::run::PacketInput;
-        self.packet.inputs.iter().any(|input| match input {
-            PacketInput::Job { artifacts, .. } => artifacts.iter().any(|it| it.content.digest == *document),
-            _ => false,
-        })
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
 const PROGRESS: usize = 1024;
 
 /// Puts an [`Orchestrator`] together. Store, blobs, repository, sandbox and data folder must be given; the adapter `process`
-/// is registered already, and with the feature `acp` also `acp`, for any agent that speaks the Agent Client Protocol, and those
-/// that are [known](striatum_acp::Adapter::ALL) by their names.
+/// is registered already, and with the feature `acp` also `acp`, for any agent that speaks the Agent Client Protocol, and for
+/// each that is [known](striatum_acp::Adapter::ALL) one by its name, such as `acp:claude`.
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -66,7 +66,7 @@ fn adapters() -> Vec<(String, Arc<dyn LaneAdapter>)> {
         let shared = |adapter| -> Arc<dyn LaneAdapter> { Arc::new(adapter) };
         let any = ("acp".to_owned(), shared(AcpAdapter::default()));
         let known = striatum_acp::Adapter::ALL.into_iter();
-        let known = known.map(move |known| (known.name.to_owned(), shared(AcpAdapter::of(known))));
+        let known = known.map(move |known| (format!("acp:{}", known.name), shared(AcpAdapter::of(known))));
         adapters.chain([any]).chain(known)
     };
     adapters.collect()

@@ -113,7 +113,7 @@ async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let measured = if reaped.killed > 0 { used::unwatched(&folder) } else { till_its_end };
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
-    let outcome = reaped.outcome.filter(|exit| exit.is_success() && TaskMark::of(&folder).set_at().is_some());
+    let outcome = reaped.outcome.filter(|exit| exit.is_success() && TaskMark::of(&folder).is_set());
     if let (Some(exit), Some(tree)) = (outcome, &tree)
         && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
     {

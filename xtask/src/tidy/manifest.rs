@@ -82,6 +82,12 @@ impl<'t> Manifest<'t> {
         named.map(|entry| unquote(&entry.value)).collect()
     }
 
+    /// The keys of a table with their values, as they are spelled.
+    pub(crate) fn table(&self, table: &str) -> Vec<(&str, &str)> {
+        let entries = self.entries.iter().filter(|entry| entry.table == table);
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
+    }
+
     pub(crate) fn has_table(&self, table: &str) -> bool {
         self.entries.iter().any(|entry| entry.table == table)
     }

@@ -17,15 +17,39 @@ pub(crate) fn left_out(tree: &Tree) -> Vec<Complaint> {
         .collect()
 }
 
+/// The one package that may have `unsafe`, each site with its reason. Cargo has no way to change one lint of many, so it repeats
+/// the workspace's.
+const WITH_UNSAFE: &str = "striatum-sandbox";
+
 /// Packages that do not take the workspace's lints.
 pub(crate) fn without_lints(tree: &Tree) -> Vec<Complaint> {
+    let root = tree.text("Cargo.toml").map(|text| Manifest::parse("Cargo.toml", text));
     let packages = tree.manifests().filter(|manifest| manifest.package().is_some());
-    let bare = packages.filter(|manifest| manifest.value("lints", "workspace") != Some("true"));
-    let remedy = "add `[lints]` with `workspace = true`";
+    let bare = packages.filter(|manifest| {
+        let takes_them = manifest.value("lints", "workspace") == Some("true");
+        let repeats_them = root.as_ref().is_some_and(|root| repeats_lints(root, manifest));
+        let may_repeat_them = manifest.package() == Some(WITH_UNSAFE);
+        !(takes_them || may_repeat_them && repeats_them)
+    });
+    let remedy =
+        "add `[lints]` with `workspace = true`; striatum-sandbox repeats them, with `unsafe_code = \"deny\"`";
     bare.map(|manifest| {
         Complaint::new(manifest.path, 1, "this package has lints of its own, or none", remedy)
     })
     .collect()
+}
+
+/// Whether a package repeats the workspace's lints, but for `unsafe`, which it denies where others forbid it.
+fn repeats_lints(root: &Manifest<'_>, manifest: &Manifest<'_>) -> bool {
+    ["rust", "clippy"].into_iter().all(|tool| {
+        let mut expected = root.table(&format!("workspace.lints.{tool}"));
+        for (key, value) in &mut expected {
+            if *key == "unsafe_code" {
+                *value = "\"deny\"";
+            }
+        }
+        manifest.table(&format!("lints.{tool}")) == expected
+    })
 }
 
 /// Whether a member of the workspace, `folder` or `folder/*`, is this folder.
@@ -65,5 +89,20 @@ mod tests {
             ("c/Cargo.toml", "[package]\nname = \"c\"\n[lints.rust]\nworkspace = true"),
         ]);
         assert_eq!(places(&without_lints(&tree)), ["b/Cargo.toml:1", "c/Cargo.toml:1"]);
+    }
+
+    #[test]
+    fn one_package_may_have_unsafe_and_must_repeat_all_other_lints() {
+        let root = "[workspace.lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"forbid\"";
+        let check = |name: &str, lints: &str| {
+            let text = format!("[package]\nname = \"{name}\"\n[lints.rust]\n{lints}");
+            let tree = Tree::of(&[("Cargo.toml", root), ("a/Cargo.toml", &text)]);
+            places(&without_lints(&tree)).is_empty()
+        };
+        let repeated = "missing_docs = \"warn\"\nunsafe_code = \"deny\"";
+        assert!(check(WITH_UNSAFE, repeated));
+        assert!(!check("striatum-acp", repeated));
+        assert!(!check(WITH_UNSAFE, "unsafe_code = \"deny\""));
+        assert!(!check(WITH_UNSAFE, &repeated.replace("deny", "warn")));
     }
 }

@@ -1,0 +1,227 @@
+//! Agents behind walls: namespaces, a fresh root, Landlock, a filter of system calls.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use striatum_core::sandbox::{
+    Access, Isolation, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+};
+
+use self::{guard::Guard, root::Root, session::Session};
+use crate::{blocking::aside, crew, environment::check, failure::failed, folder::Folder, shim::Shim};
+
+mod bubblewrap;
+mod guard;
+mod probe;
+mod root;
+mod session;
+mod start;
+
+/// Runs agents in namespaces of their own, on Linux, as any user.
+///
+/// # What stands around an agent
+/// - **File system**: a fresh root. The host's system folders (`/usr` and what goes with it, certificates, time zones) are there to
+///   be read; `HOME` (`/home/agent`), `/tmp`, `/var/tmp` and `/dev/shm` are empty, in memory, and gone with the process; the work tree
+///   and the [mounts](SandboxSpec::mounts) are at their own paths. A program outside these is shown as one file. Landlock says once
+///   more what may be changed.
+/// - **Network**: a loopback of its own and nothing else; no name can be resolved. The [listeners](striatum_core::sandbox::Listen) of
+///   an exec are bound there and handed to the host program.
+/// - **Processes**: only those of its own session can be seen or signalled. When its main process ends, all that it started ends.
+/// - **System calls**: no capability, no new privilege, no further namespace, and a filter: see [`shim`](crate::shim).
+/// - **Resources**: open files, processes and core dumps are limited, and what is kept in memory as files.
+/// - **Credentials**: the environment is empty but for what is named; folders of credentials, sockets, the home and whatever contains
+///   one of them are refused as mounts, even to be read.
+///
+/// What of this holds on this host is measured by [`probe`](NamespacesBuilder::probe), which runs a process behind the walls and
+/// lets it try; [`offers`](Sandbox::offers) says what was found. Nothing falls back to less.
+///
+/// # How a session ends
+/// The agent dies with the host program, however that dies: bubblewrap is tied to the thread that started it, and everything
+/// behind the walls to bubblewrap. Records are kept as [`NoSandbox`](crate::NoSandbox) keeps them, so [`reap`](Sandbox::reap) works
+/// on either's sessions. An outcome is on record only if the agent ended by itself while the host program lived. Asked to
+/// end, an agent has the grace of the session; a process that hides the session's mark gets no word before it is killed.
+///
+/// # Needs
+/// Bubblewrap 0.8 or later, a kernel with user namespaces and Landlock (5.13), and a [`Shim`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), striatum_core::sandbox::SandboxError> {
+/// use striatum_core::sandbox::{Level, Sandbox};
+/// use striatum_sandbox::Namespaces;
+///
+/// // `main` begins with `striatum_sandbox::shim::main_if_shim()`.
+/// let sandbox = Namespaces::builder().protect("/srv/striatum").probe().await?;
+/// assert_eq!(sandbox.offers().network, Level::Enforced);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Namespaces {
+    parts: Arc<Parts>,
+    measured: Measured,
+}
+
+/// What every session is made of.
+#[derive(Debug)]
+struct Parts {
+    shim: Shim,
+    bubblewrap: PathBuf,
+    path: OsString,
+    mounts: Vec<Mount>,
+    guard: Guard,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Measured {
+    /// What is enforced, by dimension.
+    pub isolation: Isolation,
+    /// The version of bubblewrap.
+    pub bubblewrap: String,
+    /// The version of Landlock's interface that is enforced in full.
+    pub landlock: u32,
+    /// What a process behind the walls could do and should not have: empty on a sound host.
+    pub breaches: Vec<String>,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "namespaces (bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
+        for (dimension, level) in self.isolation.dimensions() {
+            write!(f, ", {dimension} {level}")?;
+        }
+        for breach in &self.breaches {
+            write!(f, "; a process could {breach}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Namespaces {
+    /// Begins with the programs of this host and the shim that this program is.
+    pub fn builder() -> NamespacesBuilder {
+        NamespacesBuilder::default()
+    }
+
+    /// What the probe found.
+    pub fn measured(&self) -> &Measured {
+        &self.measured
+    }
+}
+
+/// What to do where the walls are too little.
+const REMEDY: &str = "lower the demand, or run where the host gives more";
+
+#[async_trait]
+impl Sandbox for Namespaces {
+    fn offers(&self) -> Isolation {
+        self.measured.isolation
+    }
+
+    async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
+        if let Some(short) = self.offers().shortfall(&spec.demands) {
+            return Err(SandboxError::unmet("a process in namespaces", short).with_remedy(REMEDY));
+        }
+        Ok(Box::new(open(&self.parts, spec).await?))
+    }
+
+    async fn reap(&self, folder: &Path) -> Result<Reaped, SandboxError> {
+        crew::reap(folder).await
+    }
+}
+
+async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
+    check(&spec.env)?;
+    let folder = Folder::new(&spec.folder)?;
+    let (parts, wanted) = (Arc::clone(parts), spec.clone());
+    let root = aside(move || {
+        let root = Root::of(&parts, &wanted)?;
+        folder.prepare(wanted.fence.session, wanted.limits.grace)?;
+        root.furnish().map_err(failed("furnish the root of a session"))?;
+        Ok((parts, folder, root))
+    });
+    let (parts, folder, root) = root.await?;
+    Ok(Session::new(parts, folder, root, spec))
+}
+
+/// Puts [`Namespaces`] together.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct NamespacesBuilder {
+    shim: Option<Shim>,
+    bubblewrap: Option<PathBuf>,
+    path: Option<OsString>,
+    mounts: Vec<Mount>,
+    protected: Vec<PathBuf>,
+}
+
+impl NamespacesBuilder {
+    /// The shim; this program unless given.
+    pub fn shim(mut self, shim: Shim) -> Self {
+        self.shim = Some(shim);
+        self
+    }
+
+    /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
+    pub fn path(mut self, path: impl Into<OsString>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Where bubblewrap is; the first `bwrap` in this process's `PATH` unless given.
+    pub fn bubblewrap(mut self, program: impl Into<PathBuf>) -> Self {
+        self.bubblewrap = Some(program.into());
+        self
+    }
+
+    /// Shows something of the host to every session, at its own path: a tool chain, say.
+    pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
+        self.mounts.push(Mount { path: path.into(), access });
+        self
+    }
+
+    /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
+    pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
+        self.protected.push(path.into());
+        self
+    }
+
+    /// Runs a process behind the walls and measures what they hold.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::Unavailable`] with what to do about it, if bubblewrap, the shim or something of the kernel is
+    /// missing; [`SandboxErrorKind::MountRefused`].
+    pub async fn probe(self) -> Result<Namespaces, SandboxError> {
+        let (parts, version) = self.parts().await?;
+        let parts = Arc::new(parts);
+        let measured = probe::measure(&parts, version).await?;
+        Ok(Namespaces { parts, measured })
+    }
+
+    async fn parts(self) -> Result<(Parts, String), SandboxError> {
+        let shim = match self.shim {
+            Some(shim) => shim,
+            None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,
+        };
+        if !shim.path().is_file() {
+            let doing = format!("use the shim {}, which is no file", shim.path().display());
+            return Err(SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy(
+                "build and ship the program `striatum-shim`, or call `main_if_shim` and be your own",
+            ));
+        }
+        let guard = Guard::of_this_host(&self.protected);
+        for Mount { path, .. } in &self.mounts {
+            guard.admit(path)?;
+        }
+        let given = self.bubblewrap;
+        let (bubblewrap, version) = aside(move || bubblewrap::find(given)).await?;
+        let path = self.path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        Ok((Parts { shim, bubblewrap, path, mounts: self.mounts, guard }, version))
+    }
+}

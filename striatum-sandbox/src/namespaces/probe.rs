@@ -1,0 +1,179 @@
+//! Measuring the walls by trying them from behind.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::{
+        fs::DirBuilderExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_io::AsyncRead;
+use striatum_core::{
+    id::{Fence, JobId, RunId, SessionId},
+    sandbox::{
+        Exec, Exit, Isolation, Level, Limits, Process, SandboxError, SandboxErrorKind, SandboxSession,
+        SandboxSpec,
+    },
+};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+use super::{Measured, Parts, open, root::SHIM};
+use crate::{
+    failure::failed,
+    shim::{
+        CALL,
+        probe::{Bait, Reached},
+    },
+};
+
+/// What a probe may say.
+const ANSWER_BYTES: u64 = 64 << 10;
+
+/// How long it may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a process behind the walls that tries what it can reach.
+pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Measured, SandboxError> {
+    let place = Place::new().map_err(failed("make a folder for the probe"))?;
+    let lures = Lures::lay(&place).map_err(failed("lay out what a probe may not reach"))?;
+    let spec = spec(&place)?;
+    let mut session = open(parts, &spec).await?;
+    let tried = tokio::time::timeout(PATIENCE, attempt(&mut session, &lures.bait)).await;
+    let landlock = session.landlock();
+    Box::new(session).close().await?;
+    let late = |_| unmeasured().because(format!("it took more than {} s", PATIENCE.as_secs()));
+    let reached = tried.map_err(late)??;
+    let held = |breaches: &[String]| if breaches.is_empty() { Level::Enforced } else { Level::Advisory };
+    let isolation = Isolation {
+        file_system: held(&reached.file_system),
+        network: held(&reached.network),
+        processes: held(&reached.processes),
+        system_calls: held(&reached.system_calls),
+        // Limits of single processes bound neither memory nor disk.
+        resources: Level::Advisory,
+        credentials: held(&reached.credentials).min(held(&reached.file_system)),
+    };
+    let Reached { file_system, network, processes, system_calls, credentials } = reached;
+    let breaches = [file_system, network, processes, system_calls, credentials].concat();
+    for breach in &breaches {
+        tracing::warn!(breach, "a process behind the walls could do what it should not");
+    }
+    Ok(Measured { isolation, bubblewrap, landlock, breaches })
+}
+
+fn unmeasured() -> SandboxError {
+    SandboxError::new(SandboxErrorKind::Unavailable, "measure what namespaces hold on this host")
+}
+
+async fn attempt(session: &mut impl SandboxSession, bait: &Bait) -> Result<Reached, SandboxError> {
+    let question = serde_json::to_string(bait).map_err(|error| unmeasured().because(error))?;
+    let exec = Exec::new([SHIM, CALL, "probe", &question]);
+    let mut process = session.spawn(&exec).await?;
+    let Process { stdin, stdout, stderr, child, .. } = &mut process;
+    drop(stdin.take());
+    let (answer, complaint) = futures_util::join!(read(stdout.take()), read(stderr.take()));
+    let exit = child.wait().await?;
+    let answer = answer.map_err(failed("read what the probe found"))?;
+    match serde_json::from_slice(&answer) {
+        Ok(reached) if exit == Exit::Code(0) => Ok(reached),
+        _ => {
+            let complaint = String::from_utf8_lossy(&complaint.unwrap_or_default()).trim().to_owned();
+            Err(unmeasured().because(format!("the probe ended with {exit}: {complaint}")))
+        }
+    }
+}
+
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    use tokio::io::AsyncReadExt;
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.compat().take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+fn spec(place: &Place) -> Result<SandboxSpec, SandboxError> {
+    let mut session = [0; 16];
+    // Only has to differ from those of other probes that run at the same time.
+    session
+        .iter_mut()
+        .zip(place.0.as_os_str().as_encoded_bytes().iter().rev())
+        .for_each(|(to, from)| *to = *from);
+    let job = JobId::new("probe").map_err(|error| unmeasured().because(error))?;
+    let fence =
+        Fence { run: RunId::from_bytes([0; 16]), job, epoch: 1, session: SessionId::from_bytes(session) };
+    Ok(SandboxSpec {
+        fence,
+        tree: place.0.join("tree"),
+        folder: place.0.join("session"),
+        mounts: Vec::new(),
+        env: Vec::new(),
+        demands: Isolation::uniform(Level::Unsupported),
+        limits: Limits::default(),
+    })
+}
+
+/// What may not be reached, kept there while the probe runs.
+struct Lures {
+    bait: Bait,
+    _socket: UnixListener,
+    _listener: TcpListener,
+}
+
+impl Lures {
+    /// Lays them out and makes sure that they can be reached from here: a lure that nobody can reach proves nothing.
+    fn lay(place: &Place) -> io::Result<Self> {
+        for folder in ["tree", "session", "lures"] {
+            DirBuilder::new().mode(0o700).create(place.0.join(folder))?;
+        }
+        let lures = place.0.join("lures");
+        let (file, path) = (lures.join("file"), lures.join("socket"));
+        fs::write(&file, b"striatum")?;
+        let socket = UnixListener::bind(&path)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        fs::read(&file)?;
+        UnixStream::connect(&path)?;
+        TcpStream::connect(address)?;
+        let process = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+        Ok(Self { bait: Bait { file, socket: path, address, process }, _socket: socket, _listener: listener })
+    }
+}
+
+/// A folder that goes with the value.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let within = fs::canonicalize(std::env::temp_dir())?;
+        for _ in 0..1000 {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = within.join(format!("striatum-probe-{}-{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                // Of a process that had this number before.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| Self(path)),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        if let Err(error) = fs::remove_dir_all(path) {
+            tracing::debug!(path = %path.display(), %error, "the folder of a probe is left");
+        }
+    }
+}

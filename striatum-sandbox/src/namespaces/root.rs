@@ -1,0 +1,242 @@
+//! The fresh root: what of the host is there, and where.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use striatum_core::sandbox::{Access, Mount, SandboxError, SandboxErrorKind, SandboxSpec};
+
+use super::{Parts, guard::Guard};
+
+/// Where an agent is at home.
+pub(super) const HOME: &str = "/home/agent";
+/// Where the shim lies inside.
+pub(super) const SHIM: &str = "/run/striatum/shim";
+/// Who an agent is inside: nobody in particular, so that no program takes it for the administrator.
+const AGENT: u32 = 1000;
+
+/// What may be changed inside, beside the mounts.
+const SCRATCH: [&str; 4] = [HOME, "/tmp", "/var/tmp", "/dev/shm"];
+
+/// Folders of the system. Where one is a link (`/bin` to `usr/bin`), the link is made.
+const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
+
+/// What programs read in `/etc` that is no secret and does not tell whose host this is.
+const SETTINGS: &[&str] = &[
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "fonts",
+    "gai.conf",
+    "gss",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "magic",
+    "mime.types",
+    "pki/ca-trust",
+    "pki/tls/certs",
+    "pki/tls/cert.pem",
+    "protocols",
+    "rpc",
+    "services",
+    "ssl/cert.pem",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+];
+
+/// Where nothing of the host may be changed.
+const FIXED: [&str; 11] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc", "/boot", "/opt"];
+
+/// What a session finds when it looks around.
+#[derive(Debug, Clone)]
+pub(super) struct Root {
+    /// Where the few files of `/etc` are that are ours.
+    settings: PathBuf,
+    shim: PathBuf,
+    tree: PathBuf,
+    scratch_bytes: u64,
+    /// From the outermost to the innermost.
+    shown: Vec<Shown>,
+}
+
+/// Something of the host's, and where it is inside.
+#[derive(Debug, Clone)]
+struct Shown {
+    source: PathBuf,
+    at: PathBuf,
+    access: Access,
+}
+
+impl Root {
+    /// Puts the root of a session together.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::MountRefused`], [`SandboxErrorKind::NotFound`].
+    pub(super) fn of(parts: &Parts, spec: &SandboxSpec) -> Result<Self, SandboxError> {
+        let absolute =
+            |path: &Path| std::path::absolute(path).map_err(crate::failure::failed("tell where a folder is"));
+        let (tree, folder) = (absolute(&spec.tree)?, absolute(&spec.folder)?);
+        let mut shown = Vec::new();
+        for Mount { path, access } in &parts.mounts {
+            shown.push(Shown { source: parts.guard.admit(path)?, at: path.clone(), access: *access });
+        }
+        for Mount { path, access } in spec.mounts.iter().chain([&Mount::write(&tree)]) {
+            let own = *path == tree || (path.starts_with(&folder) && *path != folder);
+            let source = if own { parts.guard.admit_own(path)? } else { parts.guard.admit(path)? };
+            shown.push(Shown { source, at: path.clone(), access: *access });
+        }
+        refuse_records(&shown, &folder)?;
+        refuse_changes_to_the_system(&shown)?;
+        shown.sort_by_key(|shown| shown.at.components().count());
+        let (settings, shim) = (folder.join("etc"), parts.shim.path().to_owned());
+        Ok(Self { settings, shim, tree, scratch_bytes: spec.limits.scratch_bytes, shown })
+    }
+
+    pub(super) fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Writes the files that are ours.
+    pub(super) fn furnish(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.settings)?;
+        for (name, text) in self.own_settings() {
+            fs::write(self.settings.join(name), text)?;
+        }
+        Ok(())
+    }
+
+    fn own_settings(&self) -> [(&'static str, String); 5] {
+        [
+            (
+                "passwd",
+                format!(
+                    "root:x:0:0:root:/nonexistent:/bin/false\nagent:x:{AGENT}:{AGENT}:agent:{HOME}:/bin/sh\n"
+                ),
+            ),
+            ("group", format!("root:x:0:\nagent:x:{AGENT}:\n")),
+            ("hosts", "127.0.0.1 localhost\n".to_owned()),
+            ("hostname", "striatum\n".to_owned()),
+            ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
+        ]
+    }
+
+    /// Where a program is inside, and the same root with it, should it not be there yet: as one file, and nothing around it.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::MountRefused`].
+    pub(super) fn with_program(&self, found: &Path, guard: &Guard) -> Result<Self, SandboxError> {
+        let source =
+            fs::canonicalize(found).map_err(crate::failure::failed(format!("find {}", found.display())))?;
+        let mut root = self.clone();
+        if self.shows(&source) && self.shows(found) {
+            return Ok(root);
+        }
+        let source = guard.admit(&source)?;
+        // A link that is there already leads to the real place.
+        let at = if self.shows(found) { source.clone() } else { found.to_owned() };
+        root.shown.push(Shown { source, at, access: Access::Read });
+        Ok(root)
+    }
+
+    fn shows(&self, path: &Path) -> bool {
+        SYSTEM.iter().any(|folder| path.starts_with(folder))
+            || self.shown.iter().any(|shown| path.starts_with(&shown.at))
+    }
+
+    /// What may be changed inside.
+    pub(super) fn writable(&self) -> Vec<OsString> {
+        let mounts = self.shown.iter().filter(|shown| shown.access == Access::Write);
+        let mounts = mounts.map(|shown| shown.at.clone().into_os_string());
+        SCRATCH.into_iter().chain(["/dev"]).map(OsString::from).chain(mounts).collect()
+    }
+
+    /// The arguments of bubblewrap that make the root and every namespace.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = Arguments::default();
+        arguments.add(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
+        arguments.add(["--unshare-net", "--unshare-cgroup", "--disable-userns", "--cap-drop", "ALL"]);
+        arguments.add(["--new-session", "--die-with-parent", "--hostname", "striatum"]);
+        arguments.add(["--uid", &AGENT.to_string(), "--gid", &AGENT.to_string()]);
+        for folder in SYSTEM.map(Path::new) {
+            match fs::read_link(folder) {
+                Ok(target) => arguments.add([Path::new("--symlink"), &target, folder]),
+                Err(_) if folder.is_dir() => arguments.bind("--ro-bind", folder, folder),
+                Err(_) => {}
+            }
+        }
+        for setting in SETTINGS {
+            let place = Path::new("/etc").join(setting);
+            if place.exists() {
+                arguments.bind("--ro-bind", &place, &place);
+            }
+        }
+        for (name, _) in self.own_settings() {
+            arguments.bind("--ro-bind", &self.settings.join(name), &Path::new("/etc").join(name));
+        }
+        arguments.add(["--proc", "/proc", "--dev", "/dev"]);
+        let size = self.scratch_bytes.to_string();
+        for folder in SCRATCH {
+            let mode = if folder == HOME { "0700" } else { "1777" };
+            arguments.add(["--perms", mode, "--size", &size, "--tmpfs", folder]);
+        }
+        for Shown { source, at, access } in &self.shown {
+            let bind = if *access == Access::Write { "--bind" } else { "--ro-bind" };
+            arguments.bind(bind, source, at);
+        }
+        arguments.bind("--ro-bind", &self.shim, Path::new(SHIM));
+        // What bubblewrap made on the way to the mounts shall not be written to.
+        arguments.add(["--remount-ro", "/"]);
+        arguments.0
+    }
+}
+
+#[derive(Debug, Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn add<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
+        self.0.extend(arguments.into_iter().map(Into::into));
+    }
+
+    fn bind(&mut self, how: &str, source: &Path, at: &Path) {
+        self.add([Path::new(how), source, at]);
+    }
+}
+
+/// An agent that could write our records could have any process ended in our name.
+fn refuse_records(shown: &[Shown], folder: &Path) -> Result<(), SandboxError> {
+    let real =
+        fs::canonicalize(folder).map_err(crate::failure::failed("tell where the session's folder is"))?;
+    match shown.iter().find(|shown| real.starts_with(&shown.source)) {
+        Some(Shown { source, .. }) => {
+            let doing =
+                format!("show {} to an agent: it contains the records of its session", source.display());
+            Err(SandboxError::new(SandboxErrorKind::MountRefused, doing)
+                .with_remedy("keep the folders of sessions outside work trees and mounts"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn refuse_changes_to_the_system(shown: &[Shown]) -> Result<(), SandboxError> {
+    let touches = |shown: &&Shown| {
+        let places = FIXED.map(Path::new);
+        shown.access == Access::Write
+            && places.iter().any(|place| shown.source.starts_with(place) || shown.at.starts_with(place))
+    };
+    match shown.iter().find(touches) {
+        Some(Shown { source, .. }) => {
+            let doing = format!("let an agent change {}: it belongs to the system", source.display());
+            Err(SandboxError::new(SandboxErrorKind::MountRefused, doing).with_remedy("mount it to be read"))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,39 @@
+//! Outside the walls: becoming bubblewrap, with nothing inherited, and with an end that is tied to the host program's.
+
+use std::{ffi::OsString, fs, io, os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+use rustix::process::{Resource, Rlimit, Signal, getppid, setrlimit};
+
+use super::descriptors::{Heed, Others, heed_termination, keep_streams_only};
+
+/// The arguments: the number of the host program; how many cgroups follow; these, each as the file to which a process writes
+/// itself; bubblewrap, and its arguments. Returns only what went wrong.
+pub(super) fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
+    match prepare(arguments) {
+        Ok(mut command) => command.exec(),
+        Err(error) => error,
+    }
+}
+
+fn prepare(mut arguments: impl Iterator<Item = OsString>) -> io::Result<Command> {
+    let malformed = || io::Error::other("the call of the launcher is not sound");
+    let mut number = || arguments.next()?.to_str()?.parse::<i32>().ok();
+    let (host, groups) = (number().ok_or_else(malformed)?, number().ok_or_else(malformed)?);
+    keep_streams_only(Others::Close)?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before the signal was asked for.
+    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != host) {
+        return Err(io::Error::other("the host program is gone"));
+    }
+    // A request to end goes to everything that carries the session's mark; only the agent is to follow it. When the agent has
+    // ended bubblewrap ends by itself.
+    heed_termination(Heed::No)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    for _ in 0..groups {
+        let group = PathBuf::from(arguments.next().ok_or_else(malformed)?);
+        fs::write(&group, b"0")?;
+    }
+    let mut command = Command::new(arguments.next().ok_or_else(malformed)?);
+    command.args(arguments);
+    Ok(command)
+}
