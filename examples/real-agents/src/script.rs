@@ -1,6 +1,6 @@
 //! What the model says: a change is drafted, sent back once, drafted again, accepted and finished.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use striatum_testkit::llm::{Conversation, Reply};
 
 /// The titles of the jobs, with which their prompts begin.
@@ -10,6 +10,9 @@ const APPLY: &str = "# Finish the accepted change";
 
 /// Plays every part of the reviewed change.
 pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
+    if let Some(schema) = &conversation.schema {
+        return aside(schema);
+    }
     let results = |title| conversation.results_since(title);
     if let Some(done) = results(DRAFT) {
         let again = conversation.turns.iter().any(|turn| format!("{turn:?}").contains("This is attempt 2"));
@@ -41,6 +44,19 @@ pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
         };
     }
     Reply::say("A reviewed change")
+}
+
+/// Answers a question that an agent has on the side: codex has its model judge what it is about to do.
+fn aside(schema: &Value) -> Reply {
+    let judges = schema.pointer("/properties/outcome").is_some();
+    Reply::say(
+        if judges {
+            json!({"outcome": "allow", "rationale": "It is what was asked for."})
+        } else {
+            json!({})
+        }
+        .to_string(),
+    )
 }
 
 /// The same, but the first word of every draft is another.

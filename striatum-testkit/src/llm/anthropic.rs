@@ -83,5 +83,6 @@ fn read(body: &Value) -> Conversation {
         instructions: text_of(&body["system"]),
         turns,
         tools: tools.collect(),
+        schema: body.pointer("/output_config/format/schema").cloned(),
     }
 }
