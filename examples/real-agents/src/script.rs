@@ -95,7 +95,7 @@ fn folder(conversation: &Conversation) -> Option<String> {
     let said = conversation.turns.iter().map(|turn| match turn {
         striatum_testkit::llm::Turn::Said(text) | striatum_testkit::llm::Turn::Result(text) => text.as_str(),
     });
-    let words = ["orking directory: ", "orking in the directory: ", "<cwd>"];
+    let words = ["orking directory: ", "Workspace Directories:**\n  - ", "<cwd>"];
     [conversation.instructions.as_str()].into_iter().chain(said).find_map(|text| {
         words.iter().find_map(|word| {
             let (_, rest) = text.split_once(word)?;

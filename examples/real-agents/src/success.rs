@@ -27,6 +27,14 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     let model = MockLlm::start(script::reviewed_change).await?;
     let scene = Scene::open(installed, &model.url(), parts).await?;
     let state = scene.work().await?;
+    if let Ok(p) = std::env::var("DUMP") {
+        let all: Vec<_> = model
+            .asked()
+            .iter()
+            .map(|a| format!("{}\n{}\n", a.line, String::from_utf8_lossy(&a.body)))
+            .collect();
+        std::fs::write(p, all.join("\n"))?;
+    }
     scene.expect_completed(&state).await?;
 
     let verdicts = &state.job(&job("review")?).ok_or("there is a review")?.verdicts;
