@@ -32,8 +32,6 @@ impl Sessions {
         inner.session_config.keep_alive = None;
         // It would come in an event without data, which some clients take for a message.
         inner.session_config.sse_retry = None;
-        // An event without data, with which a stream may begin, is broken JSON to clients in use.
-        inner.session_config.sse_retry = None;
         Self { inner, room: room.max(1), used: Mutex::default() }
     }
 
