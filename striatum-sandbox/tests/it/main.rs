@@ -6,6 +6,9 @@ mod ending;
 #[cfg(test)]
 mod environment;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod escapes;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod reaping;
@@ -13,5 +16,6 @@ mod reaping;
 mod streams;
 #[cfg(test)]
 mod support;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod walls;
