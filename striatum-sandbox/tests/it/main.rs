@@ -2,6 +2,8 @@
 
 // Modules of a test, so that clippy lets `expect` pass in their helpers.
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod environment;

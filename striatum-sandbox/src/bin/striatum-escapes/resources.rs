@@ -23,11 +23,11 @@ const PROCESSES: usize = 300;
 const MEMORY: usize = 700 << 20;
 
 pub(crate) const ATTEMPTS: &[Attempt] = &[
-    Attempt::new("fill /tmp", Always, |_| fills(Path::new("/tmp/striatum-fill"))),
-    Attempt::new("fill /dev/shm", Host, |_| fills(Path::new("/dev/shm/striatum-fill"))),
+    Attempt::new("fill /tmp", Always, |_| fills(Path::new("/tmp"))),
+    Attempt::new("fill /dev/shm", Host, |_| fills(Path::new("/dev/shm"))),
     Attempt::new("fill its home", Always, |_| {
         let home = std::env::var_os("HOME").ok_or_else(|| io::Error::other("it has none"))?;
-        fills(&Path::new(&home).join("striatum-fill"))
+        fills(Path::new(&home))
     }),
     Attempt::new("allow itself core dumps", Host, |_| {
         let limit = [u64::MAX, u64::MAX];
@@ -56,8 +56,9 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     }),
 ];
 
-fn fills(path: &Path) -> io::Result<()> {
-    let filled = File::create(path).and_then(|mut file| {
+fn fills(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!("striatum-fill-{}", std::process::id()));
+    let filled = File::create(&path).and_then(|mut file| {
         let block = vec![1; 1 << 20];
         (0..SCRATCH >> 20).try_for_each(|_| file.write_all(&block))
     });
