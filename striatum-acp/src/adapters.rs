@@ -1,6 +1,6 @@
 //! Coding agents that are known to work, as data.
 
-use crate::{AcpOptions, FileAccess, Version};
+use crate::{AcpOptions, FileAccess, UsageMeaning, Version};
 
 /// A coding agent that speaks the protocol: what it needs, and what is odd about it.
 ///
@@ -22,10 +22,18 @@ pub struct Adapter {
     pub env: &'static [(&'static str, &'static str)],
     /// Variables of which one must hold its credentials, where it does not keep them in a file of its own.
     pub credentials: &'static [&'static str],
+    /// Other variables that it heeds: where its model's host is, where its settings are. They are passed on where they are set.
+    pub settings: &'static [&'static str],
+    /// The variable that names the folder in which it keeps its settings and its login, and that folder below a person's home.
+    pub home: Option<(&'static str, &'static str)>,
     /// The method by which it takes the credentials from its environment, if it must be told.
     pub auth_method: Option<&'static str>,
     /// What it may reach through us.
     pub files: FileAccess,
+    /// The mode that fits work without a person, if it must be chosen.
+    pub mode: Option<&'static str>,
+    /// What its numbers of tokens mean.
+    pub usage: UsageMeaning,
     /// What is odd about it, for people.
     pub notes: &'static [&'static str],
 }
@@ -52,6 +60,7 @@ impl Adapter {
             files: self.files,
             auth_method: self.auth_method.map(str::to_owned),
             at_least: Some(self.at_least),
+            usage: self.usage,
             ..AcpOptions::default()
         }
     }
@@ -75,8 +84,12 @@ static CLAUDE: Adapter = Adapter {
         ("DISABLE_TELEMETRY", "1"),
     ],
     credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+    settings: &["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR"],
+    home: Some(("CLAUDE_CONFIG_DIR", ".claude")),
     auth_method: None,
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "its child goes on when it is killed alone: end its process group",
         "the last answer may be cut without a word",
@@ -91,8 +104,12 @@ static CODEX: Adapter = Adapter {
     runtime: Some((NODE, Version::new(20, 0, 0))),
     env: &[("NO_BROWSER", "1")],
     credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    settings: &["CODEX_HOME", "INITIAL_AGENT_MODE", "OPENAI_BASE_URL"],
+    home: Some(("CODEX_HOME", ".codex")),
     auth_method: Some("api-key"),
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "it asks for leave only in the mode `read-only`",
         "a rejected request ends its turn as cancelled",
@@ -110,9 +127,13 @@ static GEMINI: Adapter = Adapter {
     // Else it starts itself again, and the child outlives it with its streams.
     env: &[("GEMINI_CLI_NO_RELAUNCH", "true"), ("GEMINI_TELEMETRY_ENABLED", "false")],
     credentials: &["GEMINI_API_KEY"],
+    settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
+    home: None,
     auth_method: Some("gemini-api-key"),
     // It cannot make a new file through a client.
     files: FileAccess::Off,
+    mode: None,
+    usage: UsageMeaning::Turn,
     notes: &[
         "it asks for leave for tools that it never announces",
         "the code of an error may be the status that the model's host answered with",
@@ -133,8 +154,12 @@ static OPENCODE: Adapter = Adapter {
     ],
     // It reads the keys of dozens of providers, and its own file.
     credentials: &[],
+    settings: &["OPENCODE_CONFIG"],
+    home: None,
     auth_method: None,
     files: FileAccess::ReadWrite,
+    mode: None,
+    usage: UsageMeaning::LastCall,
     notes: &[
         "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
         "a turn that is cancelled during a retry ends as if all were well",

@@ -35,24 +35,33 @@ const MAX_BYTES: u64 = 8 << 20;
 /// No more links are followed on the way to one file.
 const MAX_LINKS: usize = 40;
 
-/// A work tree.
+/// The files of a work tree, for whoever touches them on behalf of an agent that is at work in it and is not trusted.
 #[derive(Debug, Clone)]
-pub(crate) struct Files {
+pub struct TreeFiles {
     /// As it was given and as it really is: agents name either.
     roots: [PathBuf; 2],
 }
 
 /// Why a file is not to be had.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FileError {
+#[non_exhaustive]
+pub enum FileError {
+    /// It lies elsewhere.
     #[error("the path is not in the work tree")]
     Outside,
+    /// It belongs to git.
     #[error("the path leads into the administration of git")]
     Git,
+    /// It is not there.
     #[error("there is no such file")]
     NotFound,
-    #[error("this is no plain file of text of at most {MAX_BYTES} bytes")]
+    /// It is something else, or too large.
+    #[error("this is no plain file of at most {MAX_BYTES} bytes")]
+    NotPlain,
+    /// It is no UTF-8.
+    #[error("this is no text")]
     NotText,
+    /// The operating system refuses.
     #[error("the file cannot be used")]
     Io(#[from] io::Error),
 }
@@ -66,8 +75,9 @@ impl From<Errno> for FileError {
     }
 }
 
-impl Files {
-    pub(crate) fn new(tree: &Path) -> Self {
+impl TreeFiles {
+    /// The files below this folder.
+    pub fn new(tree: &Path) -> Self {
         let real = tree.canonicalize().unwrap_or_else(|_| tree.to_owned());
         Self { roots: [tree.to_owned(), real] }
     }
@@ -95,22 +105,7 @@ impl Files {
         line: Option<u32>,
         limit: Option<u32>,
     ) -> Result<String, FileError> {
-        let (folder, name) = self.find(path, MissingFolders::Fail)?;
-        let file = std::fs::File::from(openat(
-            &folder,
-            &name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?);
-        if !file.metadata()?.is_file() {
-            return Err(FileError::NotText);
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(FileError::NotText);
-        }
-        let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+        let text = String::from_utf8(self.read_bytes(path)?).map_err(|_| FileError::NotText)?;
         if line.is_none() && limit.is_none() {
             return Ok(text);
         }
@@ -119,16 +114,42 @@ impl Files {
         Ok(text.split_inclusive('\n').skip(skip).take(take).collect())
     }
 
+    /// What is in a file, which is named by an absolute path.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn read_bytes(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        let (folder, name) = self.find(path, MissingFolders::Fail)?;
+        let file = std::fs::File::from(openat(
+            &folder,
+            &name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?);
+        if !file.metadata()?.is_file() {
+            return Err(FileError::NotPlain);
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(FileError::NotPlain);
+        }
+        Ok(bytes)
+    }
+
     /// Makes or replaces a file, and the folders that lead to it.
-    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let (folder, name) = self.find(path, MissingFolders::Make)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut file = std::fs::File::from(openat(&folder, &name, flags, Mode::from_raw_mode(0o666))?);
         if !file.metadata()?.is_file() {
-            return Err(FileError::NotText);
+            return Err(FileError::NotPlain);
         }
         file.set_len(0)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         Ok(())
     }
 
@@ -227,7 +248,7 @@ mod tests {
     struct Place {
         _folder: tempfile::TempDir,
         tree: PathBuf,
-        files: Files,
+        files: TreeFiles,
     }
 
     fn place() -> Place {
@@ -244,7 +265,7 @@ mod tests {
         symlink("/etc", tree.join("etc")).expect("a link");
         symlink(".git", tree.join("git")).expect("a link");
         symlink("loop", tree.join("loop")).expect("a link");
-        let files = Files::new(&tree);
+        let files = TreeFiles::new(&tree);
         Place { _folder: folder, tree, files }
     }
 

@@ -15,6 +15,8 @@ pub(crate) enum Item {
     Said { stream: Stream, text: String },
     /// The agent asks for leave.
     Asked { title: String, reply: oneshot::Sender<Reply> },
+    /// The model has so many tokens before it.
+    Context(u64),
     /// The agent works with another model.
     Model(String),
     /// The turn is over.
@@ -35,6 +37,7 @@ impl Item {
     pub(crate) fn into_update(self) -> Option<AgentUpdate> {
         match self {
             Self::Said { stream, text } => Some(AgentUpdate::Output { stream, text }),
+            Self::Context(tokens) => Some(AgentUpdate::Context(tokens)),
             Self::Turn(end) => Some(AgentUpdate::TurnEnded(end)),
             Self::Asked { .. } | Self::Model(_) | Self::Broken(_) => None,
         }

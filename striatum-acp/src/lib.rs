@@ -31,9 +31,9 @@ mod version;
 
 pub use adapters::Adapter;
 pub use error::{AcpError, Failure};
-pub use files::FileAccess;
+pub use files::{FileAccess, FileError, TreeFiles};
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
 pub use preflight::{Missing, Surroundings, preflight};
-pub use transport::{AcpOptions, AcpTransport};
+pub use transport::{AcpOptions, AcpTransport, UsageMeaning};
 pub use version::Version;

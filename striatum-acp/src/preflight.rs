@@ -52,6 +52,13 @@ pub enum Missing {
     },
 }
 
+impl Missing {
+    /// Whether these are credentials, which may also stand in a file that the agent keeps.
+    pub const fn is_credentials(&self) -> bool {
+        matches!(self, Self::Credentials { .. })
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

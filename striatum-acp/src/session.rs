@@ -29,6 +29,8 @@ use crate::{
 pub(crate) struct AcpSession {
     pub(crate) agent: AgentIdentity,
     pub(crate) name: String,
+    /// Whether the agent can go on with it another time.
+    pub(crate) remembers: bool,
     pub(crate) child: Box<dyn Child>,
     pub(crate) connection: Connection,
     pub(crate) items: mpsc::Receiver<Item>,
@@ -101,6 +103,10 @@ impl AgentSession for AcpSession {
         &self.agent
     }
 
+    fn conversation(&self) -> Option<&str> {
+        self.remembers.then_some(&*self.name)
+    }
+
     async fn prompt(&mut self, prompt: &Prompt) -> Result<(), TransportError> {
         const DOING: &str = "give the agent a task";
         if self.turn.is_some() {
@@ -147,7 +153,7 @@ impl AgentSession for AcpSession {
                     self.withdraw_requests();
                     return Ok(item.into_update());
                 }
-                Some(item @ Item::Said { .. }) => return Ok(item.into_update()),
+                Some(item @ (Item::Said { .. } | Item::Context(_))) => return Ok(item.into_update()),
             }
         }
     }

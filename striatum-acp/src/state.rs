@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{AcpLimits, ToolKind, ledger::Ledger};
+use crate::{AcpLimits, ToolKind, ledger::Ledger, translate::Meter};
 
 /// No more tool calls of a session are remembered.
 const MAX_CALLS: usize = 512;
@@ -25,6 +25,7 @@ impl Shared {
             session: None,
             turn: None,
             calls: Calls::default(),
+            meter: Meter::default(),
         })))
     }
 
@@ -44,6 +45,7 @@ pub(crate) struct State {
     /// The turn, from the first one on. What an agent says earlier is not passed on.
     pub(crate) turn: Option<Turn>,
     pub(crate) calls: Calls,
+    pub(crate) meter: Meter,
 }
 
 /// What was seen of a turn.

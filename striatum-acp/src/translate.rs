@@ -1,7 +1,5 @@
 //! The one place that knows the protocol's types and its SDK.
 
-use std::path::Path;
-
 use agent_client_protocol::{
     Agent, Channel, Client, UntypedMessage,
     schema::ProtocolVersion,
@@ -9,26 +7,26 @@ use agent_client_protocol::{
         ConnectionTo,
         schema::{
             CancelNotification, ClientCapabilities, ContentBlock, FileSystemCapabilities, Implementation,
-            InitializeRequest, InitializeResponse, NewSessionRequest, PromptRequest, ReadTextFileRequest,
+            InitializeRequest, InitializeResponse, PromptRequest, ReadTextFileRequest,
             RequestPermissionRequest, TextContent, WriteTextFileRequest,
         },
     },
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use striatum_core::{
     sandbox::{Input, Output},
-    transport::{AgentIdentity, Outcome, TurnEnd},
+    transport::{AgentIdentity, Outcome, SessionSpec, TurnEnd},
 };
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
 
-use self::{clerk::Clerk, offered::Offered};
+use self::{clerk::Clerk, opening::Abilities};
 use crate::{
-    AcpError, AcpLimits, AcpOptions, FileAccess, Version,
-    files::Files,
+    AcpError, AcpLimits, AcpOptions, FileAccess, UsageMeaning, Version,
+    files::TreeFiles,
     item::{Item, brief},
     outcome::{in_words, of_error, of_words},
     state::{Shared, Turn},
@@ -36,8 +34,12 @@ use crate::{
 
 mod clerk;
 mod offered;
+mod opening;
+mod spend;
 mod update;
 mod wire;
+
+pub(crate) use spend::Meter;
 
 /// What a connection needs of its session.
 #[derive(Debug, Clone)]
@@ -46,21 +48,30 @@ pub(crate) struct Ends {
     pub(crate) queue: mpsc::Sender<Item>,
 }
 
+/// What a session is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) tree: TreeFiles,
+    /// The name of the server of tools, if there is one.
+    pub(crate) tools: Option<String>,
+}
+
 /// Serves a connection until the agent closes it or breaks it. `hand` gets what is needed to speak.
 pub(crate) async fn serve(
     (input, output): (Input, Output),
     Ends { state, queue }: Ends,
     options: AcpOptions,
-    tree: Files,
+    given: Given,
     hand: oneshot::Sender<Connection>,
 ) {
-    let limits = options.limits;
+    let (limits, usage) = (options.limits, options.usage);
     let clerk = Clerk {
         state: state.clone(),
         queue: queue.clone(),
         policy: options.policy,
         access: options.files,
-        files: tree,
+        files: given.tree,
+        tools: given.tools,
         limits,
     };
     let (reader, writer) = (clerk.clone(), clerk.clone());
@@ -83,7 +94,7 @@ pub(crate) async fn serve(
             agent_client_protocol::on_receive_request!(),
         )
         .connect_with(ours, async move |to: ConnectionTo<Agent>| {
-            drop(hand.send(Connection { to: to.clone(), state: known, limits }));
+            drop(hand.send(Connection { to: to.clone(), state: known, limits, usage }));
             to.incoming_closed().await;
             Ok(())
         });
@@ -115,6 +126,7 @@ pub(crate) struct Connection {
     to: ConnectionTo<Agent>,
     state: Shared,
     limits: AcpLimits,
+    usage: UsageMeaning,
 }
 
 /// What an agent said when a session was opened.
@@ -122,11 +134,13 @@ pub(crate) struct Connection {
 pub(crate) struct Opened {
     pub(crate) agent: AgentIdentity,
     pub(crate) session: String,
+    /// Whether it can go on with the session another time.
+    pub(crate) remembers: bool,
 }
 
 impl Connection {
     /// Introduces us, authenticates where that is needed and possible, and opens a session.
-    pub(crate) async fn open(&self, tree: &Path, options: &AcpOptions) -> Result<Opened, AcpError> {
+    pub(crate) async fn open(&self, spec: &SessionSpec, options: &AcpOptions) -> Result<Opened, AcpError> {
         let files = FileSystemCapabilities::new()
             .read_text_file(options.files != FileAccess::Off)
             .write_text_file(options.files == FileAccess::ReadWrite);
@@ -138,8 +152,10 @@ impl Connection {
         if let Some(version) = version.filter(|version| *version != 1) {
             return Err(AcpError::Version { version: brief(&version.to_string()) });
         }
-        let told: InitializeResponse = parse("initialize", told?)?;
+        let raw = told?;
+        let told: InitializeResponse = parse("initialize", raw.clone())?;
 
+        let abilities = Abilities::of(&told, &raw);
         let (name, version) = told.agent_info.map(|agent| (agent.name, agent.version)).unzip();
         let found: Option<Version> = version.as_deref().and_then(|version| version.parse().ok());
         if let (Some(found), Some(at_least)) = (found, options.at_least)
@@ -148,30 +164,18 @@ impl Connection {
             return Err(AcpError::TooOld { found, at_least });
         }
 
-        let new = || NewSessionRequest::new(tree);
-        let opened = match (self.call("session/new", new()).await, &options.auth_method) {
-            (Err(AcpError::Refused { outcome: Outcome::AuthNeeded, .. }), Some(method))
-                if told.auth_methods.iter().any(|offered| &*offered.id().0 == method.as_str()) =>
-            {
-                self.call("authenticate", json!({ "methodId": method })).await?;
-                self.call("session/new", new()).await?
-            }
-            (opened, _) => opened?,
-        };
-        let offered = Offered::read(opened)?;
+        let is_offered = |by: &&str| told.auth_methods.iter().any(|offered| *offered.id().0 == **by);
+        let authenticate = options.auth_method.as_deref().filter(is_offered);
+        let offered = self.session(spec, abilities, authenticate).await?;
         let session = offered.session.clone();
         self.state.lock().session = Some(session.clone());
         let mut model = offered.current_model();
-        if let Some(wanted) = &options.mode {
-            let (method, params) = offered.choose_mode(wanted)?;
+        for (method, params) in offered.choose(&spec.choices)? {
             self.call(method, params).await?;
         }
-        if let Some(wanted) = &options.model {
-            let (method, params) = offered.choose_model(wanted)?;
-            self.call(method, params).await?;
-            model = Some(wanted.clone());
-        }
-        Ok(Opened { agent: AgentIdentity { name, version, model }, session })
+        model = spec.choices.model.clone().or(model);
+        let remembers = abilities.remembers();
+        Ok(Opened { agent: AgentIdentity { name, version, model }, session, remembers })
     }
 
     /// Hands over a task. What is returned waits for the end of the turn and tells the session of it.
@@ -185,7 +189,7 @@ impl Connection {
         self.state.lock().turn = Some(Turn::default());
         let text = ContentBlock::Text(TextContent::new(text));
         let task = self.send("session/prompt", PromptRequest::new(session.to_owned(), vec![text]));
-        let Self { state, limits, .. } = self.clone();
+        let Self { state, limits, usage, .. } = self.clone();
         async move {
             let answer = task;
             tokio::pin!(answer);
@@ -196,9 +200,14 @@ impl Connection {
                     Err(_) => (Err(AcpError::Late { method: "session/cancel", after: limits.cancel }), true),
                 },
             };
-            let turn = state.lock().turn.clone().unwrap_or_default();
+            let (turn, spend) = {
+                let mut state = state.lock();
+                let told = answer.as_ref().ok().and_then(spend::told);
+                let spend = told.map(|told| state.meter.read(told, usage)).unwrap_or_default();
+                (state.turn.clone().unwrap_or_default(), spend)
+            };
             let item = match turn_end(answer, is_cancelled, &turn) {
-                Ok(end) => Item::Turn(end),
+                Ok(end) => Item::Turn(end.costing(spend)),
                 // Whoever reads the connection tells why it is gone.
                 Err(AcpError::Gone) => return,
                 Err(error) => Item::Broken(error),

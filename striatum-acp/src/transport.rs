@@ -14,12 +14,12 @@ use tokio::{
 
 use crate::{
     AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Version,
-    files::Files,
+    files::TreeFiles,
     item::Item,
     session::{AcpSession, Phase},
     state::Shared,
     stderr::Tail,
-    translate::{Ends, Opened, serve},
+    translate::{Ends, Given, Opened, serve},
 };
 
 /// How agents are spoken to.
@@ -35,10 +35,8 @@ pub struct AcpOptions {
     pub auth_method: Option<String>,
     /// The oldest version that will do. An agent that does not say its version is taken as it is.
     pub at_least: Option<Version>,
-    /// The mode to work in, by the agent's name for it.
-    pub mode: Option<String>,
-    /// The model to work with, by the agent's name for it.
-    pub model: Option<String>,
+    /// What the numbers mean that the agent gives of its tokens.
+    pub usage: UsageMeaning,
     /// What an agent may cost.
     pub limits: AcpLimits,
 }
@@ -51,11 +49,23 @@ impl Default for AcpOptions {
             files: FileAccess::default(),
             auth_method: None,
             at_least: None,
-            mode: None,
-            model: None,
+            usage: UsageMeaning::Turn,
             limits: AcpLimits::default(),
         }
     }
+}
+
+/// What the numbers mean that an agent gives of its tokens at the end of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UsageMeaning {
+    /// What the turn cost.
+    #[default]
+    Turn,
+    /// What the session has cost so far.
+    Session,
+    /// What the last call of the model cost, which is the least that the turn can have cost.
+    LastCall,
 }
 
 /// Speaks the Agent Client Protocol, version 1, over the standard input and output of a process.
@@ -106,15 +116,16 @@ impl AgentTransport for AcpTransport {
         if let Some(stderr) = stderr {
             tasks.spawn(tail.clone().read(stderr, weak.clone()));
         }
-        let tree = Files::new(&spec.tree);
-        tasks.spawn(serve((input, output), Ends { state, queue }, self.options.clone(), tree, hand));
+        let tools = spec.tools.as_ref().map(|tools| tools.name.clone());
+        let given = Given { tree: TreeFiles::new(&spec.tree), tools };
+        tasks.spawn(serve((input, output), Ends { state, queue }, self.options.clone(), given, hand));
 
         let opened = async {
             let connection = connection.await.map_err(|_| AcpError::Gone)?;
-            let opened = connection.open(&spec.tree, &self.options).await?;
+            let opened = connection.open(spec, &self.options).await?;
             Ok((connection, opened))
         };
-        let (connection, Opened { agent, session }) = match opened.await {
+        let (connection, Opened { agent, session, remembers }) = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
                 let error = if error == AcpError::Gone { why_gone(&mut items).await } else { error };
@@ -124,6 +135,7 @@ impl AgentTransport for AcpTransport {
         Ok(Box::new(AcpSession {
             agent,
             name: session,
+            remembers,
             child,
             connection,
             items,

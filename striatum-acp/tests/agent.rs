@@ -164,11 +164,24 @@ pub(crate) async fn connect<F: Future<Output = ()> + Send + 'static>(
     tree: &Path,
     script: impl FnOnce(Agent) -> F + Send + 'static,
 ) -> Result<Box<dyn AgentSession>, TransportError> {
+    let mut spec = spec();
+    tree.clone_into(&mut spec.tree);
+    soon(AcpTransport::new(options).connect(start(script), &spec)).await
+}
+
+/// A session for some grant.
+pub(crate) fn spec() -> SessionSpec {
     let job = JobId::new("draft").expect("a name");
     let session = SessionId::from_bytes([2; 16]);
-    let fence = Fence { run: RunId::from_bytes([1; 16]), job, epoch: 1, session };
-    let spec = SessionSpec { fence, tree: tree.to_owned() };
-    soon(AcpTransport::new(options).connect(start(script), &spec)).await
+    SessionSpec::new(Fence { run: RunId::from_bytes([1; 16]), job, epoch: 1, session }, "/tree")
+}
+
+/// Connects with the default options.
+pub(crate) async fn open<F: Future<Output = ()> + Send + 'static>(
+    spec: SessionSpec,
+    script: impl FnOnce(Agent) -> F + Send + 'static,
+) -> Result<Box<dyn AgentSession>, TransportError> {
+    soon(AcpTransport::default().connect(start(script), &spec)).await
 }
 
 /// Connects and gives a task.

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 use striatum_acp::{AcpError, AcpOptions, FileAccess, Version};
 use striatum_core::{
-    sandbox::Exit,
-    transport::{Outcome, TransportErrorKind},
+    sandbox::{EnvVar, Exit},
+    transport::{AgentUpdate, Bridge, Choices, Outcome, Secret, Spend, ToolServer, TransportErrorKind},
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::agent::{Agent, SESSION, cause, connect, listen, work};
+use crate::agent::{Agent, SESSION, cause, connect, listen, open, soon, spec, work};
 
 #[tokio::test(start_paused = true)]
 async fn both_sides_say_what_they_are() {
@@ -147,11 +147,9 @@ async fn chosen(mode: &'static str, model: &'static str, offered: Value) -> Vec<
             agent.answer(&request, json!({})).await;
         }
     };
-    let options = options(|options| {
-        options.mode = Some(mode.to_owned());
-        options.model = Some(model.to_owned());
-    });
-    let session = connect(options, Path::new("/tree"), script).await.expect("a session");
+    let choices =
+        Choices { mode: Some(mode.to_owned()), model: Some(model.to_owned()), ..Choices::default() };
+    let session = open(spec().choosing(choices), script).await.expect("a session");
     assert_eq!(session.agent().model.as_deref(), Some(model));
     told.try_iter().collect()
 }
@@ -191,10 +189,124 @@ async fn what_is_not_offered_is_not_chosen() {
         agent.greet().await;
         agent.linger().await;
     };
-    let options = options(|options| options.model = Some("m".to_owned()));
-    let refused = connect(options, Path::new("/tree"), script).await.expect_err("no session");
+    let choices = Choices { model: Some("m".to_owned()), ..Choices::default() };
+    let refused = open(spec().choosing(choices), script).await.expect_err("no session");
     assert_eq!(refused.kind, TransportErrorKind::Unsupported);
     assert_eq!(cause(&refused), AcpError::NotOffered { what: "model", wanted: "m".to_owned() });
+}
+
+fn tools() -> ToolServer {
+    ToolServer::http("striatum", "http://127.0.0.1:1/mcp", Secret::new("hunter2-hunter2"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_are_passed_on_with_a_token_that_nothing_shows() {
+    let script = |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        let can = json!({"mcpCapabilities": {"http": true}});
+        agent.answer(&hello, json!({"protocolVersion": 1, "agentCapabilities": can})).await;
+        let new = agent.expect("session/new").await;
+        let server = &new["params"]["mcpServers"][0];
+        assert_eq!((&server["type"], &server["name"]), (&json!("http"), &json!("striatum")));
+        assert_eq!(server["url"], "http://127.0.0.1:1/mcp");
+        assert_eq!(server["headers"][0], json!({"name": "Authorization", "value": "Bearer hunter2-hunter2"}));
+        agent.refuse(&new, json!({"code": -32603, "message": "no"})).await;
+    };
+    let spec = spec().with_tools(tools());
+    assert!(!format!("{spec:?}").contains("hunter2"));
+    let refused = open(spec, script).await.expect_err("no session");
+    assert!(matches!(cause(&refused), AcpError::Refused { method: "session/new", .. }));
+    assert!(!format!("{refused:?}").contains("hunter2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_without_http_gets_a_program_between_or_is_refused() {
+    let script = |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        agent.answer(&hello, json!({"protocolVersion": 1})).await;
+        let Some(new) = agent.hear().await else { return };
+        let server = &new["params"]["mcpServers"][0];
+        assert_eq!((&server["command"], &server["args"]), (&json!("/bin/bridge"), &json!(["mcp"])));
+        assert_eq!(server["env"], json!([{"name": "TOKEN", "value": "hunter2-hunter2"}]));
+        agent.answer(&new, json!({"sessionId": SESSION})).await;
+        agent.linger().await;
+    };
+    let bridge = Bridge {
+        argv: vec!["/bin/bridge".into(), "mcp".into()],
+        env: vec![EnvVar::new("TOKEN", "hunter2-hunter2")],
+    };
+    open(spec().with_tools(tools().with_bridge(bridge)), script).await.expect("a session");
+    let refused = open(spec().with_tools(tools()), script).await.expect_err("no session");
+    assert_eq!(refused.kind, TransportErrorKind::Unsupported);
+}
+
+/// The requests by which a conversation is gone on with, and what it is called in the end.
+async fn gone_on_with(can: Value, refuse: &'static str) -> (Vec<String>, Option<String>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let script = move |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        agent.answer(&hello, json!({"protocolVersion": 1, "agentCapabilities": can})).await;
+        while let Some(request) = agent.hear().await {
+            let method = request["method"].as_str().expect("a method").to_owned();
+            if method == refuse {
+                agent.refuse(&request, json!({"code": -32002, "message": "there is no such session"})).await;
+            } else if method == "session/new" {
+                agent.answer(&request, json!({"sessionId": SESSION})).await;
+            } else {
+                assert_eq!(request["params"]["sessionId"], "earlier");
+                agent.answer(&request, json!({})).await;
+            }
+            tell.send(method).expect("somebody listens");
+        }
+    };
+    let session = open(spec().resuming("earlier"), script).await.expect("a session");
+    (told.try_iter().collect(), session.conversation().map(str::to_owned))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_is_gone_on_with_where_the_agent_can() {
+    let both = json!({"loadSession": true, "sessionCapabilities": {"resume": {}}});
+    let load = json!({"loadSession": true});
+    let table = [
+        (both.clone(), "", vec!["session/resume"], Some("earlier")),
+        (load.clone(), "", vec!["session/load"], Some("earlier")),
+        (load, "session/load", vec!["session/load", "session/new"], Some(SESSION)),
+        (json!({}), "", vec!["session/new"], None),
+    ];
+    for (can, refuse, methods, name) in table {
+        let (asked, called) = gone_on_with(can.clone(), refuse).await;
+        assert_eq!(
+            (asked, called.as_deref()),
+            (methods.iter().map(|m| (*m).to_owned()).collect(), name),
+            "{can}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_tells_what_it_cost_and_how_full_the_window_is() {
+    let script = |mut agent: Agent| async move {
+        let task = agent.begin().await;
+        let meta = json!({"_claude/model": "claude-opus-5-5"});
+        agent
+            .update(json!({"sessionUpdate": "usage_update", "used": 700, "size": 1000, "_meta": meta}))
+            .await;
+        agent.text("done").await;
+        let usage = json!({"inputTokens": 10, "outputTokens": 5, "cachedReadTokens": 85, "totalTokens": 100});
+        agent.answer(&task, json!({"stopReason": "end_turn", "usage": usage})).await;
+        agent.linger().await;
+    };
+    let mut session = work(AcpOptions::default(), script).await;
+    assert_eq!(soon(session.next()).await.expect("an update"), Some(AgentUpdate::Context(700)));
+    let end = loop {
+        match soon(session.next()).await.expect("an update") {
+            Some(AgentUpdate::TurnEnded(end)) => break end,
+            Some(_) => {}
+            None => panic!("no end"),
+        }
+    };
+    assert_eq!(end.spend, Spend { input_tokens: Some(95), output_tokens: Some(5) });
+    assert_eq!(session.agent().model.as_deref(), Some("claude-opus-5-5"));
 }
 
 pub(crate) fn options(change: impl FnOnce(&mut AcpOptions)) -> AcpOptions {

@@ -2,21 +2,20 @@
 //!
 //! A transport speaks over the streams of a [`Process`] and knows nothing of where it runs.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    id::Fence,
-    sandbox::{Exit, Process},
-};
+use crate::sandbox::{Exit, Process};
 
 mod error;
 mod outcome;
+mod session;
 
 pub use error::{TransportError, TransportErrorKind};
-pub use outcome::{Advice, Outcome, Reset, TurnEnd};
+pub use outcome::{Advice, Outcome, Reset, Spend, TurnEnd};
+pub use session::{Bridge, Choices, Secret, SessionSpec, ToolAddress, ToolServer};
 
 /// Connects to agents.
 #[async_trait]
@@ -37,6 +36,9 @@ pub trait AgentTransport: fmt::Debug + Send + Sync + 'static {
 pub trait AgentSession: fmt::Debug + Send {
     /// What the agent says it is. Empty for one that does not say.
     fn agent(&self) -> &AgentIdentity;
+
+    /// What the agent calls this conversation, where it can go on with it [later](SessionSpec::resume).
+    fn conversation(&self) -> Option<&str>;
 
     /// Hands the agent its task and returns when it was taken, not when it is done.
     ///
@@ -67,15 +69,6 @@ pub trait AgentSession: fmt::Debug + Send {
     /// # Errors
     /// [`TransportError`] if the process could not be ended.
     async fn close(self: Box<Self>) -> Result<(), TransportError>;
-}
-
-/// What a session is for.
-#[derive(Debug, Clone)]
-pub struct SessionSpec {
-    /// The grant.
-    pub fence: Fence,
-    /// The work tree, as the agent sees it.
-    pub tree: PathBuf,
 }
 
 /// A task, in words.
@@ -124,6 +117,8 @@ pub enum AgentUpdate {
         /// What it wants to do, for a person.
         title: String,
     },
+    /// Its model has this many tokens before it. That is no sum of what was spent, but no less was.
+    Context(u64),
     /// Its turn is over, and it can be given another task. An agent without turns never says so.
     TurnEnded(TurnEnd),
     /// Its process ended.

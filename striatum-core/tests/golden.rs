@@ -93,6 +93,7 @@ fn every_word_of_a_body_stays_what_it_is() {
     compare("words", &serde_jcs::to_vec(&words::all()).unwrap());
     compare("words-more", &serde_jcs::to_vec(&words::more()).unwrap());
     compare("words-superseding", &serde_jcs::to_vec(&words::superseding()).unwrap());
+    compare("words-proposing", &serde_jcs::to_vec(&words::proposing()).unwrap());
 }
 
 #[test]
@@ -121,6 +122,7 @@ fn no_golden_file_is_forgotten() {
         "words",
         "words-more",
         "words-superseding",
+        "words-proposing",
     ];
     let others = others.iter().chain(&["events-with-later-fields"]);
     assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());

@@ -340,3 +340,10 @@ BEGIN
     grown_to := seq;
     PERFORM pg_notify(channel(), chain_name || ' ' || seq);
 END $$;
+
+-- Holds a run until the end of the transaction, behind everybody who holds it or waits for it: no other append moves it.
+CREATE FUNCTION hold_run(run_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM FROM runs r WHERE r.run = run_id FOR NO KEY UPDATE;
+END $$;

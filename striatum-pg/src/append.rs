@@ -17,6 +17,7 @@ use crate::{
     group::{self, Answer},
     link::Link,
     notify::Growth,
+    turn::{Turn, Turns},
 };
 
 const APPEND: &str = "append to a chain";
@@ -28,6 +29,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Appends for one process. What it has begun runs to its end, whether anybody waits or not.
 pub(crate) struct Appender {
     shared: Arc<Shared>,
+    turns: Turns,
     runtime: Handle,
 }
 
@@ -43,23 +45,36 @@ struct Waiting {
 }
 
 impl Appender {
-    pub(crate) fn new(link: Link, growth: Arc<Growth>, runtime: Handle) -> Self {
-        Self { shared: Arc::new(Shared { link, growth, queues: Queues::default() }), runtime }
+    pub(crate) fn new(link: Link, turns: Turns, growth: Arc<Growth>, runtime: Handle) -> Self {
+        Self { shared: Arc::new(Shared { link, growth, queues: Queues::default() }), turns, runtime }
     }
 
     pub(crate) async fn append(&self, batch: &Batch) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let chain = batch.chain();
-        if self.shared.queues.add(chain, Waiting { batch: batch.clone(), reply }) == Served::No {
-            let (shared, chain) = (Arc::clone(&self.shared), chain.clone());
-            self.runtime.spawn(async move {
-                shared.queues.serve(&chain, choose, |group| shared.serve(&chain, group)).await;
-            });
+        let waiting = Waiting { batch: batch.clone(), reply };
+        let shared = Arc::clone(&self.shared);
+        match self.turns.take(batch.run()) {
+            Some(turn) => drop(self.runtime.spawn(async move { shared.serve_turn(turn, waiting).await })),
+            None => {
+                let chain = batch.chain();
+                if self.shared.queues.add(chain, waiting) == Served::No {
+                    let chain = chain.clone();
+                    self.runtime.spawn(async move {
+                        shared.queues.serve(&chain, choose, |group| shared.serve(&chain, group)).await;
+                    });
+                }
+            }
         }
-        answer.await.unwrap_or_else(|_| {
+        let answer = answer.await.unwrap_or_else(|_| {
             let lost = StoreError::new(StoreErrorKind::Unknown, APPEND);
             Err(lost.because("nobody was left to answer").into())
-        })
+        });
+        match &answer {
+            Ok(_) => self.turns.won(batch.run()),
+            Err(AppendError::Conflict) => self.turns.lost(batch.run()).await,
+            Err(_) => {}
+        }
+        answer
     }
 }
 
@@ -71,6 +86,39 @@ impl Shared {
             // Whoever asked may have stopped waiting; the batch is appended all the same.
             drop(reply.send(answer));
         }
+    }
+
+    /// Appends a batch while its run is held for it.
+    async fn serve_turn(&self, turn: Turn, Waiting { batch, reply }: Waiting) {
+        let chain = batch.chain();
+        let appended = match group::send_on(&self.link, &turn.connection, &[&batch]).await {
+            Ok(answers) => turn.commit(&self.link).await.map(|()| answers).map_err(|fault| (fault, true)),
+            Err(fault) => {
+                turn.abandon();
+                Err((fault, false))
+            }
+        };
+        let answer = match appended {
+            Ok(answers) => self.hear(chain, answers).pop(),
+            // Without the turn, then.
+            Err((fault, is_sent)) => {
+                match self.send(chain, &[&batch], is_sent || fault.remedy() == Remedy::Ask).await {
+                    Ok(mut answers) => answers.pop(),
+                    Err(failed) => Some(Err(failed.error().into())),
+                }
+            }
+        };
+        if let Some(answer) = answer {
+            drop(reply.send(answer));
+        }
+    }
+
+    /// The answers to a group, once it is known to this process how far they made the chain grow.
+    fn hear(&self, chain: &ChainId, group::Answers { each, grown_to }: group::Answers) -> Vec<Answer> {
+        if let Some(seq) = grown_to {
+            self.growth.advance(chain, seq);
+        }
+        each
     }
 
     /// The answers to a group. If a statement fails, each batch is sent alone, so that only the culprit fails.
@@ -101,14 +149,9 @@ impl Shared {
         let mut patience = self.link.patience();
         loop {
             let fault = match group::send(&self.link, batches).await {
-                Ok(group::Answers { each, grown_to }) => {
-                    if let Some(seq) = grown_to {
-                        self.growth.advance(chain, seq);
-                    }
-                    return Ok(each
-                        .into_iter()
-                        .map(|answer| if in_doubt { settle(answer) } else { answer })
-                        .collect());
+                Ok(answers) => {
+                    let each = self.hear(chain, answers).into_iter();
+                    return Ok(each.map(|answer| if in_doubt { settle(answer) } else { answer }).collect());
                 }
                 Err(fault) => fault,
             };

@@ -47,6 +47,12 @@ pub enum SetupError {
         /// The role of the connection.
         role: String,
     },
+    /// A pooler in front of the server hands each transaction to whichever connection is free. Connect to the server itself, or
+    /// let the pooler pool sessions.
+    #[error(
+        "a pooler of transactions is in front of the server; pool sessions, or connect to the server itself"
+    )]
+    Pooler,
     /// The server refused, or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,5 +1,6 @@
 //! A group of batches on the wire, and the answers that come back.
 
+use deadpool_postgres::Object;
 use striatum_core::{
     digest::Digest,
     store::{AppendError, Batch, Holder, Resource, RunHead},
@@ -29,6 +30,17 @@ pub(crate) struct Answers {
 
 /// Sends batches of one chain, each of another run, in one round trip.
 pub(crate) async fn send(link: &Link, batches: &[&Batch]) -> Result<Answers, Fault> {
+    let connection = link.connection().await?;
+    let sent = send_on(link, &connection, batches).await;
+    if let Err(Fault::Silent) = sent {
+        // Nobody knows what is still on its way there.
+        drop(Object::take(connection));
+    }
+    sent
+}
+
+/// The same on a connection that the caller has.
+pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]) -> Result<Answers, Fault> {
     let chain = batches.first().map(|batch| batch.chain().as_str());
     let runs: Vec<Id> = batches.iter().map(|batch| batch.run().into()).collect();
     let expected = || batches.iter().map(|batch| batch.expected());
@@ -51,7 +63,8 @@ pub(crate) async fn send(link: &Link, batches: &[&Batch]) -> Result<Answers, Fau
         }
     }
     let rows = link
-        .attempt(
+        .ask(
+            connection,
             APPEND,
             &[
                 &chain,

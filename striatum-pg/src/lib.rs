@@ -28,6 +28,8 @@
 //!   is alone waits for nobody. So do renewals.
 //! - **Lost answers.** The store asks again by itself, within its [patience](Config::patience). What it cannot find out it
 //!   calls `Unknown`, and never a conflict. After a restart of the server it goes on.
+//! - **Nobody starves.** Whoever loses the head of a run to other processes again and again is given a turn: the others wait for
+//!   its next append. That takes a second [connection](Config::connections).
 //! - **One clock.** Deadlines are counted and compared on the database's clock; a worker whose clock is wrong neither steals a
 //!   lease nor loses one.
 //! - **Nothing runs when nothing happens.** Whoever waits in [`changed`](Store::changed) is woken by a notification. One
@@ -36,8 +38,9 @@
 //!   is tried again.
 //!
 //! # What it needs
-//! Postgres 14 or later, reached directly or through a pooler in session mode. A transaction pooler is not supported: it loses
-//! prepared statements, which the store says, and notifications. Any isolation level may be the database's default; the store's
+//! Postgres 14 or later, reached directly or through a pooler in session mode, with room for one connection more than
+//! [`Config::connections`] says. A transaction pooler is [refused](SetupError::Pooler): it loses prepared statements and
+//! notifications, and mixes up settings. Any isolation level may be the database's default; the store's
 //! own transactions are `READ COMMITTED`, and its functions refuse others.
 //!
 //! # The schema
@@ -73,6 +76,7 @@ mod error;
 mod group;
 mod link;
 mod notify;
+mod pooler;
 mod read;
 mod ready;
 mod reindex;
@@ -80,6 +84,7 @@ mod request;
 mod row;
 mod schema;
 mod tls;
+mod turn;
 
 pub use config::{Config, Hardening};
 pub use error::SetupError;
@@ -90,6 +95,7 @@ use error::Fault;
 use link::{Effect, Link};
 use notify::Growth;
 use ready::Renewer;
+use turn::Turns;
 
 /// A store in a schema of a Postgres database.
 ///
@@ -98,6 +104,7 @@ pub struct PgStore {
     config: Arc<Config>,
     link: Link,
     appender: Appender,
+    turns: Turns,
     renewer: Renewer,
     growth: Arc<Growth>,
     runtime: Handle,
@@ -123,9 +130,10 @@ impl PgStore {
         let link = Link::new(config)?;
         schema::check_current(&link, config).await?;
         let (growth, runtime) = (Arc::new(Growth::default()), Handle::current());
-        let appender = Appender::new(link.clone(), Arc::clone(&growth), runtime.clone());
+        let turns = Turns::new(link.clone(), config.connections, runtime.clone());
+        let appender = Appender::new(link.clone(), turns.clone(), Arc::clone(&growth), runtime.clone());
         let renewer = Renewer::new(link.clone(), runtime.clone());
-        Ok(Self { config: Arc::new(config.clone()), link, appender, renewer, growth, runtime })
+        Ok(Self { config: Arc::new(config.clone()), link, appender, turns, renewer, growth, runtime })
     }
 
     /// Asks for a run in a transaction of the caller's own: if that commits, there will be a run, and if it does not, there
@@ -186,7 +194,11 @@ impl Store for PgStore {
     }
 
     async fn read_run(&self, run: &RunId, after: RunHead, limit: usize) -> Result<Vec<Sealed>, StoreError> {
-        read::run(&self.link, *run, after, limit).await
+        let found = read::run(&self.link, *run, after, limit).await?;
+        if found.is_empty() {
+            self.turns.idle(*run);
+        }
+        Ok(found)
     }
 
     async fn head(&self, chain: &ChainId) -> Result<Position, StoreError> {

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const MEETINGS: u32 = 16;
 
 /// How much longer than the server's own bound the answer is waited for.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -108,18 +108,26 @@ impl Link {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Fault> {
         let connection = self.connection().await?;
-        let work = async {
+        let answer = self.ask(&connection, statement, parameters).await;
+        if let Err(Fault::Silent) = answer {
+            // Nobody knows what is still on its way there.
+            drop(Object::take(connection));
+        }
+        answer
+    }
+
+    /// Executes a statement once, on a connection that the caller has; it is not to be used again if it was [silent](Fault::Silent).
+    pub(crate) async fn ask(
+        &self,
+        connection: &Object,
+        statement: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        self.within(async {
             let prepared = connection.prepare_cached(statement).await?;
             Ok(connection.query(&prepared, parameters).await?)
-        };
-        match time::timeout(self.silence, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Nobody knows what is still on its way there.
-                drop(Object::take(connection));
-                Err(Fault::Silent)
-            }
-        }
+        })
+        .await
     }
 
     /// Waits for something on a connection, but not forever.

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Hardening},
     error::{Fault, SetupError},
     link::{self, Link},
-    row,
+    pooler, row,
 };
 
 const MIGRATE: &str = "migrate the schema";
@@ -34,6 +34,7 @@ const FUNCTIONS: &[&str] = &[
     "append",
     "clock",
     "due",
+    "hold_run",
     "open_chain",
     "reindex",
     "renew",
@@ -44,6 +45,9 @@ const FUNCTIONS: &[&str] = &[
 
 /// Brings the schema to the version of this crate, one transaction each, and grants the runtime role what it needs.
 pub(crate) async fn migrate(config: &Config) -> Result<(), SetupError> {
+    if pooler::is_between(config).await.map_err(|fault| fault.during(MIGRATE))? {
+        return Err(SetupError::Pooler);
+    }
     let mut client = link::connect(config).await.map_err(|fault| fault.during(MIGRATE))?;
     run(&mut client, config).await.map_err(|failure| failure.during(MIGRATE))
 }
@@ -120,6 +124,9 @@ pub(crate) async fn check_current(link: &Link, config: &Config) -> Result<(), Se
 }
 
 async fn look(link: &Link, config: &Config) -> Result<(), Failure> {
+    if pooler::is_between(config).await? {
+        return Err(SetupError::Pooler.into());
+    }
     let connection = link.connection().await?;
     let client: &Client = &connection;
     check_server(client).await?;

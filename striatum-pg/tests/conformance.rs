@@ -1,6 +1,10 @@
 //! The conformance suite, each case in a schema of its own, as the runtime role.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use striatum_core::{id::RunId, store::Store};
 use striatum_pg::PgStore;
@@ -9,16 +13,32 @@ use tokio::sync::Mutex;
 
 use crate::server::{self, OWNER, Schema};
 
-struct Schemas {
+/// Where clocks stand that stand still, in microseconds.
+const NOON: i64 = 1_800_000_000_000_000;
+
+pub(crate) struct Schemas {
     address: &'static str,
-    /// By how much the clock of a place is ahead, in microseconds.
+    clock: Clock,
+    /// The places that are migrated, and by how much the clock of each is ahead, in microseconds.
     ahead: Mutex<HashMap<Place, i64>>,
+}
+
+/// How the clock of a place goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Clock {
+    Running,
+    Still,
 }
 
 impl Schemas {
     async fn new(address: &'static str) -> Self {
         Schema::empty(address).await;
-        Self { address, ahead: Mutex::default() }
+        Self { address, clock: Clock::Running, ahead: Mutex::default() }
+    }
+
+    /// Places in which time passes only where it is told to, so that what happens there does not depend on the machine.
+    pub(crate) async fn standing_still(address: &'static str) -> Self {
+        Self { clock: Clock::Still, ..Self::new(address).await }
     }
 
     fn schema(&self, place: &Place) -> Schema {
@@ -29,7 +49,10 @@ impl Schemas {
         let mut ahead = self.ahead.lock().await;
         let ahead = ahead.entry(place.clone()).or_default();
         *ahead += by;
-        self.schema(place).set_clock_ahead(*ahead).await;
+        match self.clock {
+            Clock::Running => self.schema(place).set_clock_ahead(*ahead).await,
+            Clock::Still => self.schema(place).set_clock(&(NOON + *ahead).to_string()).await,
+        }
     }
 }
 
@@ -41,7 +64,13 @@ fn micros(by: Duration) -> i64 {
 impl StoreFactory for Schemas {
     async fn open(&self, place: &Place) -> Arc<dyn Store> {
         let schema = self.schema(place);
-        PgStore::migrate(&schema.config(OWNER)).await.unwrap();
+        if let Entry::Vacant(new) = self.ahead.lock().await.entry(place.clone()) {
+            PgStore::migrate(&schema.config(OWNER)).await.unwrap();
+            if self.clock == Clock::Still {
+                schema.set_clock(&NOON.to_string()).await;
+            }
+            new.insert(0);
+        }
         Arc::new(PgStore::connect(&schema.runtime()).await.unwrap())
     }
 

@@ -20,33 +20,89 @@ fn batch(number: u8) -> Batch {
 /// More than there are messages of an append, with or without a connection to be made first.
 const MOST: i64 = 60;
 
-/// The patient store finds out by itself: its callers are never in doubt.
+/// The patient store finds out by itself: its callers are never in doubt. Once the connection is there and the statement
+/// prepared, and once neither is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_is_cut_anywhere_is_one_write() {
     let Some(schema) = Schema::new().await else { return };
     let direct = schema.store().await;
     let proxy = Proxy::new(&schema.address);
     let store = PgStore::connect(&schema.at(proxy.address.clone()).runtime()).await.unwrap();
-    let mut cuts: u8 = 0;
+    let mut number = 0;
+    for is_warm in [true, false] {
+        for messages in 0..MOST {
+            if !is_warm {
+                proxy.break_all();
+            }
+            proxy.cut_after(messages);
+            let (id, batch) = (run(number), batch(number));
+            let head = store.append(&batch).await.unwrap();
+            let was_cut = proxy.was_cut();
+            assert_eq!(head.version, 2, "cut after {messages}");
+            assert_eq!(store.append(&batch).await.unwrap(), head, "cut after {messages}");
+            let found = direct.read_run(&id, RunHead::START, 9).await.unwrap();
+            assert_eq!(found.len(), 2, "cut after {messages}");
+            number += 1;
+            if !was_cut {
+                break;
+            }
+            assert!(messages + 1 < MOST, "an append never passed whole");
+        }
+    }
+    let cut_at = proxy.cut_at();
+    let missed: Vec<_> = EVERY_MESSAGE.split(' ').filter(|kind| !cut_at.contains(kind)).collect();
+    assert!(missed.is_empty(), "never cut at {missed:?}, only at {cut_at}");
+    assert_eq!(verify(&direct).await.seq, 2 * u64::from(number));
+}
+
+/// What is said from a new connection to the end of a call, to the server (`>`) and from it (`<`), by the letters of the
+/// protocol; the first message of all has none.
+const EVERY_MESSAGE: &str = ">start <R <S <K <Z >Q <C >P >D >S <1 <t <T >B >E <2 <D";
+
+/// Several batches travel together, one of which is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_cut_anywhere_is_one_write_of_each() {
+    let Some(schema) = Schema::new().await else { return };
+    let direct = schema.store().await;
+    let proxy = Proxy::new(&schema.address);
+    let store = PgStore::connect(&schema.at(proxy.address.clone()).runtime()).await.unwrap();
+    let (mut number, mut events) = (0_u8, 0);
     for messages in 0..MOST {
+        let mut batches: Vec<_> = (number..number + 4).map(batch).collect();
+        // The run of this one has moved.
+        direct
+            .append(&Draft::new(&chain(), run(number + 3), RunHead::START).says("other").batch())
+            .await
+            .unwrap();
         proxy.cut_after(messages);
-        let batch = batch(cuts);
-        let head = store.append(&batch).await.unwrap();
-        assert_eq!(head.version, 2, "cut after {messages}");
-        assert_eq!(store.append(&batch).await.unwrap(), head, "cut after {messages}");
-        assert_eq!(
-            direct.read_run(&run(cuts), RunHead::START, 9).await.unwrap().len(),
-            2,
+        let [one, two, three, late] = batches.as_mut_slice() else { unreachable!() };
+        let (one, two, three, late) =
+            tokio::join!(store.append(one), store.append(two), store.append(three), store.append(late));
+        let was_cut = proxy.was_cut();
+        proxy.cut_after(i64::MAX);
+        for (answer, batch) in [one, two, three].into_iter().zip(&batches) {
+            let head = answer.unwrap();
+            assert_eq!(head.version, 2, "cut after {messages}");
+            assert_eq!(store.append(batch).await.unwrap(), head, "cut after {messages}");
+        }
+        match late {
+            Err(AppendError::Conflict) => {}
+            // It might have landed before the other: the store cannot know.
+            Err(AppendError::Store(error)) if was_cut => assert_eq!(error.kind(), StoreErrorKind::Unknown),
+            other => panic!("cut after {messages}: {other:?}"),
+        }
+        assert!(
+            matches!(store.append(&batches[3]).await, Err(AppendError::Conflict)),
             "cut after {messages}"
         );
-        cuts += 1;
-        if !proxy.was_cut() {
+        number += 4;
+        events += 3 * 2 + 1;
+        if !was_cut {
             break;
         }
     }
-    assert!(cuts > 10, "an append has more messages than {cuts}");
-    assert!(i64::from(cuts) < MOST, "an append never passed whole");
-    assert_eq!(verify(&direct).await.seq, 2 * u64::from(cuts));
+    assert!(number > 4 * 5, "a group has more messages than {number} / 4");
+    assert_eq!(verify(&direct).await.seq, events);
 }
 
 /// Without patience the caller is told the truth: it stands there, or nobody knows, or nothing was sent.

@@ -7,11 +7,16 @@ mod connection;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+#[path = "../../striatum-testkit/tests/it/documents.rs"]
+mod documents;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod growth;
+#[cfg(test)]
+mod pooler;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
@@ -22,5 +27,7 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tls;

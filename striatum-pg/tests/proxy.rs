@@ -1,9 +1,10 @@
 //! A way to the server that breaks at a chosen message of the protocol.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -17,7 +18,7 @@ use tokio::{
 /// Listens on a socket in a folder of its own, which is the address.
 pub(crate) struct Proxy {
     pub(crate) address: String,
-    budget: Arc<AtomicI64>,
+    fate: Fate,
     folder: PathBuf,
 }
 
@@ -33,26 +34,37 @@ impl Proxy {
         let folder = std::path::Path::new("/tmp").join(format!("striatum-proxy-{place}"));
         std::fs::create_dir_all(&folder).unwrap();
         let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
-        let budget = Arc::new(AtomicI64::new(i64::MAX));
-        let cut = Arc::clone(&budget);
+        let fate = Fate::default();
+        fate.budget.store(i64::MAX, Ordering::SeqCst);
+        let shared = fate.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (server, cut) = (UnixStream::connect(&server).await.unwrap(), Arc::clone(&cut));
-                tokio::spawn(carry(client, server, cut));
+                let server = UnixStream::connect(&server).await.unwrap();
+                tokio::spawn(carry(client, server, shared.clone()));
             }
         });
         let address = address.replace(&config_host(address), &folder.display().to_string());
-        Self { address, budget, folder }
+        Self { address, fate, folder }
     }
 
     /// Breaks after this many messages more, whichever way they go; what comes later passes.
     pub(crate) fn cut_after(&self, messages: i64) {
-        self.budget.store(messages, Ordering::SeqCst);
+        self.fate.budget.store(messages, Ordering::SeqCst);
+    }
+
+    /// Breaks all connections that there are.
+    pub(crate) fn break_all(&self) {
+        self.fate.all.notify_waiters();
+    }
+
+    /// The kinds of messages that were not let through any more, each behind `>` (to the server) or `<`.
+    pub(crate) fn cut_at(&self) -> String {
+        self.fate.cuts.lock().unwrap().iter().cloned().collect::<Vec<_>>().join(" ")
     }
 
     /// Whether it has broken since.
     pub(crate) fn was_cut(&self) -> bool {
-        self.budget.load(Ordering::SeqCst) < 0
+        self.fate.budget.load(Ordering::SeqCst) < 0
     }
 }
 
@@ -66,54 +78,63 @@ fn config_host(address: &str) -> String {
     address.split(' ').find_map(|option| option.strip_prefix("host=")).unwrap().to_owned()
 }
 
-async fn carry(client: UnixStream, server: UnixStream, budget: Arc<AtomicI64>) {
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    let cut = Arc::new(Notify::new());
-    // Whichever way ends first takes the other with it.
-    tokio::select! {
-        _ = pump(from_client, to_server, Opening::Untyped, &budget, &cut) => {}
-        _ = pump(from_server, to_client, Opening::Typed, &budget, &cut) => {}
-        () = cut.notified() => {}
+/// When the way breaks, and where it did.
+#[derive(Clone, Default)]
+struct Fate {
+    budget: Arc<AtomicI64>,
+    cuts: Arc<Mutex<BTreeSet<String>>>,
+    all: Arc<Notify>,
+}
+
+impl Fate {
+    /// Whether a message may pass.
+    fn lets_pass(&self, direction: char, kind: Option<u8>) -> bool {
+        match self.budget.fetch_sub(1, Ordering::SeqCst) {
+            0 => {
+                let kind = kind.map_or("start".to_owned(), |kind| char::from(kind).to_string());
+                self.cuts.lock().unwrap().insert(format!("{direction}{kind}"));
+                return false;
+            }
+            // The cut was elsewhere.
+            spent if spent < 0 => {
+                self.budget.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        true
     }
 }
 
-/// Whether the first message says what it is.
-#[derive(PartialEq)]
-enum Opening {
-    Typed,
-    Untyped,
+async fn carry(client: UnixStream, server: UnixStream, fate: Fate) {
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // Whichever way ends first takes the other with it.
+    tokio::select! {
+        _ = pump(from_client, to_server, '>', &fate) => {}
+        _ = pump(from_server, to_client, '<', &fate) => {}
+        () = fate.all.notified() => {}
+    }
 }
 
+/// Carries messages one way. The first of a client's does not say what it is.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    opening: Opening,
-    budget: &AtomicI64,
-    cut: &Notify,
+    direction: char,
+    fate: &Fate,
 ) -> io::Result<()> {
-    let mut typed = opening == Opening::Typed;
+    let mut is_typed = direction == '<';
     loop {
-        let mut message = Vec::new();
-        if typed {
-            message.push(from.read_u8().await?);
-        }
+        let kind = if is_typed { Some(from.read_u8().await?) } else { None };
+        let mut message: Vec<u8> = kind.into_iter().collect();
         let length = from.read_u32().await?;
         message.extend_from_slice(&length.to_be_bytes());
         let header = message.len();
         message.resize(header + usize::try_from(length).unwrap() - 4, 0);
         from.read_exact(&mut message[header..]).await?;
-        typed = true;
-        match budget.fetch_sub(1, Ordering::SeqCst) {
-            0 => {
-                cut.notify_one();
-                return Ok(());
-            }
-            // The cut was elsewhere.
-            spent if spent < 0 => {
-                budget.fetch_add(1, Ordering::SeqCst);
-            }
-            _ => {}
+        is_typed = true;
+        if !fate.lets_pass(direction, kind) {
+            return Ok(());
         }
         to.write_all(&message).await?;
     }

@@ -95,9 +95,14 @@ impl Schema {
 
     /// Moves the clock of the store.
     pub(crate) async fn set_clock_ahead(&self, micros: i64) {
+        self.set_clock(&format!("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {micros}"))
+            .await;
+    }
+
+    /// Makes the clock of the store show something else.
+    pub(crate) async fn set_clock(&self, expression: &str) {
         let clock = format!(
-            "CREATE OR REPLACE FUNCTION clock() RETURNS bigint LANGUAGE sql VOLATILE AS
-             $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {micros} $$"
+            "CREATE OR REPLACE FUNCTION clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT {expression}::bigint $$"
         );
         self.client(OWNER).await.batch_execute(&clock).await.unwrap();
     }

@@ -4,10 +4,13 @@
 //! started and the boot in which it did; [`ProcessRecord`] is these three. They hold within one process namespace: what a
 //! record of one container says means nothing in another.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
+use striatum_core::id::SessionId;
+
+use crate::environment::MARK;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -101,6 +104,21 @@ pub(crate) fn all() -> io::Result<Vec<Seen>> {
 /// Whether a process was started with this entry (`NAME=value`) in its environment. Where the host does not tell: no.
 pub(crate) fn carries(pid: u32, entry: &str) -> bool {
     host::carries(pid, entry)
+}
+
+/// How much of a processor the processes of a session have used so far; nothing where the host does not tell which they are.
+///
+/// One that has grown since the last look is at work, whatever it says. What a process used that has ended since counts only
+/// if its parent looked after it, so this may shrink as well.
+pub fn processor_time(session: SessionId) -> Option<Duration> {
+    let mark = mark(session);
+    let ours = all().ok()?.into_iter().filter(|seen| carries(seen.pid, &mark));
+    ours.filter_map(|seen| host::processor_time(seen.pid)).reduce(|one, two| one.saturating_add(two))
+}
+
+/// The entry in the environment that marks every process of a session.
+pub(crate) fn mark(session: SessionId) -> String {
+    format!("{MARK}={session}")
 }
 
 /// Sends a signal to exactly this process; one that has ended meanwhile is no failure.

@@ -15,7 +15,7 @@ use striatum_core::{
 };
 
 use crate::process::{self, ProcessRecord, Seen, is_alive};
-use crate::{child::Leader, environment::MARK, failure::failed};
+use crate::{child::Leader, failure::failed};
 
 /// How long a process that was killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ impl Remains {
     /// Of processes of a program that may be gone.
     pub(crate) fn recorded(session: Option<SessionId>, records: Vec<ProcessRecord>) -> Self {
         let (leaders, held, known) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
-        Self { mark: session.map(mark), leaders, records, held, known }
+        Self { mark: session.map(process::mark), leaders, records, held, known }
     }
 
     /// Asks every process to end, kills those that are left after the grace period, and returns how many there were once none
@@ -150,8 +150,4 @@ impl Remains {
 
 fn is_known(known: &BTreeMap<u32, Seen>, seen: &Seen) -> bool {
     known.get(&seen.pid).is_some_and(|known| known.start == seen.start)
-}
-
-fn mark(session: SessionId) -> String {
-    format!("{MARK}={session}")
 }

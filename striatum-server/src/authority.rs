@@ -8,5 +8,6 @@ mod seal;
 mod token;
 
 pub use scope::{Capabilities, Capability, ClaimScope, OperatorScope, Scope};
+pub(crate) use seal::random;
 pub use seal::{NoEntropy, SigningKey};
 pub use token::{Authority, Bearer, Denied, Issued, TokenId};

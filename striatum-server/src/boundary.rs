@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::Refusal;
+use crate::{Refusal, refusal::Code};
 
 /// Which requests are looked at: only those for a host that is ours, and from no page of somebody else's.
 ///
@@ -38,13 +38,7 @@ impl Boundary {
     /// # Errors
     /// The [`Refusal`], with code `host_unknown` or `origin_unknown`.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let unknown_host = || {
-            Refusal::new(
-                "host_unknown",
-                "the request is for a host that is not served here",
-                "call this server by an address that it was given",
-            )
-        };
+        let unknown_host = || Code::HostUnknown.because("the request is for a host that is not served here");
         let host = only(headers, &header::HOST).map_err(|()| unknown_host())?;
         let target = uri.authority().map(axum::http::uri::Authority::as_str);
         let named = [host, target];
@@ -54,11 +48,7 @@ impl Boundary {
         match only(headers, &header::ORIGIN) {
             Ok(None) => Ok(()),
             Ok(Some(origin)) if self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) => Ok(()),
-            _ => Err(Refusal::new(
-                "origin_unknown",
-                "pages of this origin may not call here",
-                "call from a program, or have the origin allowed",
-            )),
+            _ => Err(Code::OriginUnknown.because("pages of this origin may not call here")),
         }
     }
 
@@ -90,7 +80,7 @@ pub(crate) async fn enforce(State(boundary): State<Boundary>, request: Request, 
 
 /// A refusal as an answer over HTTP.
 pub(crate) fn respond(status: StatusCode, refusal: &Refusal) -> Response {
-    let mut response = (status, axum::Json(refusal)).into_response();
+    let mut response = (status, axum::Json(refusal.to_json())).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = axum::http::HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

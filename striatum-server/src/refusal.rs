@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::Serialize;
 use striatum_core::{engine::EngineError, run::Rejection};
 
 /// Why something was refused, and what to do about it. It is read by agents, so it says both in words.
@@ -16,7 +15,7 @@ use striatum_core::{engine::EngineError, run::Rejection};
 ///     "refused (artifact_empty): the file is empty. What to do: write the artifact and publish it again."
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The stable code, which `docs/errors.md` lists.
@@ -36,6 +35,71 @@ impl Refusal {
     ) -> Self {
         Self { code: code.into(), sentence: sentence.into(), remedy: remedy.into() }
     }
+
+    /// As programs read it: `{"error":{"code":…,"message":…,"remedy":…}}`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let Self { code, sentence, remedy } = self;
+        serde_json::json!({"error": {"code": code, "message": sentence, "remedy": remedy}})
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $remedy:literal;)*) => {
+        /// The refusals that have their origin here, and not in the machine.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Refusal {
+            /// Every code of this crate's own with its remedy, as `docs/errors.md` lists them.
+            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $remedy),)*];
+        }
+
+        impl Code {
+            /// A refusal with this code, because of this.
+            pub(crate) fn because(self, sentence: impl Into<Cow<'static, str>>) -> Refusal {
+                match self {
+                    $(Self::$name => Refusal::new($code, sentence, $remedy),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The arguments of a tool are not what its schema asks for.
+    ArgumentsInvalid = "arguments_invalid", "correct the arguments as the tool's schema says, and call again";
+    /// The task names no such text.
+    DocumentUnknown = "document_unknown", "read the packet as JSON and use a digest that it names";
+    /// There is no tree.
+    TreeMissing = "tree_missing", "publish the artifact again, and give its whole text";
+    /// The session is not registered under this token.
+    SessionUnknown = "session_unknown", "register a session, and use the id that you are given";
+    /// The token has as many sessions as it may.
+    SessionsFull = "sessions_full", "use one of your sessions, or wait until one has had nothing to do for ten minutes";
+    /// The session waits for work already.
+    SessionWaits = "session_waits", "wait for the answer to the call that is under way";
+    /// The session holds no job.
+    NoWork = "no_work", "call await_work";
+    /// A lane demands walls that a pulling agent does not have.
+    NotEnforced = "not_enforced", "have the job done by an agent that is started in a sandbox, or lower what its lane demands";
+    /// The request is for somebody else.
+    HostUnknown = "host_unknown", "call this server by an address that it was given";
+    /// The request is from a page that is not ours.
+    OriginUnknown = "origin_unknown", "call from a program, or have the origin allowed";
+    /// Nothing is shown.
+    TokenMissing = "token_missing", "send the header `Authorization: Bearer` with your token";
+    /// What is shown was not issued here.
+    TokenInvalid = "token_invalid", "use the token that you were given, to the letter";
+    /// What is shown was valid.
+    TokenExpired = "token_expired", "ask for a new token";
+    /// What is shown was valid, and would be.
+    TokenRevoked = "token_revoked", "stop: what the token was for is over";
+    /// What is shown is valid, and for something else.
+    TokenScope = "token_scope", "use a token that was issued for this";
+    /// The server contradicted itself.
+    ServerDefect = "server_defect", "report this as a defect of striatum";
 }
 
 impl fmt::Display for Refusal {
@@ -56,5 +120,17 @@ impl From<&Rejection> for Refusal {
 impl From<&EngineError> for Refusal {
     fn from(error: &EngineError) -> Self {
         Self::new(error.code(), error.to_string(), error.remedy())
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::from(&rejection)
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Self::from(&error)
     }
 }

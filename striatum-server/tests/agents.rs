@@ -1,4 +1,9 @@
 //! The agents' listener, over real connections.
 
 mod bench;
+mod doors;
+mod pull;
+mod sessions;
+mod tokens;
 mod tools;
+mod wire;

@@ -1,7 +1,8 @@
-//! A scripted agent: a terminal program that does what its arguments say.
+//! A scripted agent: a program that does what its arguments say.
 //!
-//! It is what stands in for a coding agent wherever none is wanted: it reads its packet from `STRIATUM_PACKET`, leaves every
-//! expected artifact, and judges by a given list of verdicts. A test harness gives it a binary of three lines:
+//! It is what stands in for a coding agent wherever none is wanted: it leaves every expected artifact, and judges by a given list of
+//! verdicts. As a terminal program it reads its packet from `STRIATUM_PACKET`, and its end is its answer; with `--acp` it speaks the
+//! Agent Client Protocol and calls the tools of its grant, as coding agents do. A test harness gives it a binary of three lines:
 //!
 //! ```no_run
 //! use striatum_testkit::agent::Script;
@@ -20,7 +21,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+mod acp;
+mod tools;
+
+pub use acp::{Guise, Hands, serve};
+pub use tools::{Said, Tools};
 
 /// What an agent was told, as its packet says.
 #[derive(Debug, Clone)]
@@ -57,6 +64,11 @@ impl Task {
         self.0["revision"].as_array().is_some_and(|revision| !revision.is_empty())
     }
 
+    /// Whether somebody answered a question about it.
+    pub fn was_answered(&self) -> bool {
+        self.0["answers"].as_array().is_some_and(|answers| !answers.is_empty())
+    }
+
     /// Where the expected artifacts belong.
     pub fn artifacts(&self) -> impl Iterator<Item = &str> {
         self.0["expected_artifacts"]
@@ -79,6 +91,11 @@ impl Task {
 /// | `--until PATH` | works until this file exists, for at most a minute |
 /// | `--model NAME` | reports this model in the report file |
 /// | `--exit CODE` | ends with this status |
+/// | `--acp` | speaks the Agent Client Protocol; what follows is for agents that do |
+/// | `--idle N` | does nothing in its first N turns |
+/// | `--stray PATH` | leaves this file as well, hands in, and takes it away when that is refused |
+/// | `--ask TEXT` | asks a person, unless there is an answer already |
+/// | `--give-up TEXT` | reports this as the reason why it has failed |
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Script {
     verdicts: Vec<String>,
@@ -89,6 +106,11 @@ pub struct Script {
     until: Option<PathBuf>,
     model: Option<String>,
     exit: Option<i32>,
+    acp: bool,
+    idle: u32,
+    stray: Option<PathBuf>,
+    ask: Option<String>,
+    give_up: Option<String>,
 }
 
 impl Script {
@@ -111,6 +133,11 @@ impl Script {
                 "--until" => script.until = Some(value()?.into()),
                 "--model" => script.model = Some(value()?.clone()),
                 "--exit" => script.exit = Some(value()?.parse().map_err(io::Error::other)?),
+                "--acp" => script.acp = true,
+                "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
+                "--stray" => script.stray = Some(value()?.into()),
+                "--ask" => script.ask = Some(value()?.clone()),
+                "--give-up" => script.give_up = Some(value()?.clone()),
                 other => return Err(io::Error::other(format!("there is no argument {other}"))),
             }
         }
@@ -122,28 +149,26 @@ impl Script {
     /// # Errors
     /// If a file cannot be read or written.
     pub fn play(&self) -> io::Result<()> {
+        if self.acp {
+            let guise = Guise { model: self.model.clone(), ..Guise::default() };
+            let mut turns = 0;
+            return serve(&guise, |hands| {
+                turns += 1;
+                if turns <= self.idle { hands.say("I am done.") } else { self.take_turn(hands) }
+            });
+        }
         let task = Task::read()?;
         io::stdin().read_to_end(&mut Vec::new())?;
-        if let Some(mark) = &self.mark {
-            let mut file = fs::OpenOptions::new().create(true).append(true).open(mark)?;
-            writeln!(file, "{} {}", task.job(), task.attempt())?;
-        }
+        self.begin(&task)?;
         for line in &self.say {
             writeln!(io::stdout(), "{line}")?;
         }
         if let Some(file) = &self.until {
-            wait_for(file)?;
+            wait_for(file, || false)?;
         }
-        if !self.leave_out {
-            for path in task.artifacts() {
-                write(Path::new(path), &self.text(&task))?;
-            }
-        }
-        for path in &self.write {
-            write(path, "written by a scripted agent\n")?;
-        }
+        self.edit(&task)?;
         if let (Some(model), Some(report)) = (&self.model, env::var_os("STRIATUM_REPORT")) {
-            let report_text = serde_json::json!({"agent": {"name": "scripted"}, "model": model}).to_string();
+            let report_text = json!({"agent": {"name": "scripted"}, "model": model}).to_string();
             fs::write(report, report_text)?;
         }
         match self.exit {
@@ -152,13 +177,80 @@ impl Script {
         }
     }
 
+    /// One turn of an agent that has tools.
+    fn take_turn(&self, hands: &mut Hands<'_>) -> io::Result<()> {
+        let task = hands.task()?;
+        self.begin(&task)?;
+        for line in &self.say {
+            hands.say(line)?;
+        }
+        if let Some(file) = &self.until {
+            wait_for(file, || hands.is_cancelled())?;
+        }
+        if hands.is_cancelled() {
+            return Ok(());
+        }
+        for path in self.edit(&task)? {
+            hands.edited(&path.to_string_lossy())?;
+        }
+        if let Some(code) = self.exit {
+            std::process::exit(code);
+        }
+        if let Some(reason) = &self.give_up {
+            return hands.call("report_failure", &json!({ "reason": reason })).map(drop);
+        }
+        if let Some(question) = self.ask.as_ref().filter(|_| !task.was_answered()) {
+            return hands.call("ask_human", &json!({ "question": question })).map(drop);
+        }
+        let finding = format!("said at attempt {}", task.attempt());
+        let (tool, arguments) = match task.is_review() {
+            true => ("submit_review", json!({"verdict": self.verdict(&task), "findings": [finding]})),
+            false => ("complete_work", json!({})),
+        };
+        let Some(stray) = &self.stray else { return hands.call(tool, &arguments).map(drop) };
+        write(stray, "written by a scripted agent\n")?;
+        if hands.call(tool, &arguments)?.refused {
+            fs::remove_file(stray)?;
+            hands.call(tool, &arguments)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, task: &Task) -> io::Result<()> {
+        if let Some(mark) = &self.mark {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(mark)?;
+            writeln!(file, "{} {}", task.job(), task.attempt())?;
+        }
+        Ok(())
+    }
+
+    /// Leaves its files, and tells which.
+    fn edit(&self, task: &Task) -> io::Result<Vec<PathBuf>> {
+        let mut written = Vec::new();
+        if !self.leave_out {
+            for path in task.artifacts() {
+                write(Path::new(path), &self.text(task))?;
+                written.push(path.into());
+            }
+        }
+        for path in &self.write {
+            write(path, "written by a scripted agent\n")?;
+            written.push(path.clone());
+        }
+        Ok(written)
+    }
+
+    fn verdict(&self, task: &Task) -> &str {
+        let verdict = self.verdicts.get(task.attempt() - 1).or(self.verdicts.last());
+        verdict.map_or("accept", String::as_str)
+    }
+
     fn text(&self, task: &Task) -> String {
         let line = format!("{} at attempt {}, by a scripted agent\n", task.job(), task.attempt());
         if !task.is_review() {
             return line;
         }
-        let verdict = self.verdicts.get(task.attempt() - 1).or(self.verdicts.last());
-        let verdict = verdict.map_or("accept", String::as_str);
+        let verdict = self.verdict(task);
         format!("---\nverdict: {verdict}\nfindings:\n  - said at attempt {}\n---\n{line}", task.attempt())
     }
 }
@@ -170,9 +262,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-fn wait_for(file: &Path) -> io::Result<()> {
+fn wait_for(file: &Path, is_cancelled: impl Fn() -> bool) -> io::Result<()> {
     for _ in 0..6_000 {
-        if file.exists() {
+        if file.exists() || is_cancelled() {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(10));

@@ -14,6 +14,8 @@ pub mod dice;
 pub mod faulty;
 pub mod fixture;
 pub mod harness;
+#[cfg(feature = "llm")]
+pub mod llm;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod sandbox;

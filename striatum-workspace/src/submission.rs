@@ -66,15 +66,7 @@ impl Repository {
     /// - failures of git and of the file system. The tree is as it was, and the call may be repeated.
     pub async fn commit(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        let parent = self.parent(tree, &left).await?;
-        let snapshot = self.snapshot(tree, &parent).await?;
-        self.check_names(tree.base(), &snapshot).await?;
-        let commit = if snapshot.tree == self.room().tree_of(&parent).await? {
-            parent
-        } else {
-            let message = format!("{}\n\n{}\n", message.trim_end(), trailer(tree.grant()));
-            self.room().commit(&snapshot.tree, &[&parent], tree.grant().granted_at, &message).await?
-        };
+        let (commit, left_out) = self.commit_onto(tree, &left, message).await?;
         let kept = self.beyond(&left, &[&commit]).await?;
         for lost in &kept {
             // Named by its own id, so whoever made it made the same.
@@ -82,13 +74,40 @@ impl Repository {
         }
         let full = tree.branch().full();
         match self.room().swap(&full, left.branch.as_ref(), &commit).await? {
-            Swapped::Yes => Ok(Saved { commit, kept, left_out: snapshot.left_out }),
+            Swapped::Yes => Ok(Saved { commit, kept, left_out }),
             Swapped::No { found } => Err(WorkspaceError::BranchMoved {
                 branch: tree.branch().to_string(),
                 expected: left.branch,
                 found,
             }),
         }
+    }
+
+    /// The commit that [`commit`](Self::commit) would make now. No branch moves, so git forgets it by and by.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<CommitId, WorkspaceError> {
+        let left = self.left_commits(tree).await?;
+        Ok(self.commit_onto(tree, &left, message).await?.0)
+    }
+
+    async fn commit_onto(
+        &self,
+        tree: &Tree,
+        left: &Left,
+        message: &str,
+    ) -> Result<(CommitId, Vec<LeftOut>), WorkspaceError> {
+        let parent = self.parent(tree, left).await?;
+        let snapshot = self.snapshot(tree, &parent).await?;
+        self.check_names(tree.base(), &snapshot).await?;
+        if snapshot.tree == self.room().tree_of(&parent).await? {
+            return Ok((parent, snapshot.left_out));
+        }
+        let message = format!("{}\n\n{}\n", message.trim_end(), trailer(tree.grant()));
+        let date = tree.grant().granted_at;
+        let commit = self.room().commit(&snapshot.tree, &[&parent], date, &message).await?;
+        Ok((commit, snapshot.left_out))
     }
 
     /// Commits what an unfinished job left, as [`commit`](Self::commit) does; nothing if it left nothing.

@@ -15,14 +15,24 @@ use striatum_core::{
     id::Fence,
     run::{Packet, Usage},
     sandbox::{EnvVar, Exit, Isolation, Mount, Sandbox},
-    transport::{AgentIdentity, AgentUpdate},
+    transport::{Advice, AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
 use tokio_util::sync::CancellationToken;
 
+mod account;
+#[cfg(feature = "acp")]
+mod acp;
 mod process;
+#[cfg(feature = "acp")]
+mod toolbox;
 
+pub use account::{Account, Told};
+#[cfg(feature = "acp")]
+pub use acp::{AcpAdapter, Pace};
 pub use process::ProcessAdapter;
+#[cfg(feature = "acp")]
+pub use toolbox::{OpenTools, Toolbox};
 
 /// Works with the agents of a lane.
 #[async_trait]
@@ -67,6 +77,11 @@ pub struct Assignment {
     pub sandbox: Arc<dyn Sandbox>,
     /// How long it may work, by its lane, the orchestrator's limits and what is left of its budget, and how long it may be silent.
     pub patience: Patience,
+    /// Where to tell what is learned of the agent while it works.
+    pub account: Account,
+    /// The tools of the grant, for an agent that records its outcome by them.
+    #[cfg(feature = "acp")]
+    pub toolbox: Toolbox,
     /// Triggered when the grant is over or the orchestrator stops.
     pub stop: CancellationToken,
     /// Where to tell what the agent does.
@@ -97,9 +112,28 @@ impl TaskMark {
         }
     }
 
-    /// When it was set, if it was.
+    /// Notes that the agent is about to begin, where its end will say nothing: what it did by its tools counts, and no more. Its time
+    /// is counted from here should this process die.
+    pub fn begin(&self) {
+        let begun = self.begun();
+        if let Err(error) = fs::write(&begun, b"") {
+            tracing::warn!(%error, mark = %begun.display(), "the beginning of an agent was not marked");
+        }
+    }
+
+    fn begun(&self) -> PathBuf {
+        self.0.with_file_name("begun")
+    }
+
+    /// Whether the agent has its whole task, so that its end says something.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.exists()
+    }
+
+    /// When the agent had its task, or was about to begin.
     pub(crate) fn set_at(&self) -> Option<SystemTime> {
-        fs::metadata(&self.0).and_then(|meta| meta.modified()).ok()
+        let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        modified(&self.0).or_else(|| modified(&self.begun()))
     }
 }
 
@@ -148,12 +182,24 @@ pub struct Finished {
     pub usage: Usage,
     /// What the agent said over its protocol that it is. What it writes into a file attests nothing and has no place here.
     pub agent: AgentIdentity,
+    /// Why it ended so, for people; the orchestrator has words of its own where this says nothing.
+    pub reason: Option<String>,
 }
 
 impl Finished {
     /// The end of an agent that did what it could.
     pub fn new(end: End, exit: Option<Exit>, usage: Usage) -> Self {
-        Self { end, exit, usage, agent: AgentIdentity::default() }
+        Self { end, exit, usage, agent: AgentIdentity::default(), reason: None }
+    }
+
+    /// The same for this reason.
+    #[must_use]
+    pub fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
+    pub(crate) fn said(&self, otherwise: &str) -> String {
+        self.reason.clone().unwrap_or_else(|| otherwise.to_owned())
     }
 
     /// The same, of an agent that said what it is.
@@ -175,6 +221,10 @@ pub enum End {
     TimedOut,
     /// It gave no sign of life for longer than it may.
     Silent,
+    /// It has used all that was left of its turns or tokens, without an outcome.
+    Spent,
+    /// It was to record an outcome by its tools, and has not; this may help.
+    Unfinished(Advice),
 }
 
 /// No agent could be run.

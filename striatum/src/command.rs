@@ -106,6 +106,10 @@ impl AgentSession for CommandSession {
         &self.agent
     }
 
+    fn conversation(&self) -> Option<&str> {
+        None
+    }
+
     async fn prompt(&mut self, prompt: &Prompt) -> Result<(), TransportError> {
         self.task.give(&prompt.text)?;
         // What fits into the pipe goes now; the rest whenever `next` is waiting.

@@ -11,6 +11,7 @@
 //! - [`core`]: the machine, the chain, the ports;
 //! - [`workspace`]: git trees and blobs;
 //! - [`sandbox`]: where agents run;
+//! - `acp` (feature `acp`, on by default): the Agent Client Protocol;
 //! - `sqlite` (feature `sqlite`, on by default): the embedded store;
 //! - `pg` (feature `pg`): the store for many processes and hosts.
 //!
@@ -39,6 +40,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "acp")]
+pub use striatum_acp as acp;
 pub use striatum_core as core;
 #[cfg(feature = "pg")]
 pub use striatum_pg as pg;

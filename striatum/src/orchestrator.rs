@@ -23,6 +23,8 @@ use crate::{adapter::Patience, fault, instance::Instance, mint, progress::Progre
 
 mod assignment;
 mod base;
+#[cfg(feature = "acp")]
+mod bench;
 mod builder;
 mod collect;
 mod desk;
@@ -44,6 +46,8 @@ pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use prepare::{Document, Prepared};
 
+#[cfg(feature = "acp")]
+pub(crate) use bench::Bench;
 use leases::Leases;
 use registry::Registry;
 
@@ -61,6 +65,9 @@ struct Shared {
     repository: Repository,
     sandbox: Arc<dyn Sandbox>,
     adapters: Registry,
+    /// Serves the tools of the agents that are at work.
+    #[cfg(feature = "acp")]
+    agents: striatum_server::agents::Agents,
     limits: Limits,
     instance: Instance,
     leases: Leases,

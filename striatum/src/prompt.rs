@@ -60,8 +60,18 @@ fn named(packet: &Packet) -> Vec<BlobRef> {
         .collect()
 }
 
+/// By what an agent says that it has finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Its end, and what it leaves in files.
+    Files,
+    /// Its tools.
+    #[cfg(feature = "acp")]
+    Tools,
+}
+
 /// Writes the packet as a task for an agent.
-pub(crate) fn render(packet: &Packet, texts: &Texts) -> String {
+pub(crate) fn render(packet: &Packet, texts: &Texts, by: By) -> String {
     let mut out = Markdown::default();
     out.heading(1, &packet.title);
     out.paragraph(&packet.objective);
@@ -85,7 +95,12 @@ pub(crate) fn render(packet: &Packet, texts: &Texts) -> String {
         out.paragraph(texts.text(document));
     }
     scope(&mut out, packet);
-    finish(&mut out, packet);
+    artifacts(&mut out, packet);
+    match by {
+        By::Files => finish_by_files(&mut out, packet),
+        #[cfg(feature = "acp")]
+        By::Tools => finish_by_tools(&mut out, packet),
+    }
     out.0
 }
 
@@ -181,7 +196,7 @@ fn left(budget: &Budget) -> String {
     bounds.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-fn finish(out: &mut Markdown, packet: &Packet) {
+fn artifacts(out: &mut Markdown, packet: &Packet) {
     if let Some(left) = packet.budget.as_ref().map(left).filter(|left| !left.is_empty()) {
         out.heading(2, "What you may use");
         out.paragraph(&format!("What is left for this attempt: {left}."));
@@ -192,6 +207,29 @@ fn finish(out: &mut Markdown, packet: &Packet) {
         out.item(&format!("write {} ({}, {need}) to {}", artifact.name, artifact.kind, artifact.path));
     }
     out.blank();
+}
+
+#[cfg(feature = "acp")]
+fn finish_by_tools(out: &mut Markdown, packet: &Packet) {
+    let last = if packet.review.is_some() {
+        "When they are there, call the tool `submit_review` of the server `striatum` with your verdict (`accept`, \
+         `accept_with_findings`, `needs_revision` or `reject`) and one finding for each thing that you found."
+    } else {
+        "When your work is done, call the tool `complete_work` of the server `striatum`."
+    };
+    out.paragraph(last);
+    out.paragraph(
+        "Nothing counts before that call is accepted: if it is refused, the answer says what is wrong, so mend it and call again. \
+         Once it is accepted your work is over. There is no need to commit: what lies in your work tree is committed for you. With \
+         `dry_run` the tool says what would be refused, and does nothing.",
+    );
+    out.paragraph(
+        "If you cannot go on without an answer that only a person can give, call `ask_human`. If the work cannot be done, call \
+         `report_failure`; if something stands in the way that somebody else can remove, `block_work`. `get_packet` returns this task.",
+    );
+}
+
+fn finish_by_files(out: &mut Markdown, packet: &Packet) {
     if packet.review.is_some() {
         out.paragraph(
             "Begin the first required artifact with your verdict, between two lines of three dashes:\n\n\

@@ -84,7 +84,7 @@ fn fence(number: u8) -> Fence {
 }
 
 async fn connect(process: Process) -> Box<dyn AgentSession> {
-    let spec = SessionSpec { fence: fence(0), tree: "/".into() };
+    let spec = SessionSpec::new(fence(0), "/");
     CommandTransport::new().connect(process, &spec).await.expect("a session")
 }
 

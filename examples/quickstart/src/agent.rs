@@ -1,4 +1,5 @@
-//! The agents of the demonstration: this program once more, as any terminal program would be an agent.
+//! The agents of the demonstration: this program once more, as a coding agent that speaks the Agent Client Protocol, or as any
+//! terminal program would be an agent.
 //!
 //! The author first forgets a case; the reviewer really runs what it is given, and so finds it.
 
@@ -9,7 +10,8 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use striatum_testkit::agent::{Script, Task};
+use serde_json::json;
+use striatum_testkit::agent::{Guise, Hands, Script, Task, serve};
 
 use crate::failure::Failure;
 
@@ -18,9 +20,21 @@ const REVISED: &str = "#!/bin/sh\n# Greets whoever is named, or the world.\necho
 
 /// Plays an agent in the present folder, which is its work tree.
 pub(crate) fn play(part: &str, script: &[String]) -> ExitCode {
+    let by_tools = script.iter().any(|argument| argument == "--acp");
     let played = match part {
-        "author" => author(),
-        "reviewer" => reviewer(),
+        "author" if by_tools => serve(&guise(part), |hands| {
+            let task = hands.task()?;
+            hands.edited(author(&task)?)?;
+            hand_in(hands, "complete_work", &json!({}))
+        }),
+        "reviewer" if by_tools => serve(&guise(part), |hands| {
+            hands.task()?;
+            let (verdict, findings) = judged()?;
+            hands.edited(REVIEW)?;
+            hand_in(hands, "submit_review", &json!({"verdict": verdict, "findings": findings}))
+        }),
+        "author" => read_task().and_then(|task| author(&task)).map(drop),
+        "reviewer" => read_task().and_then(|_| judged()).map(drop),
         "scripted" => Script::parse(script).and_then(|script| script.play()),
         other => Err(io::Error::other(format!("there is no part {other:?}"))),
     };
@@ -30,24 +44,39 @@ pub(crate) fn play(part: &str, script: &[String]) -> ExitCode {
     }
 }
 
-fn author() -> io::Result<()> {
-    let task = read_task()?;
+fn guise(part: &str) -> Guise {
+    let (name, version) = (format!("quickstart-{part}"), env!("CARGO_PKG_VERSION").to_owned());
+    Guise { name, version, model: Some(format!("scripted-{part}")) }
+}
+
+/// Hands in what is done. What is refused is said; there is nothing that this agent could mend.
+fn hand_in(hands: &mut Hands<'_>, tool: &str, arguments: &serde_json::Value) -> io::Result<()> {
+    hands.call(tool, arguments).map(drop)
+}
+
+/// Does what the task says, and tells which file it changed.
+fn author(task: &Task) -> io::Result<&'static str> {
     match task.job() {
         "apply_change" => {
             fs::create_dir_all("bin")?;
             // Copying keeps the mode as well.
-            fs::copy("proposals/greet.sh", "bin/greet.sh").map(drop)
+            fs::copy("proposals/greet.sh", "bin/greet.sh")?;
+            Ok("bin/greet.sh")
         }
         _ => {
             fs::create_dir_all("proposals")?;
             fs::write("proposals/greet.sh", if task.was_sent_back() { REVISED } else { FIRST })?;
-            make_executable(Path::new("proposals/greet.sh"))
+            make_executable(Path::new("proposals/greet.sh"))?;
+            Ok("proposals/greet.sh")
         }
     }
 }
 
-fn reviewer() -> io::Result<()> {
-    read_task()?;
+/// Where the review belongs.
+const REVIEW: &str = "reviews/greet.md";
+
+/// Runs what it is given, and writes down what it found.
+fn judged() -> io::Result<(&'static str, Vec<String>)> {
     let mut findings = Vec::new();
     for (arguments, wanted) in [(&["Ada"][..], "hello, Ada"), (&[], "hello, world")] {
         let ran = Command::new("sh").arg("proposals/greet.sh").args(arguments).output()?;
@@ -67,10 +96,9 @@ fn reviewer() -> io::Result<()> {
         "It does not do what was asked."
     };
     fs::create_dir_all("reviews")?;
-    fs::write(
-        "reviews/greet.md",
-        format!("---\nverdict: {verdict}\n{matter}---\n# Review of proposals/greet.sh\n\n{said}\n"),
-    )
+    let text = format!("---\nverdict: {verdict}\n{matter}---\n# Review of proposals/greet.sh\n\n{said}\n");
+    fs::write(REVIEW, text)?;
+    Ok((verdict, findings))
 }
 
 /// Reads the task from standard input, as an agent does that understands words, and the packet, as one that does not.

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use striatum::core::{id::WorkflowId, workflow::Shape};
+use striatum::{
+    acp::Adapter,
+    core::{id::WorkflowId, workflow::Shape},
+};
 
 use crate::walls::Walls;
 
@@ -26,12 +29,21 @@ pub(crate) struct Args {
     /// A workflow document to run, instead of the demonstration's.
     #[arg(long, value_name = "FILE")]
     pub(crate) workflow: Option<PathBuf>,
-    /// A terminal program for every lane that writes, such as "claude -p". It gets its task on standard input.
+    /// A coding agent for every lane that writes.
+    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with = "author_command")]
+    pub(crate) agent: Option<String>,
+    /// A coding agent for every lane that reviews; the one that writes if only that is given.
+    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with = "reviewer_command")]
+    pub(crate) reviewer: Option<String>,
+    /// A program for every lane that writes, such as "claude -p". It gets its task on standard input.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) author_command: Option<String>,
-    /// A terminal program for every lane that reviews.
+    /// A program for every lane that reviews.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) reviewer_command: Option<String>,
+    /// How programs are spoken to: those that are named here by "command" unless this says so, the scripted ones by "acp".
+    #[arg(long, value_name = "HOW")]
+    pub(crate) transport: Option<Transport>,
     /// The walls around agents; unless given, the strongest that this host has.
     #[arg(long, global = true, env = "STRIATUM_SANDBOX", value_name = "WALLS")]
     pub(crate) sandbox: Option<Walls>,
@@ -43,7 +55,7 @@ pub(crate) struct Args {
     pub(crate) scripted: bool,
     /// Only judge these workflow documents and play them to their ends, without agents, repository or data folder.
     #[arg(long, num_args = 1.., value_name = "FILE")]
-    #[arg(conflicts_with_all = ["repo", "workflow", "author_command", "reviewer_command", "scripted"])]
+    #[arg(conflicts_with_all = ["repo", "workflow", "agent", "reviewer", "author_command", "reviewer_command", "scripted"])]
     pub(crate) check: Vec<PathBuf>,
     /// Print what --check finds as one JSON document.
     #[arg(long, requires = "check")]
@@ -166,6 +178,19 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         script: Vec<String>,
     },
+}
+
+/// How a program that is an agent is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// Over the Agent Client Protocol; it records what it does by tools.
+    Acp,
+    /// Its task is its input, its end its answer.
+    Command,
+}
+
+fn known_agents() -> PossibleValuesParser {
+    PossibleValuesParser::new(Adapter::ALL.iter().map(|adapter| adapter.name))
 }
 
 /// How a person rules.

@@ -62,6 +62,7 @@ pub(crate) fn raised(escalation: &Escalation) -> &'static str {
         EscalationTopic::UnjudgedDelivery => {
             "the result was not delivered, because it differs from what was judged"
         }
+        EscalationTopic::FollowUp => "an agent proposes further work",
         _ => "somebody asks for help",
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 mod agent;
 mod args;
+mod cast;
 mod check;
 mod demo;
 mod failure;

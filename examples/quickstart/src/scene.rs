@@ -8,10 +8,13 @@ use std::{
 };
 
 use striatum::{
-    Limits, Orchestrator,
+    Builder, Limits, Orchestrator,
+    acp::{Adapter, Decision, PermissionPolicy},
+    adapter::AcpAdapter,
     core::{
         id::RunId,
         run::{Actor, RunStatus},
+        sandbox::{Level, Sandbox},
         store::{RunQuery, RunSummary},
     },
     sqlite::SqliteStore,
@@ -43,11 +46,12 @@ impl Scene {
             }
         };
         let store = data.join("striatum.db");
-        let orchestrator = Orchestrator::builder()
+        let sandbox = walls::choose(args, &data).await?;
+        let orchestrator = adapters(sandbox.as_ref())
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
-            .sandbox(walls::choose(args, &data).await?)
+            .sandbox(sandbox)
             .data(&data)
             .limits(Limits::default().outage(OUTAGE))
             .build()
@@ -111,6 +115,21 @@ impl Scene {
         }
         Ok(None)
     }
+}
+
+/// Adapters for coding agents. Where no wall holds an agent to its tree, whoever named it here lets it work there as if it were run
+/// by hand, and what leads out of the tree, and is asked for, is rejected.
+fn adapters(sandbox: &dyn Sandbox) -> Builder {
+    let builder = Orchestrator::builder();
+    if sandbox.offers().file_system == Level::Enforced {
+        return builder;
+    }
+    let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+    let free = |adapter: AcpAdapter| Arc::new(adapter.policy(policy.clone()));
+    let builder = builder.adapter("acp", free(AcpAdapter::default()));
+    Adapter::ALL.into_iter().fold(builder, |builder, known| {
+        builder.adapter(format!("acp:{}", known.name), free(AcpAdapter::of(known)))
+    })
 }
 
 /// Makes the data folder, hidden from a repository that it may lie in.

@@ -12,11 +12,11 @@ use striatum::{
     core::{
         id::RunId,
         run::{Intent, RunStatus},
-        workflow::{JobType, Rules, Validated, Workflow},
+        workflow::{Rules, Validated, Workflow},
     },
 };
 
-use crate::{args::Args, demo, failure::Failure, live::Live, report, scene::Scene};
+use crate::{args::Args, cast, demo, failure::Failure, live::Live, report, scene::Scene};
 
 /// Says something to the person, beside the report.
 macro_rules! say {
@@ -63,7 +63,7 @@ pub(crate) async fn go_on(scene: &Scene, run: RunId) -> Result<ExitCode, Failure
 }
 
 async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
-    let document = document(scene, args)?;
+    let document = document(scene, args).await?;
     let prepared = scene.orchestrator.prepare(&document, scene.me.clone()).await?;
     for warning in &prepared.warnings {
         say!("warning[{}] {}: {}", warning.code.as_str(), warning.pointer, warning.message);
@@ -88,7 +88,7 @@ async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
 }
 
 /// The document to run, with the agents that the command line puts in place of its own.
-fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
+async fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     let path = args.workflow.clone().unwrap_or_else(|| scene.repository.join(demo::WORKFLOW));
     if args.workflow.is_none() && args.repo.is_some() && !path.exists() {
         return Err(Failure::new(
@@ -99,7 +99,7 @@ fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     }
     let document = Document::read(&path)?;
     let is_demo = args.workflow.is_none() && args.repo.is_none();
-    if !is_demo && !args.scripted && args.author_command.is_none() && args.reviewer_command.is_none() {
+    if !cast::is_wanted(args, is_demo) {
         return Ok(document);
     }
     // The agents are replaced before anybody asks whether the document's own could run here. What is wrong with it is told
@@ -108,66 +108,12 @@ fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     let Ok(Validated { mut workflow, .. }) = Workflow::parse(&bytes, &Rules::default()) else {
         return Ok(document);
     };
-    let mine =
-        std::env::current_exe().map_err(|error| Failure::io("find", Path::new("this program"), &error))?;
-    let own = |part: &str| vec![mine.to_string_lossy().into_owned(), "agent".to_owned(), part.to_owned()];
-    for (id, command) in commands(&workflow, args, is_demo, &own) {
-        if let Some(lane) = workflow.lanes.get_mut(&id) {
-            look_for(&command)?;
-            if command.first().is_some_and(|program| Path::new(program) == mine) {
-                // Keys that the document's own agent needs are no business of the stand-in.
-                lane.env.clear();
-            }
-            lane.command = command;
-        }
-    }
+    cast::recast(&mut workflow, args, is_demo).await?;
     let bytes = serde_json::to_vec(&workflow)
         .map_err(|error| Failure::new("document_invalid", error.to_string(), "report this"))?;
     let folder = path.parent().unwrap_or(Path::new(".")).canonicalize();
     let folder = folder.map_err(|error| Failure::io("find the folder of", &path, &error))?;
     Ok(Document::new(bytes, folder))
-}
-
-/// Refuses a command whose program is not there, before a run is begun that could only fail.
-fn look_for(command: &[String]) -> Result<(), Failure> {
-    let remedy = "install it, correct its name, or give its absolute path";
-    let Some(program) = command.first() else {
-        return Err(Failure::new("command_missing", "the command for an agent is empty", remedy));
-    };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = match Path::new(program) {
-        // It is looked up in the work tree, which is not there yet.
-        relative if program.contains('/') && relative.is_relative() => true,
-        absolute if program.contains('/') => absolute.is_file(),
-        name => std::env::split_paths(&path).any(|folder| folder.join(name).is_file()),
-    };
-    match is_there {
-        true => Ok(()),
-        false => Err(Failure::new("command_missing", format!("there is no program {program}"), remedy)),
-    }
-}
-
-/// The command for each lane whose own is replaced. A lane reviews if every job in it does.
-fn commands(
-    workflow: &Workflow,
-    args: &Args,
-    is_demo: bool,
-    own: &dyn Fn(&str) -> Vec<String>,
-) -> Vec<(striatum::core::id::LaneId, Vec<String>)> {
-    let words = |text: &String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let reviews = |lane: &_| {
-        workflow.jobs.iter().filter(|job| job.lane_id == *lane).all(|job| job.kind == JobType::Review)
-    };
-    let replaced = |lane: &striatum::core::id::LaneId| {
-        let given = if reviews(lane) { &args.reviewer_command } else { &args.author_command };
-        match given {
-            Some(command) => Some(words(command)),
-            None if args.scripted => Some(own("scripted")),
-            None if is_demo => Some(own(lane.as_str())),
-            None => None,
-        }
-    };
-    workflow.lanes.keys().filter_map(|lane| Some((lane.clone(), replaced(lane)?))).collect()
 }
 
 /// The first Ctrl-C lets running agents end, the second stops them.

@@ -7,6 +7,7 @@ use striatum::{
         id::RunId,
         run::{Event, LeaseCause, LeaseEnd, Record},
         store::{Store as _, StoreErrorKind, StoreExt as _},
+        transport::AgentIdentity,
     },
     sqlite::SqliteStore,
 };
@@ -49,6 +50,15 @@ impl History {
 
     pub(crate) fn count(&self, kind: &str) -> usize {
         self.events.iter().filter(|(_, event)| event.kind() == kind).count()
+    }
+
+    /// What agents said that they are.
+    pub(crate) fn identities(&self) -> Vec<AgentIdentity> {
+        let said = self.events.iter().filter_map(|(_, event)| match event {
+            Event::SessionIdentified(e) => Some(e.agent.clone()),
+            _ => None,
+        });
+        said.collect()
     }
 
     /// How often each step was granted.

@@ -72,6 +72,16 @@ impl Place {
         command
     }
 
+    /// The document of the demonstration, in which no job has a second attempt.
+    pub(crate) fn one_attempt(&self) -> PathBuf {
+        let document = self.path("document/workflow.json");
+        let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/workflow"));
+        copy_folder(own, document.parent().unwrap());
+        let text = fs::read_to_string(&document).unwrap();
+        fs::write(&document, text.replace("\"max_attempts\": 2", "\"max_attempts\": 1")).unwrap();
+        document
+    }
+
     /// A scripted agent that leaves marks.
     pub(crate) fn agent(&self, script: &str) -> String {
         let mark = self.path("marks");

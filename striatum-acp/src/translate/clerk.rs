@@ -21,7 +21,7 @@ use tokio::{
 use super::update::of_call_update;
 use crate::{
     AcpLimits, Decision, FileAccess, PermissionPolicy, Reach, ToolKind,
-    files::{FileError, Files},
+    files::{FileError, TreeFiles},
     item::{Item, Reply, brief},
     permission::{Leave, Offer, choose},
     state::Shared,
@@ -33,7 +33,9 @@ pub(super) struct Clerk {
     pub(super) queue: mpsc::Sender<Item>,
     pub(super) policy: PermissionPolicy,
     pub(super) access: FileAccess,
-    pub(super) files: Files,
+    pub(super) files: TreeFiles,
+    /// The server of tools that the session was given.
+    pub(super) tools: Option<String>,
     pub(super) limits: AcpLimits,
 }
 
@@ -49,7 +51,14 @@ impl Clerk {
         let is_inside = call.paths.iter().flatten().all(|path| self.files.hold(path));
         let reach = if is_inside { Reach::Tree } else { Reach::Beyond };
         let options = request.options;
-        let leave = match self.policy.decide(call.kind.unwrap_or(ToolKind::Other), reach) {
+        let kind = call.kind.unwrap_or(ToolKind::Other);
+        let title = call.title.as_deref().unwrap_or_default();
+        let decision = match &self.tools {
+            // What these may do is decided where they are served.
+            Some(server) if kind == ToolKind::Other && is_tool_of(server, title) => Decision::AllowOnce,
+            _ => self.policy.decide(kind, reach),
+        };
+        let leave = match decision {
             Decision::AllowOnce => Leave::Once,
             Decision::AllowAlways => Leave::Always,
             Decision::Reject => Leave::No,
@@ -112,7 +121,7 @@ impl Clerk {
         }
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || {
-            let written = files.write(&request.path, &request.content);
+            let written = files.write(&request.path, request.content.as_bytes());
             reply_with(responder, &request.path, written.map(|()| WriteTextFileResponse::new()));
         });
         Ok(())
@@ -129,7 +138,9 @@ fn reply_with<T: agent_client_protocol::JsonRpcResponse>(
         Err(error) => {
             let code = match &error {
                 FileError::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
-                FileError::Outside | FileError::Git | FileError::NotText => ErrorCode::INVALID_PARAMS,
+                FileError::Outside | FileError::Git | FileError::NotPlain | FileError::NotText => {
+                    ErrorCode::INVALID_PARAMS
+                }
                 FileError::Io(_) => ErrorCode::INTERNAL_ERROR,
             };
             let message = format!("{}: {error}", path.display());
@@ -157,6 +168,17 @@ fn answer(reply: Reply, options: &[PermissionOption]) -> RequestPermissionRespon
     })
 }
 
+/// Whether a title is the name of a tool of this server: agents write `mcp__server__tool`, `mcp.server.tool`, `server_tool`, or
+/// `tool (server MCP Server)`, and nothing else beside it.
+fn is_tool_of(server: &str, title: &str) -> bool {
+    let name = title.strip_suffix(" MCP Server)").unwrap_or(title);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
+    let (tool, of) = name.split_once(" (").unwrap_or((name, name));
+    let mut words =
+        of.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "mcp");
+    tool.chars().all(is_name) && of.chars().all(is_name) && words.next() == Some(server)
+}
+
 fn offer(kind: PermissionOptionKind) -> Option<Offer> {
     Some(match kind {
         PermissionOptionKind::AllowOnce => Offer::AllowOnce,
@@ -165,4 +187,36 @@ fn offer(kind: PermissionOptionKind) -> Option<Offer> {
         PermissionOptionKind::RejectAlways => Offer::RejectAlways,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_of_ours_is_known_by_its_name_alone() {
+        let ours = [
+            "mcp__striatum__complete_work",
+            "mcp.striatum.ask_human",
+            "striatum_get_packet",
+            "get_packet (striatum MCP Server)",
+            "striatum-get_packet",
+            "mcp_striatum_get_packet",
+        ];
+        for title in ours {
+            assert!(is_tool_of("striatum", title), "{title}");
+        }
+        let others = [
+            "",
+            "rm -rf / # striatum",
+            "cat striatum",
+            "mcp__tiny__striatum",
+            "striatum (evil MCP Server)",
+            "Write striatum/file",
+            "get_packet",
+        ];
+        for title in others {
+            assert!(!is_tool_of("striatum", title), "{title}");
+        }
+    }
 }

@@ -6,6 +6,8 @@ use agent_client_protocol::v1::schema::{
 };
 use serde_json::{Value, json};
 
+use striatum_core::transport::Choices;
+
 use super::{parse, update::model_of};
 use crate::{AcpError, item::brief};
 
@@ -19,7 +21,7 @@ pub(super) struct Offered {
 }
 
 /// A request and what goes with it.
-type Request = (&'static str, Value);
+pub(super) type Request = (&'static str, Value);
 
 impl Offered {
     pub(super) fn read(answer: Value) -> Result<Self, AcpError> {
@@ -44,7 +46,21 @@ impl Offered {
         self.models.as_ref().map(|(current, _)| current.clone()).or_else(|| model_of(&self.options))
     }
 
-    pub(super) fn choose_mode(&self, wanted: &str) -> Result<Request, AcpError> {
+    /// The requests that choose these.
+    pub(super) fn choose(&self, choices: &Choices) -> Result<Vec<Request>, AcpError> {
+        let mode = choices.mode.as_deref().map(|wanted| self.choose_mode(wanted));
+        let model = choices.model.as_deref().map(|wanted| self.choose_model(wanted));
+        let options = choices.options.iter().map(|(id, wanted)| {
+            let option = self.options.iter().find(|option| *option.id.0 == **id);
+            option.and_then(|option| self.set(option, wanted)).ok_or_else(|| AcpError::NotOffered {
+                what: "option",
+                wanted: brief(&format!("{id}={wanted}")),
+            })
+        });
+        mode.into_iter().chain(model).chain(options).collect()
+    }
+
+    fn choose_mode(&self, wanted: &str) -> Result<Request, AcpError> {
         if self.modes.iter().any(|mode| mode == wanted) {
             return Ok(("session/set_mode", json!({ "sessionId": self.session, "modeId": wanted })));
         }
@@ -52,7 +68,7 @@ impl Offered {
             .ok_or_else(|| AcpError::NotOffered { what: "mode", wanted: brief(wanted) })
     }
 
-    pub(super) fn choose_model(&self, wanted: &str) -> Result<Request, AcpError> {
+    fn choose_model(&self, wanted: &str) -> Result<Request, AcpError> {
         if self.models.iter().flat_map(|(_, ids)| ids).any(|id| id == wanted) {
             return Ok(("session/set_model", json!({ "sessionId": self.session, "modelId": wanted })));
         }
@@ -61,7 +77,10 @@ impl Offered {
     }
 
     fn choose_option(&self, category: &SessionConfigOptionCategory, wanted: &str) -> Option<Request> {
-        let option = self.options.iter().find(|option| option.category.as_ref() == Some(category))?;
+        self.set(self.options.iter().find(|option| option.category.as_ref() == Some(category))?, wanted)
+    }
+
+    fn set(&self, option: &SessionConfigOption, wanted: &str) -> Option<Request> {
         let SessionConfigKind::Select(select) = &option.kind else { return None };
         let values: Vec<_> = match &select.options {
             SessionConfigSelectOptions::Ungrouped(options) => options.iter().map(|o| &o.value).collect(),

@@ -19,6 +19,8 @@ use crate::{
 pub(super) enum Seen {
     Said(Stream, String),
     Model(String),
+    /// How many tokens the model has before it, and which model, if that is told as well.
+    Context(u64, Option<String>),
 }
 
 /// Takes note of an update. `None` if nobody need know, as of those that we do not know ourselves.
@@ -53,6 +55,11 @@ pub(super) fn see(params: RawJsonRpcParams, state: &Shared) -> Option<Seen> {
             let (call, is_news) = state.calls.learn(&id, news);
             state.turn.as_mut()?.calls += 1;
             is_news.then(|| Seen::Said(Stream::Out, line(&call)))
+        }
+        SessionUpdate::UsageUpdate(usage) => {
+            // Claude tells so which model its alias stands for.
+            let named = usage.meta.as_ref().and_then(|meta| meta.get("_claude/model")?.as_str());
+            Some(Seen::Context(usage.used, named.map(str::to_owned)))
         }
         SessionUpdate::ConfigOptionUpdate(update) => model_of(&update.config_options).map(Seen::Model),
         _ => None,

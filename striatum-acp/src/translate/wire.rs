@@ -88,6 +88,12 @@ pub(super) async fn incoming(
                 match seen {
                     Seen::Said(stream, text) => say(&queue, stream, &text).await,
                     Seen::Model(model) => drop(queue.send(Item::Model(model)).await),
+                    Seen::Context(tokens, model) => {
+                        if let Some(model) = model {
+                            drop(queue.send(Item::Model(model)).await);
+                        }
+                        drop(queue.send(Item::Context(tokens)).await);
+                    }
                 }
             }
             RawJsonRpcMessage::Notification(note) => {

@@ -132,6 +132,13 @@ pub enum Intent {
         /// By what the agent can find its conversation again.
         resume: Option<String>,
     },
+    /// Propose work that is out of scope of the job, and stay at work. It waits for a principal and never runs by itself.
+    Propose {
+        /// The grant.
+        fence: Fence,
+        /// What is proposed, as a blob.
+        proposal: BlobRef,
+    },
     /// Answer a question.
     Answer {
         /// The number of the question in the run.
@@ -232,6 +239,7 @@ impl Intent {
             Self::Fail(_) => "fail",
             Self::Block { .. } => "block",
             Self::Ask { .. } => "ask",
+            Self::Propose { .. } => "propose",
             Self::Answer { .. } => "answer",
             Self::Escalate { .. } => "escalate",
             Self::Settle { .. } => "settle",

@@ -93,6 +93,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
             question::answer(&mut draft, &command.actor, *question, *answer)?;
         }
         Intent::Escalate { job, reason } => escalation::escalate(&mut draft, job.as_ref(), *reason)?,
+        Intent::Propose { fence, proposal } => escalation::propose(&mut draft, fence, *proposal)?,
         Intent::Settle { escalation, ruling, rationale } => {
             escalation::settle(&mut draft, &command.actor, *escalation, *ruling, *rationale)?;
         }

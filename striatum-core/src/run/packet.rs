@@ -268,6 +268,27 @@ impl Packet {
         })
     }
 
+    /// Whether the packet names these bytes: the texts that its session may read, and nothing else.
+    pub fn names(&self, document: &Digest) -> bool {
+        let texts = self.prompt.iter().chain(&self.role.definition).chain(&self.context);
+        let files = texts.filter_map(|text| match text {
+            PacketText::File { content, .. } => Some(content.digest),
+            PacketText::Inline(_) => None,
+        });
+        let findings = |finding: &PacketFinding| finding.findings.map(|blob| blob.digest);
+        let inputs = self.inputs.iter().flat_map(|input| match input {
+            PacketInput::Job { manifest, artifacts, verdict, .. } => {
+                let artifacts = artifacts.iter().map(|artifact| artifact.content.digest);
+                artifacts.chain(*manifest).chain(verdict.as_ref().and_then(findings)).collect()
+            }
+            PacketInput::Path(_) => Vec::new(),
+        });
+        let answers = self.answers.iter().flat_map(|it| [it.text.digest, it.answer.digest]);
+        let failure = self.failure.as_ref().and_then(|failure| failure.reason).map(|blob| blob.digest);
+        let revision = self.revision.iter().filter_map(findings);
+        files.chain(inputs).chain(answers).chain(failure).chain(revision).any(|named| named == *document)
+    }
+
     /// The packet as canonical JSON (RFC 8785).
     pub fn bytes(&self) -> Bytes {
         // Structs of names, numbers, texts and digests always serialise.

@@ -155,6 +155,10 @@ rejections! {
     EscalationUnknown { /** Its number. */ escalation: u32 } = "escalation_unknown",
         "escalation {escalation} is not open",
         "read the run's escalations; it may have been resolved";
+    /// As many proposals of the job wait as may.
+    TooManyProposals { /** The job. */ job: JobId, /** How many. */ limit: usize } = "too_many_proposals",
+        "{limit} proposals of job {job} wait for a person already",
+        "put what you have to propose into the work that you hand in, or wait until a person has ruled";
     /// The result differs from what was judged, and the workflow does not deliver such a result by itself.
     DeliveryNotJudged { /** How many files differ. */ files: usize } = "delivery_not_judged",
         "{files} of the files to deliver differ from what was judged",

@@ -213,6 +213,11 @@ impl State {
         self.sessions.get(id).map(AsRef::as_ref)
     }
 
+    /// The sessions so far, in no order.
+    pub fn sessions(&self) -> impl ExactSizeIterator<Item = (SessionId, &Session)> {
+        self.sessions.iter().map(|(id, session)| (*id, session.as_ref()))
+    }
+
     /// The decisions so far.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &DecisionRecorded> {
         self.decisions.iter().map(AsRef::as_ref)

@@ -12,12 +12,49 @@ pub struct TurnEnd {
     pub outcome: Outcome,
     /// What the agent said of it, for a person: at most a kilobyte.
     pub reason: Option<String>,
+    /// What the turn cost, as far as the agent says.
+    pub spend: Spend,
+}
+
+/// Tokens that were paid for. What an agent does not say is not known, and is not nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spend {
+    /// Read, from a cache as well.
+    pub input_tokens: Option<u64>,
+    /// Written.
+    pub output_tokens: Option<u64>,
+}
+
+impl Spend {
+    /// The sum of both. What only one of them says counts alone.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |one: Option<u64>, two: Option<u64>| match (one, two) {
+            (Some(one), Some(two)) => Some(one.saturating_add(two)),
+            (one, two) => one.or(two),
+        };
+        Self {
+            input_tokens: sum(self.input_tokens, other.input_tokens),
+            output_tokens: sum(self.output_tokens, other.output_tokens),
+        }
+    }
+
+    /// Tokens read and written.
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.unwrap_or(0).saturating_add(self.output_tokens.unwrap_or(0))
+    }
 }
 
 impl TurnEnd {
     /// An end of which nothing more is known.
     pub const fn new(outcome: Outcome) -> Self {
-        Self { outcome, reason: None }
+        Self { outcome, reason: None, spend: Spend { input_tokens: None, output_tokens: None } }
+    }
+
+    /// The same with what it cost.
+    #[must_use]
+    pub fn costing(self, spend: Spend) -> Self {
+        Self { spend, ..self }
     }
 
     /// The same with what the agent said.

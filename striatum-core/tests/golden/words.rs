@@ -61,6 +61,11 @@ pub(super) fn more() -> Value {
     })
 }
 
+/// The values that came with proposals.
+pub(super) fn proposing() -> Value {
+    json!({"escalation_topic": [EscalationTopic::FollowUp]})
+}
+
 /// The values that came with superseding.
 pub(super) fn superseding() -> Value {
     json!({

@@ -199,6 +199,32 @@ fn anybody_outside_raises_what_only_a_principal_resolves() {
 }
 
 #[test]
+fn a_session_proposes_what_only_a_person_decides_on() {
+    let mut run = Drive::started(&single());
+    let fence = run.claim("a");
+    let propose = |text: &str| Intent::Propose { fence: fence.clone(), proposal: blob(text) };
+    let session = Actor::Session(fence.session);
+    run.give(session.clone(), propose("split the module")).unwrap();
+    let again = run.give(session.clone(), propose("split the module")).unwrap();
+    assert_eq!(again, [], "it waits already");
+    assert_eq!(run.job("a").status, JobStatus::Running);
+    let waits = &run.state.escalations()[0];
+    assert_eq!((waits.raised.topic, waits.ruling), (EscalationTopic::FollowUp, None));
+    let settle = Intent::Settle { escalation: 1, ruling: Ruling::Accept, rationale: None };
+    for nobody in [session.clone(), bot(), operator()] {
+        assert_eq!(run.refused(nobody, settle.clone()), "principal_required");
+    }
+    run.must(settle);
+    run.give(session.clone(), propose("split the module")).unwrap();
+    for n in 1..16 {
+        run.give(session.clone(), propose(&format!("proposal {n}"))).unwrap();
+    }
+    assert_eq!(run.refused(session.clone(), propose("one more")), "too_many_proposals");
+    run.must(Intent::Release(LeaseReport::new(fence.clone())));
+    assert_eq!(run.refused(session, propose("late")), "stale_fence");
+}
+
+#[test]
 fn a_retry_settles_the_escalation_of_the_end_that_it_undoes() {
     let mut run = Drive::started(&single().tolerate(0, 0));
     run.lose("a");

@@ -1,6 +1,6 @@
 //! The process table as `/proc` shows it.
 
-use std::{fs, io};
+use std::{fs, io, time::Duration};
 
 use rustix::{
     io::Errno,
@@ -35,6 +35,20 @@ pub(super) fn carries(pid: u32, entry: &str) -> bool {
     // The environment of another user's process cannot be read; it is none of ours.
     fs::read(format!("/proc/{pid}/environ"))
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|other| other == entry.as_bytes()))
+}
+
+pub(super) fn processor_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let ticks = parse_ticks(&stat)?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Some(Duration::from_millis(ticks.saturating_mul(1000) / per_second))
+}
+
+/// What a process has used in user and in kernel mode, with those of its children that have ended.
+fn parse_ticks(stat: &[u8]) -> Option<u64> {
+    let end_of_comm = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(end_of_comm + 1..)?).ok()?.split_ascii_whitespace();
+    fields.skip(11).take(4).map(|field| field.parse::<u64>().ok()).sum()
 }
 
 pub(super) fn signal(target: &Seen, signal: Signal) -> rustix::io::Result<()> {
@@ -83,6 +97,7 @@ mod tests {
             let expected = Seen { pid: 5, parent: 1, group: 77, start: "123456".to_owned(), ended: false };
             assert_eq!(seen, Some(expected), "{comm:?}");
         }
+        assert_eq!(parse_ticks(format!("5 (a b){tail}").as_bytes()), Some(5 + 6 + 7 + 8));
         assert_eq!(parse(5, b"5 (sh"), None);
         assert_eq!(parse(5, b"5 (sh) S 1"), None);
     }

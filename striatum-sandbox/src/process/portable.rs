@@ -29,6 +29,10 @@ pub(super) const fn carries(_pid: u32, _entry: &str) -> bool {
     false
 }
 
+pub(super) const fn processor_time(_pid: u32) -> Option<std::time::Duration> {
+    None
+}
+
 pub(super) fn signal(target: &Seen, signal: Signal) -> rustix::io::Result<()> {
     signal_by_number(target, signal)
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,28 +17,33 @@ use axum::{
     response::Response,
     routing::any,
 };
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-};
 use striatum_core::id::Fence;
-use tokio::{net::TcpListener, time::Instant};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Boundary, Refusal,
-    agents::{Endpoint, OpenSession, Workbench, session::Live, tools::Tools},
-    authority::{Authority, Denied, NoEntropy, Scope, TokenId},
+    Boundary, Refusal, Serving,
+    agents::{
+        Endpoint, OpenSession, Pull, Workbench,
+        pull::{Puller, Pulling},
+        session::Live,
+    },
+    authority::{Authority, Bearer, ClaimScope, Denied, NoEntropy, Scope, TokenId},
     boundary,
+    toolbox::{self, Server, Toolbox},
 };
 
 /// Where the tools are, below the address of the listener.
-const PATH: &str = "/mcp";
+pub(super) const PATH: &str = "/mcp";
 
 /// The agents' listener, and the sessions that are open. Cloning gives another handle on the same; with the last one it ends.
 #[derive(Clone)]
 pub struct Agents {
     shared: Arc<Shared>,
-    _serving: Option<Arc<DropGuard>>,
+    _serving: Option<Arc<Serving>>,
 }
 
 /// How the agents' listener behaves.
@@ -51,12 +56,14 @@ pub struct AgentsOptions {
     pub bind: SocketAddr,
     /// How many MCP sessions and requests one token may have open at a time.
     pub room: usize,
+    /// Lets agents pull; without it a claim token opens nothing.
+    pub pull: Option<Pull>,
 }
 
 impl Default for AgentsOptions {
     /// A free port of the loopback interface, sixteen MCP sessions to a token.
     fn default() -> Self {
-        Self { boundary: Boundary::default(), bind: (Ipv4Addr::LOCALHOST, 0).into(), room: 16 }
+        Self { boundary: Boundary::default(), bind: (Ipv4Addr::LOCALHOST, 0).into(), room: 16, pull: None }
     }
 }
 
@@ -66,12 +73,13 @@ pub(super) struct Shared {
     url: String,
     options: AgentsOptions,
     seats: Mutex<HashMap<TokenId, Arc<Seat>>>,
+    pulling: Option<Arc<Pulling>>,
 }
 
-/// A session with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
-struct Seat {
-    live: Arc<Live>,
-    service: StreamableHttpService<Tools, LocalSessionManager>,
+/// A token with the MCP server that serves it alone, so that no MCP session of one agent can be reached by another.
+enum Seat {
+    Grant { live: Arc<Live>, server: Server<Live> },
+    Claim { puller: Arc<Puller>, server: Server<Puller> },
 }
 
 impl Agents {
@@ -83,26 +91,33 @@ impl Agents {
         let listener = TcpListener::bind(options.bind).await?;
         let address = listener.local_addr()?;
         options.boundary.hosts.push(match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
         });
         let agents = Self::mounted(authority, &format!("http://{address}"), options);
-        let (router, stop) = (agents.router(), CancellationToken::new());
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the agents' listener ended");
-            }
-        });
-        Ok(Self { _serving: Some(Arc::new(stop.drop_guard())), ..agents })
+        let serving = agents.serve(listener)?;
+        Ok(Self { _serving: Some(Arc::new(serving)), ..agents })
+    }
+
+    /// Serves the same sessions at one more place: on a listener within the walls of a sandbox, say, that cannot reach the first.
+    /// Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the listener does not say where it listens.
+    pub fn serve(&self, listener: TcpListener) -> io::Result<Serving> {
+        Serving::start(listener, self.router())
     }
 
     /// For whoever serves the [`router`](Self::router) by himself. `address` is where agents reach it, as `http://host:port`, with the
-    /// path below which it is mounted.
+    /// path below which it is mounted. Call it within a tokio runtime.
     pub fn mounted(authority: Arc<Authority>, address: &str, options: AgentsOptions) -> Self {
         let url = format!("{}{PATH}", address.trim_end_matches('/'));
-        let shared = Shared { authority, url, options, seats: Mutex::default() };
-        Self { shared: Arc::new(shared), _serving: None }
+        let pulling = options.pull.clone().map(Pulling::start);
+        Self::of(Arc::new(Shared { authority, url, options, seats: Mutex::default(), pulling }))
+    }
+
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self { shared, _serving: None }
     }
 
     /// The routes, to mount. They are to be on no port on which operators are served.
@@ -129,13 +144,13 @@ impl Agents {
         bench: Arc<dyn Workbench>,
         valid_for: Duration,
     ) -> Result<OpenSession, NoEntropy> {
-        let Shared { authority, url, options, .. } = &*self.shared;
+        let Shared { authority, url, .. } = &*self.shared;
         let issued = authority.issue(Scope::Session(fence.clone()), valid_for)?;
         let over = CancellationToken::new();
         let deadline = Instant::now() + valid_for;
-        let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over, options.room));
-        let seat = Seat { live: live.clone(), service: service(&live, options) };
-        self.shared.seats().insert(issued.id, Arc::new(seat));
+        let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over));
+        let server = self.shared.server(&live, live.over());
+        self.shared.seats().insert(issued.id, Arc::new(Seat::Grant { live: live.clone(), server }));
         let expiring = live.clone();
         tokio::spawn(async move { expiring.expire().await });
         let endpoint = Endpoint { url: url.clone(), bearer: issued.secret };
@@ -149,21 +164,6 @@ impl fmt::Debug for Agents {
     }
 }
 
-/// The MCP server of one session.
-fn service(live: &Arc<Live>, options: &AgentsOptions) -> StreamableHttpService<Tools, LocalSessionManager> {
-    let mut sessions = LocalSessionManager::default();
-    // An agent may work for hours between two calls. Its sessions end with the grant, and with nothing before.
-    sessions.session_config.keep_alive = None;
-    let config = StreamableHttpServerConfig::default()
-        .with_cancellation_token(live.over().clone())
-        .with_max_request_body_bytes(options.boundary.max_body_bytes)
-        // The boundary has judged both, with lists of its own.
-        .disable_allowed_hosts()
-        .disable_allowed_origins();
-    let live = live.clone();
-    StreamableHttpService::new(move || Tools::take(&live), Arc::new(sessions), config)
-}
-
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let seat = match shared.admit(request.headers()) {
         Ok(seat) => seat,
@@ -175,22 +175,70 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             return boundary::respond(status, &Refusal::from(denied));
         }
     };
+    match &*seat {
+        Seat::Grant { live, server } => answer(server, live.over(), request).await,
+        Seat::Claim { puller, server } => answer(server, puller.over(), request).await,
+    }
+}
+
+/// The answer of a server, unless its token is over before.
+async fn answer<T: Toolbox>(server: &Server<T>, over: &CancellationToken, request: Request) -> Response {
     tokio::select! {
         biased;
-        response = seat.service.handle(request) => response.map(Body::new),
-        () = seat.live.over().cancelled() => {
+        response = server.handle(request) => response.map(Body::new),
+        () = over.cancelled() => {
             boundary::respond(StatusCode::UNAUTHORIZED, &Refusal::from(Denied::Revoked))
         }
     }
 }
 
 impl Shared {
-    /// Whose session this is.
-    fn admit(&self, headers: &HeaderMap) -> Result<Arc<Seat>, Denied> {
+    /// Whose token this is.
+    fn admit(self: &Arc<Self>, headers: &HeaderMap) -> Result<Arc<Seat>, Denied> {
         let bearer = self.authority.check(bearer(headers)?)?;
-        let Scope::Session(_) = bearer.scope else { return Err(Denied::OutOfScope) };
-        let seat = self.seats().get(&bearer.id).cloned().ok_or(Denied::Revoked)?;
-        if seat.live.is_open() { Ok(seat) } else { Err(Denied::Revoked) }
+        match &bearer.scope {
+            Scope::Session(_) => {
+                let seat = self.seats().get(&bearer.id).cloned().ok_or(Denied::Revoked)?;
+                let is_open = matches!(&*seat, Seat::Grant { live, .. } if live.is_open());
+                if is_open { Ok(seat) } else { Err(Denied::Revoked) }
+            }
+            Scope::Claim(scope) => {
+                let pulling = self.pulling.as_ref().ok_or(Denied::OutOfScope)?;
+                Ok(self.seat(pulling, scope, &bearer))
+            }
+            Scope::Operator(_) => Err(Denied::OutOfScope),
+        }
+    }
+
+    /// The place of a claim token, which it has from its first use to its end.
+    fn seat(self: &Arc<Self>, pulling: &Arc<Pulling>, scope: &ClaimScope, bearer: &Bearer) -> Arc<Seat> {
+        let mut seats = self.seats();
+        if let Some(seat) = seats.get(&bearer.id) {
+            return seat.clone();
+        }
+        let weak = Arc::downgrade(self);
+        let puller = Puller::new(bearer.clone(), scope.clone(), pulling.clone(), weak.clone());
+        let (over, token) = (puller.over().clone(), bearer.id);
+        let remaining = self.authority.remaining(bearer).unwrap_or_default();
+        tokio::spawn(async move {
+            sleep(remaining).await;
+            over.cancel();
+            if let Some(shared) = weak.upgrade() {
+                shared.forget(&token);
+            }
+        });
+        let server = self.server(&puller, puller.over());
+        let seat = Arc::new(Seat::Claim { puller, server });
+        seats.insert(bearer.id, seat.clone());
+        seat
+    }
+
+    fn server<T: Toolbox>(&self, toolbox: &Arc<T>, over: &CancellationToken) -> Server<T> {
+        toolbox::server(toolbox, over, self.options.boundary.max_body_bytes, self.options.room)
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     pub(super) fn forget(&self, token: &TokenId) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use striatum_core::{digest::Digest, id::Fence, transport::AgentIdentity};
 use tokio::{
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,12 @@ impl OpenSession {
         &self.endpoint
     }
 
+    /// The same for an agent that reaches the tools elsewhere: at `http://{authority}`, where they are [served](crate::agents::Agents::serve) too.
+    pub fn endpoint_at(&self, authority: impl fmt::Display) -> Endpoint {
+        let url = format!("http://{authority}{}", crate::agents::listener::PATH);
+        Endpoint { url, bearer: self.endpoint.bearer.clone() }
+    }
+
     /// Whether an agent has asked which tools there are. Agents do not say when they cannot reach an MCP server: this says it.
     pub fn is_connected(&self) -> bool {
         self.live.attendance.borrow().connected
@@ -64,6 +70,11 @@ impl OpenSession {
     /// Waits until an agent has asked which tools there are. It may never do so.
     pub async fn connected(&self) {
         self.wait(|attendance| attendance.connected).await;
+    }
+
+    /// Whether a call has ended the grant.
+    pub fn is_concluded(&self) -> bool {
+        self.live.attendance.borrow().concluded
     }
 
     /// Waits until a call has ended the grant. That may never happen.
@@ -128,8 +139,6 @@ pub(super) struct Live {
     attendance: watch::Sender<Attendance>,
     /// Held by the call that is under way.
     conclusion: Mutex<Conclusion>,
-    /// How many MCP sessions and requests the agent may have open.
-    pub(super) room: Arc<Semaphore>,
 }
 
 impl Live {
@@ -139,7 +148,6 @@ impl Live {
         bench: Arc<dyn Workbench>,
         deadline: Instant,
         over: CancellationToken,
-        room: usize,
     ) -> Self {
         Self {
             fence,
@@ -149,7 +157,6 @@ impl Live {
             over,
             attendance: watch::Sender::default(),
             conclusion: Mutex::new(Conclusion::GoesOn),
-            room: Arc::new(Semaphore::new(room)),
         }
     }
 

@@ -58,7 +58,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-pub(super) fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(NoEntropy)?;
     Ok(bytes)

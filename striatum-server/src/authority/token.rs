@@ -15,6 +15,7 @@ use striatum_core::time::{Clock, Timestamp};
 use crate::{
     Refusal,
     authority::{NoEntropy, Scope, SigningKey, seal},
+    refusal::Code,
 };
 
 /// What every token begins with, so that one that leaked is recognised.
@@ -134,13 +135,28 @@ impl Authority {
     /// [`Denied::Invalid`], [`Denied::Expired`] or [`Denied::Revoked`].
     pub fn check(&self, token: &str) -> Result<Bearer, Denied> {
         let Payload { id, expires_at, scope } = self.open(token).ok_or(Denied::Invalid)?;
+        self.expect_valid(id, expires_at)?;
+        Ok(Bearer { id, scope, expires_at })
+    }
+
+    /// Says whether a token that was checked before is valid still.
+    ///
+    /// # Errors
+    /// [`Denied::Expired`] or [`Denied::Revoked`].
+    pub fn expect_valid(&self, token: TokenId, expires_at: Timestamp) -> Result<(), Denied> {
         if self.clock.now() >= expires_at {
             return Err(Denied::Expired);
         }
-        if self.revoked().contains_key(&id) {
+        if self.revoked().contains_key(&token) {
             return Err(Denied::Revoked);
         }
-        Ok(Bearer { id, scope, expires_at })
+        Ok(())
+    }
+
+    /// For how long a token that was checked before is still valid; nothing if it is not.
+    pub fn remaining(&self, bearer: &Bearer) -> Option<Duration> {
+        let remaining = bearer.expires_at.since(self.clock.now());
+        (!remaining.is_zero() && !self.revoked().contains_key(&bearer.id)).then_some(remaining)
     }
 
     /// Makes a token worthless at once. Revocations are kept in memory, as long as the token would have been valid: whoever keeps the
@@ -205,13 +221,13 @@ impl std::str::FromStr for TokenId {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        let (code, remedy) = match denied {
-            Denied::Missing => ("token_missing", "send the header `Authorization: Bearer` with your token"),
-            Denied::Invalid => ("token_invalid", "use the token that you were given, to the letter"),
-            Denied::Expired => ("token_expired", "ask for a new token"),
-            Denied::Revoked => ("token_revoked", "stop: what the token was for is over"),
-            Denied::OutOfScope => ("token_scope", "use a token that was issued for this"),
+        let code = match denied {
+            Denied::Missing => Code::TokenMissing,
+            Denied::Invalid => Code::TokenInvalid,
+            Denied::Expired => Code::TokenExpired,
+            Denied::Revoked => Code::TokenRevoked,
+            Denied::OutOfScope => Code::TokenScope,
         };
-        Self::new(code, denied.to_string(), remedy)
+        code.because(denied.to_string())
     }
 }

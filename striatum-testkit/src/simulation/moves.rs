@@ -33,6 +33,7 @@ const MOVES: &[(usize, Move)] = &[
     (4, confirm),
     (4, ask),
     (1, escalate),
+    (1, propose),
     (2, settle),
     (7, wait),
     (2, renew),
@@ -229,6 +230,15 @@ fn ask(chance: &mut Chance<'_>) -> Option<Act> {
     let report = LeaseReport::new(fence.clone());
     let intent =
         Intent::Ask { report, question: words::blob("which one?"), resume: Some("thread".to_owned()) };
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
+/// An agent proposes something, perhaps when its grant is over.
+fn propose(chance: &mut Chance<'_>) -> Option<Act> {
+    let fence =
+        if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
+    let text = if chance.dice.once_in(2) { "split it" } else { "test it" };
+    let intent = Intent::Propose { fence: fence.clone(), proposal: words::blob(text) };
     Some(Act::Give(vec![chance.command_under(&fence, intent)]))
 }
 

@@ -170,6 +170,7 @@ fn fence(intent: &Intent) -> Option<&Fence> {
         Intent::Acknowledge { fence, .. }
         | Intent::Identify { fence, .. }
         | Intent::Publish { fence, .. }
+        | Intent::Propose { fence, .. }
         | Intent::Expire { fence } => Some(fence),
         Intent::Submit(submit) => Some(&submit.fence),
         Intent::Release(report)

@@ -78,6 +78,7 @@ impl fmt::Display for Told<'_> {
             Intent::Acknowledge { fence, .. }
             | Intent::Identify { fence, .. }
             | Intent::Publish { fence, .. }
+            | Intent::Propose { fence, .. }
             | Intent::TreeClosed { fence, .. }
             | Intent::Expire { fence } => at(f, fence),
             Intent::Submit(submit) => {

@@ -18,12 +18,24 @@ use crate::fixture::{Draft, chain, fence, resource, run};
 
 type Answer = Result<RunHead, AppendError>;
 
-/// Sends all batches at the same moment, every second one through another handle.
+/// How many take part in a race, each through a handle of its own, as another process would have one.
+const RACERS: u8 = 16;
+
+/// A handle for each who takes part.
+async fn handles(bench: &Bench<'_>) -> Vec<Arc<dyn Store>> {
+    let mut handles = vec![Arc::clone(&bench.store)];
+    while handles.len() < usize::from(RACERS) {
+        handles.push(bench.again().await);
+    }
+    handles
+}
+
+/// Sends all batches at the same moment, each through another handle.
 async fn at_once(bench: &Bench<'_>, batches: Vec<Batch>) -> Vec<Answer> {
-    let handles = [Arc::clone(&bench.store), bench.again().await];
+    let handles = handles(bench).await;
     let barrier = Arc::new(Barrier::new(batches.len()));
     let send = |(index, batch): (usize, Batch)| {
-        let (store, barrier) = (Arc::clone(&handles[index % 2]), Arc::clone(&barrier));
+        let (store, barrier) = (Arc::clone(&handles[index % handles.len()]), Arc::clone(&barrier));
         tokio::spawn(async move {
             barrier.wait().await;
             store.append(&batch).await
@@ -42,7 +54,7 @@ pub async fn one_of_many_appends_after_the_same_head_wins(factory: &dyn StoreFac
     let bench = Bench::new(factory).await;
     let mut head = RunHead::START;
     for round in 1..=5 {
-        let batches = (0..16).map(|n| bench.next(run(1), head).says(&n.to_string()).batch()).collect();
+        let batches = (0..RACERS).map(|n| bench.next(run(1), head).says(&n.to_string()).batch()).collect();
         let answers = at_once(&bench, batches).await;
         let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
         assert_eq!(won.len(), 1, "round {round}");
@@ -57,7 +69,7 @@ pub async fn one_of_many_appends_after_the_same_head_wins(factory: &dyn StoreFac
 pub async fn the_same_batch_at_the_same_time_is_one_write(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
     let batch = bench.first(run(1)).events(3).take("one", resource("db")).batch();
-    let answers = at_once(&bench, vec![batch; 16]).await;
+    let answers = at_once(&bench, vec![batch; usize::from(RACERS)]).await;
     let digest = bench.head().await.digest;
     for answer in answers {
         assert_eq!(answer.unwrap(), RunHead { version: 3, digest });
@@ -75,10 +87,11 @@ async fn grow(store: &dyn Store, main: &striatum_core::id::ChainId, id: RunId, b
 /// Appends to different runs never meet: each is written, and the chain has one gapless order.
 pub async fn appends_to_many_runs_leave_no_gap(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
-    let handles = [Arc::clone(&bench.store), bench.again().await];
-    let tasks: Vec<_> = (0..16_u8)
-        .map(|number| {
-            let (store, main) = (Arc::clone(&handles[usize::from(number) % 2]), bench.chain.clone());
+    let handles = handles(&bench).await;
+    let tasks: Vec<_> = (0..RACERS)
+        .zip(&handles)
+        .map(|(number, store)| {
+            let (store, main) = (Arc::clone(store), bench.chain.clone());
             tokio::spawn(async move { grow(&*store, &main, run(number), 50).await })
         })
         .collect();
@@ -86,7 +99,7 @@ pub async fn appends_to_many_runs_leave_no_gap(factory: &dyn StoreFactory) {
         task.await.unwrap();
     }
     assert_eq!(bench.verify(&bench.chain).await.seq, 800);
-    for number in 0..16 {
+    for number in 0..RACERS {
         assert_eq!(bench.events_of(run(number)).await.len(), 50);
     }
 }
@@ -94,16 +107,18 @@ pub async fn appends_to_many_runs_leave_no_gap(factory: &dyn StoreFactory) {
 /// Whoever reads while others write sees the beginning of what is there in the end, never a gap.
 pub async fn a_reader_among_writers_sees_no_gap(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
-    let tasks: Vec<_> = (0..8_u8)
-        .map(|number| {
-            let (store, main) = (Arc::clone(&bench.store), bench.chain.clone());
+    let handles = handles(&bench).await;
+    let tasks: Vec<_> = (0..RACERS)
+        .zip(&handles)
+        .map(|(number, store)| {
+            let (store, main) = (Arc::clone(store), bench.chain.clone());
             tokio::spawn(async move { grow(&*store, &main, run(number), 25).await })
         })
         .collect();
     let mut verifier = Verifier::new(&bench.chain);
     let mut at = Position::genesis(&bench.chain);
     within(async {
-        while at.seq < 200 {
+        while at.seq < 400 {
             for event in bench.store.read(&bench.chain, at, 7).await.unwrap() {
                 assert_eq!(verifier.push(&event), Ok(()));
                 at = event.position();
@@ -121,11 +136,12 @@ pub async fn a_reader_among_writers_sees_no_gap(factory: &dyn StoreFactory) {
 /// However many open a chain and append first, it begins once.
 pub async fn a_chain_that_many_open_begins_once(factory: &dyn StoreFactory) {
     let bench = Bench::empty(factory).await;
-    let handles = [Arc::clone(&bench.store), bench.again().await];
-    let barrier = Arc::new(Barrier::new(16));
-    let tasks: Vec<_> = (0..16_u8)
-        .map(|number| {
-            let (store, barrier) = (Arc::clone(&handles[usize::from(number) % 2]), Arc::clone(&barrier));
+    let handles = handles(&bench).await;
+    let barrier = Arc::new(Barrier::new(handles.len()));
+    let tasks: Vec<_> = (0..RACERS)
+        .zip(&handles)
+        .map(|(number, store)| {
+            let (store, barrier) = (Arc::clone(store), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
                 store.open_chain(&chain("main"), &ChainMeta::default()).await.unwrap();
@@ -144,7 +160,7 @@ pub async fn a_chain_that_many_open_begins_once(factory: &dyn StoreFactory) {
 pub async fn one_of_many_claims_of_a_resource_wins(factory: &dyn StoreFactory) {
     let bench = Bench::new(factory).await;
     let claim = |number: u8| bench.first(run(number)).take(&number.to_string(), resource("db")).batch();
-    let answers = at_once(&bench, (0..16).map(claim).collect()).await;
+    let answers = at_once(&bench, (0..RACERS).map(claim).collect()).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     assert!(lost.iter().all(|answer| matches!(answer, Err(AppendError::Busy { .. }))), "{lost:?}");
@@ -158,7 +174,7 @@ pub async fn claims_of_several_resources_do_not_lock_up(factory: &dyn StoreFacto
         let (one, two) = if number.is_multiple_of(2) { ("a", "b") } else { ("b", "a") };
         bench.first(run(number)).take("it", resource(one)).take("it", resource(two)).batch()
     };
-    let answers = at_once(&bench, (0..16).map(claim).collect()).await;
+    let answers = at_once(&bench, (0..RACERS).map(claim).collect()).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
 }
 

@@ -1,5 +1,4 @@
 //! Workflows that make everything happen that may.
-#![expect(clippy::panic, reason = "a document that is refused is a mistake of these tests")]
 
 use serde_json::{Value, json};
 use striatum_core::workflow::{

@@ -1,5 +1,4 @@
 //! No order of events breaks a workflow: those that are written here, the starter documents, and the public ones.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what does not hold here is what these tests are for")]
 
 use std::{
     collections::BTreeSet,

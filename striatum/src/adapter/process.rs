@@ -59,7 +59,7 @@ impl LaneAdapter for ProcessAdapter {
 }
 
 /// What the sandbox must hold an agent to: what the lane demands beyond what a plain process gives by itself.
-fn demands(lane: &Lane) -> Isolation {
+pub(super) fn demands(lane: &Lane) -> Isolation {
     let mut demands = Isolation::uniform(Level::Unsupported);
     for Shortfall { constraint, required, .. } in Offers::process().shortfalls(lane) {
         match constraint {
@@ -119,7 +119,7 @@ async fn listen(
 }
 
 /// Does what takes no time to speak of.
-async fn soon<T, E: Error + Send + Sync + 'static>(
+pub(super) async fn soon<T, E: Error + Send + Sync + 'static>(
     doing: &'static str,
     act: impl Future<Output = Result<T, E>>,
 ) -> Result<T, AdapterError> {

@@ -13,15 +13,30 @@ use striatum_core::{
     transport::{AgentUpdate, Stream},
     workflow::Constraint,
 };
-use striatum_workspace::Tree;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapter::{Assignment, Updates},
-    orchestrator::{Error, ErrorKind, grant::Work, owed},
+    adapter::{Account, Assignment, Updates},
+    orchestrator::{
+        Error, ErrorKind,
+        grant::{Place, Work},
+        owed,
+    },
     progress::Progress,
-    prompt::{self, Texts},
+    prompt::{self, By, Texts},
 };
+
+#[cfg(feature = "acp")]
+use crate::{adapter::Toolbox, orchestrator::bench::Bench};
+#[cfg(feature = "acp")]
+use std::sync::Arc;
+
+/// What a grant's agent is given, and what its tools act on.
+pub(super) struct Given {
+    pub(super) assignment: Assignment,
+    #[cfg(feature = "acp")]
+    pub(super) bench: Arc<Bench>,
+}
 
 /// How much of an agent's output is kept in its session's folder, in bytes.
 const LOG_BYTES: usize = 16 << 20;
@@ -31,9 +46,11 @@ pub(super) const LOG: &str = "agent.log";
 
 impl Work<'_> {
     /// Writes the packet down and puts together what an adapter needs.
-    pub(super) async fn assignment(&self, tree: &Tree, stop: CancellationToken) -> Result<Assignment, Error> {
+    pub(super) async fn assignment(&self, at: &Place, stop: CancellationToken) -> Result<Given, Error> {
         let folder = self.shared.session_folder(&self.grant);
+        let account = Account::default();
         let texts = Texts::of(&self.packet, self.shared.engine.blobs().as_ref()).await?;
+        let prompt = prompt::render(&self.packet, &texts, By::Files);
         let packet_path = folder.join("packet.json");
         let write = |error| owed::folder_error(self.shared, error);
         let report = report_path(&folder);
@@ -41,20 +58,35 @@ impl Work<'_> {
         let outbox = report.parent().unwrap_or(&folder).to_owned();
         fs::create_dir_all(&outbox).map_err(write)?;
         fs::write(&packet_path, self.packet.bytes()).map_err(write)?;
-        Ok(Assignment {
+        #[cfg(feature = "acp")]
+        let (bench, toolbox) = {
+            let prompt = prompt::render(&self.packet, &texts, By::Tools);
+            let bench = Arc::new(Bench::new(self, at, prompt, account.clone()));
+            let toolbox = Toolbox::new(self.shared.agents.clone(), bench.clone());
+            (bench, toolbox)
+        };
+        let assignment = Assignment {
             fence: self.fence().clone(),
-            prompt: prompt::render(&self.packet, &texts),
+            prompt,
             packet: self.packet.clone(),
             env: self.environment(&packet_path, &report)?,
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
             lane: self.lane.clone(),
-            tree: self.desk().unwrap_or_else(|| tree.path().to_owned()),
+            tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
             updates: self.updates(&folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
             patience: self.patience(),
+            account,
+            #[cfg(feature = "acp")]
+            toolbox,
             stop,
+        };
+        Ok(Given {
+            assignment,
+            #[cfg(feature = "acp")]
+            bench,
         })
     }
 

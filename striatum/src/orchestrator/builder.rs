@@ -25,7 +25,8 @@ use crate::{
 const PROGRESS: usize = 1024;
 
 /// Puts an [`Orchestrator`] together. Store, blobs, repository, sandbox and data folder must be given; the adapter `process`
-/// is registered already.
+/// is registered already, and with the feature `acp` also `acp`, for any agent that speaks the Agent Client Protocol, and for
+/// each that is [known](striatum_acp::Adapter::ALL) one by its name, such as `acp:claude`.
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -46,12 +47,29 @@ impl Default for Builder {
             blobs: None,
             repository: None,
             sandbox: None,
-            adapters: vec![("process".to_owned(), Arc::new(ProcessAdapter))],
+            adapters: adapters(),
             limits: Limits::default(),
             data: None,
             clock: Arc::new(SystemClock),
         }
     }
+}
+
+/// Those that need not be registered.
+fn adapters() -> Vec<(String, Arc<dyn LaneAdapter>)> {
+    let process: Arc<dyn LaneAdapter> = Arc::new(ProcessAdapter);
+    let adapters = [("process".to_owned(), process)].into_iter();
+    #[cfg(feature = "acp")]
+    let adapters = {
+        use crate::adapter::AcpAdapter;
+
+        let shared = |adapter| -> Arc<dyn LaneAdapter> { Arc::new(adapter) };
+        let any = ("acp".to_owned(), shared(AcpAdapter::default()));
+        let known = striatum_acp::Adapter::ALL.into_iter();
+        let known = known.map(move |known| (format!("acp:{}", known.name), shared(AcpAdapter::of(known))));
+        adapters.chain([any]).chain(known)
+    };
+    adapters.collect()
 }
 
 impl Builder {
@@ -122,6 +140,18 @@ impl Builder {
         let data = std::path::absolute(&data).map_err(unusable)?;
         let meta = ChainMeta { label: repository.root().display().to_string() };
         store.open_chain(repository.chain(), &meta).await?;
+        #[cfg(feature = "acp")]
+        let agents = {
+            use striatum_server::{agents, authority};
+
+            // Its tokens are worth nothing once this process has ended, and neither are the agents that hold them.
+            let no_entropy =
+                |error| Error::new(ErrorKind::Entropy, "make a key for the tokens of agents").because(error);
+            let key = authority::SigningKey::generate().map_err(no_entropy)?;
+            let clock = self.clock.clone();
+            let authority = authority::Authority::new(key, Arc::new(move || clock.now()));
+            agents::Agents::mounted(Arc::new(authority), "http://127.0.0.1", agents::AgentsOptions::default())
+        };
         let instance = Instance::new(mint::instance_id()?, &data).map_err(unusable)?;
         Ok(Orchestrator {
             shared: Arc::new(Shared {
@@ -129,6 +159,8 @@ impl Builder {
                 repository,
                 sandbox,
                 adapters: Registry::new(self.adapters),
+                #[cfg(feature = "acp")]
+                agents,
                 limits: self.limits,
                 instance,
                 leases: Leases::default(),

@@ -93,34 +93,51 @@ async fn gather(
     finished: &Finished,
     mut report: Report,
 ) -> Result<Submit, Error> {
-    let repository = &work.shared.repository;
-    fault::point("commit_work.before");
-    let title = &work.packet.title;
-    let commit = repository.commit(tree, &format!("{}: {title}", work.fence().job)).await?.commit;
-    fault::point("commit_work.after");
-    let manifest = repository.manifest(&base.upstream, &commit).await?;
-
+    let commit = commit(work, tree).await?;
     fault::point("put_blobs.before");
-    let blobs = work.shared.engine.blobs();
-    let manifest_blob = blobs.put(Bytes::from(manifest.to_bytes())).await?;
-    let (artifacts, first) = artifacts(work, &commit).await?;
+    let (mut submit, first) = take(work, base, &commit).await?;
     if let (Some(first), true) = (first, work.packet.review.is_some()) {
         heed_front_matter(&mut report, &first)?;
     }
-    let outcome = outcome(work, &report).await?;
+    submit.outcome = outcome(work, &report).await?;
     fault::point("put_blobs.after");
+    // Who attested what it is has no need to write it down as well.
+    submit.agent = Some(report.agent).filter(|agent| !agent.is_empty() && finished.agent.is_empty());
+    submit.exit = finished.exit;
+    submit.usage = Some(finished.usage);
+    Ok(submit)
+}
 
-    Ok(Submit {
-        fence: work.fence().clone(),
+pub(super) async fn commit(work: &Work<'_>, tree: &Tree) -> Result<CommitId, Error> {
+    fault::point("commit_work.before");
+    let saved = work.shared.repository.commit(tree, &message(work)).await?;
+    fault::point("commit_work.after");
+    Ok(saved.commit)
+}
+
+/// The message of the commit that holds the work of a grant.
+pub(super) fn message(work: &Work<'_>) -> String {
+    format!("{}: {}", work.fence().job, work.packet.title)
+}
+
+/// What a commit holds of the work of a grant, as a submission whose outcome is yet to be said; and the text of the first required
+/// artifact.
+pub(super) async fn take(
+    work: &Work<'_>,
+    base: &Bases,
+    commit: &CommitId,
+) -> Result<(Submit, Option<Bytes>), Error> {
+    let manifest = work.shared.repository.manifest(&base.upstream, commit).await?;
+    let blob = work.shared.engine.blobs().put(Bytes::from(manifest.to_bytes())).await?;
+    let (artifacts, first) = artifacts(work, commit).await?;
+    let submission = Submission { base: base.start.clone(), commit: commit.clone(), manifest: blob };
+    let submit = Submit {
         artifacts,
-        submission: Some(Submission { base: base.start.clone(), commit, manifest: manifest_blob }),
+        submission: Some(submission),
         changed_paths: manifest.paths().map(str::to_owned).collect(),
-        outcome,
-        // Who attested what it is has no need to write it down as well.
-        agent: Some(report.agent).filter(|agent| !agent.is_empty() && finished.agent.is_empty()),
-        exit: finished.exit,
-        usage: Some(finished.usage),
-    })
+        ..Submit::new(work.fence().clone(), Outcome::Done)
+    };
+    Ok((submit, first))
 }
 
 /// Keeps the artifacts that are in the commit, and gives the text of the first required one.
@@ -175,7 +192,7 @@ pub(super) fn report_file(work: &Work<'_>) -> Result<Report, Error> {
     Report::from_json(&bytes).map_err(wrong)
 }
 
-async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {
+pub(super) async fn outcome(work: &Work<'_>, report: &Report) -> Result<Outcome, Error> {
     if work.packet.review.is_none() {
         return Ok(Outcome::Done);
     }

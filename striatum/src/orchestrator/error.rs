@@ -57,6 +57,8 @@ kinds! {
     Agent = "agent_not_run", "check the lane's command and environment";
     /// What an agent left or reported cannot be taken.
     ReportInvalid = "report_invalid", "write the verdict and the report as the task says";
+    /// An agent asked for something that its task does not name.
+    NotInTask = "not_in_task", "read the packet: it names what there is";
     /// An agent said that it could not do its work.
     AgentFailed = "agent_failed", "remove what it says was in the way";
     /// The results of a run cannot be joined.

@@ -13,6 +13,7 @@ use striatum_core::{
     run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Pending, Rejection, Severity, State, Usage},
     sandbox::Exit,
     store::ReadyJob,
+    transport::{Advice, AgentIdentity},
     workflow::Lane,
 };
 use striatum_workspace::{Grant, Tree};
@@ -24,7 +25,7 @@ use crate::{
     fault, mint,
     orchestrator::{
         Error, ErrorKind, Shared,
-        assignment::LOG,
+        assignment::{Given, LOG},
         base::{Base, Bases},
         collect,
         leases::Held,
@@ -59,11 +60,16 @@ pub(super) async fn claim(
     Ok(Some((fence, drive)))
 }
 
+/// Where a grant is worked on.
+pub(super) struct Place {
+    pub(super) base: Bases,
+    pub(super) tree: Tree,
+}
+
 /// A tree that is open, and the task for it.
 struct Opened {
-    base: Bases,
-    tree: Tree,
-    assignment: Result<Assignment, Error>,
+    at: Place,
+    given: Result<Given, Error>,
 }
 
 /// A live grant with all that is known of it.
@@ -112,12 +118,22 @@ impl<'a> Work<'a> {
         let Some(opened) = self.shared.outlast(run, &stop, || self.open(&stop)).await? else {
             return Ok(());
         };
-        let finished = match opened.assignment {
-            Ok(assignment) => self.employ(assignment).await,
+        let finished = match opened.given {
+            Ok(given) => {
+                #[cfg(feature = "acp")]
+                let bench = given.bench;
+                let finished = self.employ(given.assignment).await;
+                #[cfg(feature = "acp")]
+                if bench.close().await == super::bench::Standing::Recorded {
+                    fault::point("agent_ended");
+                    return Ok(());
+                }
+                finished
+            }
             Err(error) => Err(error),
         };
         fault::point("agent_ended");
-        let (tree, base) = (&opened.tree, &opened.base);
+        let Place { tree, base } = &opened.at;
         let conclude = || async {
             match &finished {
                 Ok(finished) => self.hand_in(tree, base, finished).await,
@@ -140,9 +156,10 @@ impl<'a> Work<'a> {
         let tree = self.shared.repository.open_tree(&self.grant, &base.start).await?;
         self.lay_out(&base.start).await?;
         fault::point("open_tree.after");
-        match self.assignment(&tree, stop.clone()).await {
+        let at = Place { base, tree };
+        match self.assignment(&at, stop.clone()).await {
             Err(error) if error.is_retryable() => Err(error),
-            assignment => Ok(Some(Opened { base, tree, assignment })),
+            given => Ok(Some(Opened { at, given })),
         }
     }
 
@@ -152,6 +169,18 @@ impl<'a> Work<'a> {
         let (grace, wall, stop) =
             (self.shared.limits.grace, assignment.patience.wall, assignment.stop.clone());
         let begun = Instant::now();
+        let mut told = assignment.account.identities();
+        let account = assignment.account.clone();
+        let identified = async {
+            // One that may not judge what it holds loses it at once, and not when it has judged.
+            while told.changed().await.is_ok() {
+                let agent = told.borrow_and_update().agent.clone();
+                if let Err(error) = self.identify(&agent).await {
+                    tracing::warn!(error = error.chain(), "what an agent says that it is was not noted yet");
+                }
+            }
+            std::future::pending::<()>().await;
+        };
         let overdue = async {
             tokio::select! {
                 () = sleep(wall) => {}
@@ -161,12 +190,18 @@ impl<'a> Work<'a> {
         };
         let mut finished = tokio::select! {
             finished = adapter.work(assignment) => finished?,
+            () = identified => Finished::new(End::Stopped, None, Usage::default()),
             () = overdue => {
                 tracing::warn!(adapter = self.lane.adapter, "the adapter did not come to an end");
                 let end = if stop.is_cancelled() { End::Stopped } else { End::TimedOut };
                 Finished::new(end, None, Usage::default())
             }
         };
+        let told = account.told();
+        finished.usage = used::total(finished.usage, &told.usage);
+        if finished.agent.is_empty() {
+            finished.agent = told.agent;
+        }
         if finished.usage.wall_ms == 0 {
             finished.usage.wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
@@ -186,7 +221,7 @@ impl<'a> Work<'a> {
 
     /// Hands in what an agent left that has ended.
     pub(super) async fn hand_in(&self, tree: &Tree, base: &Bases, finished: &Finished) -> Result<(), Error> {
-        self.identify(finished).await?;
+        self.identify(&finished.agent).await?;
         self.clear_desk(tree)?;
         let report = collect::report_file(self);
         let reported = report.as_ref().map(|report| report.usage).unwrap_or_default();
@@ -211,6 +246,21 @@ impl<'a> Work<'a> {
                 let reason = format!("the agent gave no sign of life for {} seconds", silence.as_secs());
                 self.fail(&reason, exit, usage).await
             }
+            End::Spent => {
+                let reason = finished.said("all that was left of its budget is used");
+                self.give_back(tree, &reason, exit, usage).await
+            }
+            End::Unfinished(advice) => {
+                let reason = finished.said("the agent stopped without an outcome");
+                match advice {
+                    Advice::Checkpoint => {
+                        let mut report = self.report(&reason, exit, usage).await?;
+                        report.set_aside = self.shared.repository.set_aside(tree).await?;
+                        self.end(Intent::Block { report, severity: Severity::Operator }).await
+                    }
+                    _ => self.fail(&reason, exit, usage).await,
+                }
+            }
             End::Ended => match exit.filter(|exit| !exit.is_success()) {
                 Some(exit) => {
                     let said = words::last(&self.shared.session_folder(&self.grant).join(LOG), self.lane);
@@ -222,11 +272,11 @@ impl<'a> Work<'a> {
     }
 
     /// Passes on what the agent said over its protocol that it is; one that may not judge what it holds loses it.
-    async fn identify(&self, finished: &Finished) -> Result<(), Error> {
-        if finished.agent.is_empty() {
+    pub(super) async fn identify(&self, agent: &AgentIdentity) -> Result<(), Error> {
+        if agent.is_empty() {
             return Ok(());
         }
-        let intent = Intent::Identify { fence: self.fence().clone(), agent: finished.agent.clone() };
+        let intent = Intent::Identify { fence: self.fence().clone(), agent: agent.clone() };
         match self.shared.act(self.fence().run, mint::command_id()?, intent).await {
             Err(error) if self.is_late(&error) => Ok(()),
             other => other.map(drop),

@@ -44,6 +44,12 @@ impl Leases {
         Held { leases: self, fence }
     }
 
+    /// Renews the lease no longer, as its grant has ended well while its agent was at work.
+    #[cfg(feature = "acp")]
+    pub(super) fn forget(&self, fence: &Fence) {
+        self.lock().remove(fence);
+    }
+
     /// Triggers `stop` of a lease that an event has ended, without waiting for the next renewal to find out.
     pub(super) fn lose(&self, fence: &Fence) {
         if let Some(lease) = self.lock().get(fence) {

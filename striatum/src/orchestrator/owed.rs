@@ -70,7 +70,7 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
 
 /// Tells those who watch what only a principal can resolve.
 fn notify(shared: &Shared, state: &State, number: u32) {
-    use EscalationTopic::{BudgetSpent, NeedsOperator, UnjudgedDelivery};
+    use EscalationTopic::{BudgetSpent, FollowUp, NeedsOperator, UnjudgedDelivery};
     let raised = (number as usize).checked_sub(1).and_then(|place| state.escalations().get(place));
     let (code, what, remedy) = match raised.map(|escalation| escalation.raised.topic) {
         Some(NeedsOperator) => (
@@ -87,6 +87,11 @@ fn notify(shared: &Shared, state: &State, number: u32) {
             "delivery_withheld",
             "was not delivered: the result differs from what was judged",
             "look at the files that differ, and accept or reject the delivery",
+        ),
+        Some(FollowUp) => (
+            "follow_up_proposed",
+            "has a proposal for further work",
+            "read what is proposed, and accept or reject it",
         ),
         _ => ("help_wanted", "asks for help", "read what was raised, and settle it"),
     };
@@ -108,7 +113,7 @@ async fn recover(work: &Work<'_>, id: CommandId) -> Result<(), Error> {
     let measured = if reaped.killed > 0 { used::unwatched(&folder) } else { till_its_end };
     tracing::info!(fence = %work.fence(), killed = reaped.killed, outcome = ?reaped.outcome, "found again");
     let tree = shared.repository.tree(&work.grant).await?;
-    let outcome = reaped.outcome.filter(|exit| exit.is_success() && TaskMark::of(&folder).set_at().is_some());
+    let outcome = reaped.outcome.filter(|exit| exit.is_success() && TaskMark::of(&folder).is_set());
     if let (Some(exit), Some(tree)) = (outcome, &tree)
         && let Base::Commit(base) = shared.base(work.state, &work.fence().job).await?
     {

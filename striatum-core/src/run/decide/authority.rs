@@ -52,6 +52,7 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         Intent::Acknowledge { fence, .. }
         | Intent::Identify { fence, .. }
         | Intent::Publish { fence, .. }
+        | Intent::Propose { fence, .. }
         | Intent::Submit(Submit { fence, .. }) => Some(Spoken::Grant(fence)),
         Intent::Release(report)
         | Intent::Fail(report)
@@ -103,6 +104,9 @@ mod tests {
         };
         assert_eq!(wants(Intent::Release(LeaseReport::new(fence(1)))), Ok(()));
         assert_eq!(wants(Intent::Release(LeaseReport::new(fence(2)))), Err("stale_fence"));
+        let proposal = crate::digest::BlobRef::of(b"more");
+        assert_eq!(wants(Intent::Propose { fence: fence(1), proposal }), Ok(()));
+        assert_eq!(wants(Intent::Propose { fence: fence(2), proposal }), Err("stale_fence"));
         for steering in [
             Intent::Start,
             Intent::Pause,

@@ -2,7 +2,7 @@
 
 use crate::{
     digest::BlobRef,
-    id::JobId,
+    id::{Fence, JobId},
     run::{
         RunStatus,
         command::Actor,
@@ -12,7 +12,7 @@ use crate::{
             RunPaused, RunResumed,
         },
         rejection::Rejection,
-        state::State,
+        state::{Escalation, State},
     },
 };
 
@@ -32,6 +32,24 @@ pub(super) fn escalate(draft: &mut Draft, job: Option<&JobId>, reason: BlobRef) 
         draft.index(job)?;
     }
     raise(draft, EscalationTopic::Raised, job.cloned(), Some(reason))
+}
+
+/// How many proposals of one job may wait at a time, so that an agent cannot fill the log.
+const PROPOSALS: usize = 16;
+
+/// Records what a session proposes. Proposing the same again, while it waits, changes nothing.
+pub(super) fn propose(draft: &mut Draft, fence: &Fence, proposal: BlobRef) -> Result<(), Rejection> {
+    draft.at_work(fence)?;
+    let is_open = |it: &&Escalation| it.ruling.is_none() && it.raised.topic == EscalationTopic::FollowUp;
+    let of_job = |it: &&Escalation| it.raised.job.as_ref() == Some(&fence.job);
+    let open: Vec<_> = draft.state.escalations.iter().filter(is_open).filter(of_job).collect();
+    if open.iter().any(|it| it.raised.reason == Some(proposal)) {
+        return Ok(());
+    }
+    if open.len() >= PROPOSALS {
+        return Err(Rejection::TooManyProposals { job: fence.job.clone(), limit: PROPOSALS });
+    }
+    raise(draft, EscalationTopic::FollowUp, Some(fence.job.clone()), Some(proposal))
 }
 
 /// Records how a principal rules on an escalation, and lets happen what was held back if the ruling is to accept.
@@ -58,7 +76,7 @@ const fn question(topic: EscalationTopic) -> Option<Checkpoint> {
     match topic {
         EscalationTopic::BudgetSpent => Some(Checkpoint::BudgetSpent),
         EscalationTopic::NeedsOperator | EscalationTopic::Raised => Some(Checkpoint::Blocked),
-        EscalationTopic::UnjudgedDelivery => None,
+        EscalationTopic::UnjudgedDelivery | EscalationTopic::FollowUp => None,
     }
 }
 

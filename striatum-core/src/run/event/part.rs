@@ -322,6 +322,8 @@ pub enum EscalationTopic {
     UnjudgedDelivery,
     /// Somebody asks for help.
     Raised,
+    /// A session proposes work that is out of scope of its job.
+    FollowUp,
 }
 
 /// A judged file that was delivered with other bytes.

@@ -73,7 +73,10 @@ pub(super) enum Judgement {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "findings are a list, each with a title, and with severity, detail, path and line where they are known"
+)]
 pub(super) enum Findings {
     One(String),
     Many(Vec<Said>),

@@ -1,9 +1,5 @@
 //! Which tools there are, and what a call of each means.
 
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use striatum_core::{
     digest::Digest,
     run::{Severity, Verdict},
@@ -16,55 +12,22 @@ use super::arguments::{
 use crate::{
     Refusal,
     agents::{Act, FollowUp, Mode, Source},
+    toolbox::{Entry, entry, invalid},
 };
 
 /// What an agent wants.
-pub(super) enum Call {
+pub(in crate::agents) enum Call {
     Packet(PacketForm),
     Read(Digest),
     Act(Act, Mode),
 }
 
-pub(super) enum PacketForm {
+pub(in crate::agents) enum PacketForm {
     Text,
     Json,
 }
 
-/// One tool.
-struct Entry {
-    /// Its names; the first is its own.
-    names: &'static [&'static str],
-    title: &'static str,
-    description: &'static str,
-    effect: Effect,
-    schema: fn(Tool) -> Tool,
-    read: fn(JsonObject) -> Result<Call, Refusal>,
-}
-
-#[derive(Clone, Copy)]
-enum Effect {
-    /// It changes nothing.
-    None,
-    /// It adds something; again, the same.
-    Adds,
-    /// It ends the grant.
-    Ends,
-}
-
-macro_rules! entry {
-    ($names:expr, $title:literal, $effect:ident, $arguments:ty, $read:expr, $description:literal) => {
-        Entry {
-            names: &$names,
-            title: $title,
-            description: $description,
-            effect: Effect::$effect,
-            schema: Tool::with_input_schema::<$arguments>,
-            read: |arguments| parse::<$arguments>(arguments).and_then($read),
-        }
-    };
-}
-
-const CATALOGUE: &[Entry] = &[
+pub(super) const CATALOGUE: &[Entry<Call>] = &[
     entry!(
         ["get_packet"],
         "Read the task",
@@ -148,47 +111,6 @@ const CATALOGUE: &[Entry] = &[
         "Proposes work that is out of scope here, for a person to decide on. You stay at work."
     ),
 ];
-
-/// Every tool under every one of its names.
-pub(super) fn tools() -> Vec<Tool> {
-    let under = |entry: &'static Entry| entry.names.iter().map(move |name| entry.tool(name));
-    CATALOGUE.iter().flat_map(under).collect()
-}
-
-/// What a call means; `None` if there is no such tool.
-pub(super) fn read(name: &str, arguments: JsonObject) -> Option<Result<Call, Refusal>> {
-    let entry = CATALOGUE.iter().find(|entry| entry.names.contains(&name))?;
-    Some((entry.read)(arguments))
-}
-
-impl Entry {
-    fn tool(&self, name: &'static str) -> Tool {
-        let description = match self.names {
-            [own, ..] if *own != name => format!("The same as {own}."),
-            _ => self.description.to_owned(),
-        };
-        let annotations = ToolAnnotations::from_raw(
-            Some(self.title.to_owned()),
-            Some(matches!(self.effect, Effect::None)),
-            Some(matches!(self.effect, Effect::Ends)),
-            Some(!matches!(self.effect, Effect::Ends)),
-            Some(false),
-        );
-        (self.schema)(Tool::new(name, description, JsonObject::new())).with_annotations(annotations)
-    }
-}
-
-fn parse<T: DeserializeOwned + JsonSchema>(arguments: JsonObject) -> Result<T, Refusal> {
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| invalid(error.to_string()))
-}
-
-fn invalid(sentence: impl Into<String>) -> Refusal {
-    Refusal::new(
-        "arguments_invalid",
-        sentence.into(),
-        "correct the arguments as the tool's schema says and call again",
-    )
-}
 
 fn mode(dry_run: Option<bool>) -> Mode {
     if dry_run == Some(true) { Mode::DryRun } else { Mode::Perform }

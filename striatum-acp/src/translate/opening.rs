@@ -1,0 +1,113 @@
+//! How a session is opened: with which tools, and whether an earlier conversation goes on.
+
+use agent_client_protocol::v1::schema::{
+    EnvVariable, HttpHeader, InitializeResponse, LoadSessionRequest, McpServer, McpServerHttp,
+    McpServerStdio, NewSessionRequest, ResumeSessionRequest,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use striatum_core::transport::{Bridge, Outcome, SessionSpec, ToolServer};
+
+use super::{Connection, offered::Offered};
+use crate::AcpError;
+
+/// What an agent can do of what we need.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abilities {
+    http: bool,
+    load: bool,
+    resume: bool,
+}
+
+impl Abilities {
+    pub(super) fn of(told: &InitializeResponse, raw: &Value) -> Self {
+        let capabilities = &told.agent_capabilities;
+        let resume = raw.pointer("/agentCapabilities/sessionCapabilities/resume");
+        Self {
+            http: capabilities.mcp_capabilities.http,
+            load: capabilities.load_session,
+            resume: resume.is_some_and(|resume| !resume.is_null()),
+        }
+    }
+
+    /// Whether a conversation can be gone on with.
+    pub(super) const fn remembers(self) -> bool {
+        self.load || self.resume
+    }
+
+    /// The server of tools, in the way in which this agent reaches one.
+    fn servers(self, tools: Option<&ToolServer>) -> Result<Vec<McpServer>, AcpError> {
+        let Some(ToolServer { name, address, bridge }) = tools else { return Ok(Vec::new()) };
+        let server = match bridge {
+            _ if self.http => {
+                let bearer = HttpHeader::new("Authorization", format!("Bearer {}", address.token.reveal()));
+                McpServer::Http(McpServerHttp::new(name, &address.url).headers(vec![bearer]))
+            }
+            Some(Bridge { argv, env }) => {
+                let mut words = argv.iter().map(|word| word.to_string_lossy().into_owned());
+                let program = words.next().unwrap_or_default();
+                let env =
+                    env.iter().map(|var| EnvVariable::new(&var.name, var.value.to_string_lossy())).collect();
+                McpServer::Stdio(McpServerStdio::new(name, program).args(words.collect()).env(env))
+            }
+            None => {
+                return Err(AcpError::NotOffered { what: "way to tools over HTTP", wanted: name.clone() });
+            }
+        };
+        Ok(vec![server])
+    }
+}
+
+impl Connection {
+    /// Goes on with the conversation that is named, or begins one.
+    pub(super) async fn session(
+        &self,
+        spec: &SessionSpec,
+        abilities: Abilities,
+        authenticate: Option<&str>,
+    ) -> Result<Offered, AcpError> {
+        let servers = abilities.servers(spec.tools.as_ref())?;
+        if let Some(earlier) = spec.resume.as_ref().filter(|_| abilities.remembers()) {
+            let named = earlier.clone();
+            // Resuming spares us the whole story once more.
+            let opened = if abilities.resume {
+                let request = ResumeSessionRequest::new(named, &spec.tree).mcp_servers(servers.clone());
+                self.opened("session/resume", request, authenticate).await
+            } else {
+                let request = LoadSessionRequest::new(named, &spec.tree).mcp_servers(servers.clone());
+                self.opened("session/load", request, authenticate).await
+            };
+            match opened {
+                Ok(mut opened) => {
+                    if let Some(fields) = opened.as_object_mut() {
+                        fields.insert("sessionId".to_owned(), json!(earlier));
+                    }
+                    return Offered::read(opened);
+                }
+                // It has forgotten, and what it must know stands in the task.
+                Err(AcpError::Refused { message, .. }) => {
+                    tracing::debug!(message, "an agent does not go on with an earlier conversation");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let request = NewSessionRequest::new(&spec.tree).mcp_servers(servers);
+        Offered::read(self.opened("session/new", request, authenticate).await?)
+    }
+
+    /// Asks for a session, and once more after authenticating if that is what lacks.
+    async fn opened(
+        &self,
+        method: &'static str,
+        request: impl Serialize + Clone,
+        authenticate: Option<&str>,
+    ) -> Result<Value, AcpError> {
+        match (self.call(method, request.clone()).await, authenticate) {
+            (Err(AcpError::Refused { outcome: Outcome::AuthNeeded, .. }), Some(by)) => {
+                self.call("authenticate", json!({ "methodId": by })).await?;
+                self.call(method, request).await
+            }
+            (opened, _) => opened,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Taking a job for an agent that waits.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use striatum_core::{
+    engine::EngineError,
+    id::{Fence, JobId, RunId, SessionId},
+    run::{Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Packet, Rejection, State},
+    sandbox::{Isolation, Level},
+    store::{ReadyJob, ReadyQuery},
+};
+
+use crate::{
+    Refusal,
+    agents::{
+        Agents, OpenSession, Workbench, documents,
+        pull::{Pulling, settle},
+    },
+    authority::ClaimScope,
+    refusal::Code,
+};
+
+/// How many ready jobs are looked at in one go.
+const LOOK: usize = 8;
+
+/// Jobs that a session may never hold.
+pub(super) type Refused = BTreeSet<(RunId, JobId)>;
+
+/// What an agent holds.
+pub(super) struct Granted {
+    pub(super) fence: Fence,
+    pub(super) lease: Duration,
+    pub(super) bench: Arc<dyn Workbench>,
+    pub(super) open: OpenSession,
+}
+
+impl Pulling {
+    /// Takes a job that this session may hold, if one is ready.
+    pub(super) async fn claim(
+        &self,
+        agents: &Agents,
+        scope: &ClaimScope,
+        session: SessionId,
+        refused: &mut Refused,
+    ) -> Result<Option<Granted>, Refusal> {
+        let kind = (scope.repository.clone(), scope.role.clone(), scope.lane.clone());
+        let idle = self.idle(&kind);
+        let mut idle_at = idle.lock().await;
+        let now = *self.news.borrow();
+        // Nothing was ready for anybody of this kind, and nothing has happened since.
+        if *idle_at == now {
+            return Ok(None);
+        }
+        let query = ReadyQuery {
+            chain: Some(scope.repository.clone()),
+            role: Some(scope.role.clone()),
+            lane: Some(scope.lane.clone()),
+            except: refused.iter().cloned().collect(),
+            ..ReadyQuery::all(self.pull.owner.instance, LOOK)
+        };
+        let store = self.pull.engine.store();
+        let ready = store.ready(&query).await.map_err(EngineError::from)?;
+        if ready.is_empty() && refused.is_empty() {
+            *idle_at = now;
+        }
+        for ready in ready {
+            if let Some(granted) = self.take(agents, &ready, session, refused).await? {
+                return Ok(Some(granted));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take(
+        &self,
+        agents: &Agents,
+        ready: &ReadyJob,
+        session: SessionId,
+        refused: &mut Refused,
+    ) -> Result<Option<Granted>, Refusal> {
+        let (run, job) = (ready.run, ready.job.clone());
+        let claim = Claim {
+            job: job.clone(),
+            session,
+            owner: self.pull.owner.clone(),
+            mode: DeliveryMode::Pull,
+            // Where it works is nothing that we can vouch for.
+            isolation: Isolation::uniform(Level::Unsupported),
+        };
+        let state = match self.command(run, session, Intent::Claim(claim)).await {
+            Ok(state) => state,
+            Err(EngineError::Rejected(rejection)) => {
+                use Rejection::{NotIndependent, SameModel, SessionMismatch, SessionNotFresh};
+                if let SessionNotFresh { .. }
+                | NotIndependent { .. }
+                | SessionMismatch { .. }
+                | SameModel { .. } = rejection
+                {
+                    refused.insert((run, job));
+                }
+                return Ok(None);
+            }
+            // Somebody was faster.
+            Err(EngineError::GuardFailed | EngineError::Busy { .. } | EngineError::Contended) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(Refusal::from(&error)),
+        };
+        let Some(fence) = state.fence(&job).filter(|fence| fence.session == session) else { return Ok(None) };
+        match self.open(agents, &state, &fence).await {
+            Ok(granted) => Ok(Some(granted)),
+            Err(refusal) => {
+                self.release(&fence, &refusal).await;
+                refused.insert((run, job));
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn open(&self, agents: &Agents, state: &State, fence: &Fence) -> Result<Granted, Refusal> {
+        let lane = state
+            .workflow()
+            .job(&fence.job)
+            .and_then(|job| state.workflow().lanes.get(&job.lane_id))
+            .ok_or_else(|| Code::ServerDefect.because("a job without a lane was claimed"))?;
+        if let Some((constraint, _)) =
+            lane.required_enforcement.iter().find(|(_, level)| **level == Level::Enforced)
+        {
+            let sentence = format!(
+                "the lane demands that {constraint:?} is enforced, and nobody enforces it on an agent that pulls"
+            );
+            return Err(Code::NotEnforced.because(sentence));
+        }
+        let packet = Packet::of(state, fence)
+            .ok_or_else(|| Code::ServerDefect.because("a grant without a packet was claimed"))?;
+        let bench = self.pull.workshop.open(state, fence).await?;
+        let wall = lane.adapter_timeout_seconds.map_or(self.pull.wall, |s| Duration::from_secs(s.into()));
+        let open = agents
+            .open(fence.clone(), bench.clone(), wall)
+            .map_err(|_| Code::ServerDefect.because("there is no chance to draw from"))?;
+        let lease = Duration::from_secs(packet.lease_seconds.into());
+        Ok(Granted { fence: fence.clone(), lease, bench, open })
+    }
+
+    async fn release(&self, fence: &Fence, refusal: &Refusal) {
+        let reason = self.pull.engine.blobs().put(refusal.to_string().into()).await.ok();
+        let report = LeaseReport { reason, ..LeaseReport::new(fence.clone()) };
+        if let Err(error) = self.command(fence.run, fence.session, Intent::Release(report)).await {
+            tracing::warn!(%fence, %error, "a grant that cannot be worked on is left to lapse");
+        }
+        settle(&self.pull, fence).await;
+    }
+
+    /// Gives a command in the name of a session.
+    pub(super) async fn command(
+        &self,
+        run: RunId,
+        session: SessionId,
+        intent: Intent,
+    ) -> Result<State, EngineError> {
+        let no_chance = |_| EngineError::Contended;
+        let id = documents::command_id().map_err(no_chance)?;
+        let command = Command { id, actor: Actor::Session(session), intent };
+        Ok(self.pull.engine.execute(run, command).await?.state)
+    }
+}

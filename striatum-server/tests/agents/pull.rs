@@ -1,0 +1,311 @@
+//! Agents that come for their work, on the real machine.
+
+use std::{sync::Arc, time::Duration};
+
+use rmcp::model::{CallToolRequestParams, Tool};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use striatum_core::{
+    engine::Engine,
+    id::{CommandId, CommitId, InstanceId, LaneId, RoleId, RunId},
+    run::{Actor, Command, DeliveryMode, Intent, JobStatus, Pending, RunStatus, State, Verdict},
+    store::{ChainMeta, MemoryBlobs, MemoryStore, Store as _},
+    workflow::{JobBuilder, LaneBuilder, Snapshot, Workflow},
+};
+use striatum_server::{
+    agents::{Agents, AgentsOptions, Documents, Pull},
+    authority::{Authority, ClaimScope, Scope},
+};
+use striatum_testkit::clock::ManualClock;
+use tokio::time::timeout;
+
+use super::bench::{self, Client, LONG, call, client};
+
+const RUN: RunId = RunId::from_bytes([3; 16]);
+
+/// An engine in memory with one run, and a listener where agents pull.
+struct Office {
+    clock: ManualClock,
+    engine: Arc<Engine>,
+    authority: Arc<Authority>,
+    agents: Agents,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let clock = ManualClock::default();
+        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let chain = "repo".parse().expect("a name");
+        store.open_chain(&chain, &ChainMeta::default()).await.expect("a chain");
+        let blobs = Arc::new(MemoryBlobs::default());
+        let engine = Arc::new(Engine::new(store, blobs, Arc::new(clock.clone())));
+        let base = CommitId::new("a".repeat(40)).expect("a commit");
+        let snapshot = Snapshot::new(workflow(), base, Vec::new()).expect("it is sound");
+        let actor = Actor::Human("ada".to_owned());
+        engine.prepare(&chain, RUN, snapshot, id(), actor).await.expect("it is new");
+
+        let mut options = AgentsOptions::default();
+        let workshop = Arc::new(Documents::new(engine.clone()));
+        options.pull = Some(Pull::new(engine.clone(), workshop, InstanceId::from_bytes([8; 16])));
+        let authority = bench::authority();
+        let agents = Agents::listen(authority.clone(), options).await.expect("a free port");
+        Self { clock, engine, authority, agents }
+    }
+
+    async fn give(&self, intent: Intent) {
+        let command = Command { id: id(), actor: Actor::Human("ada".to_owned()), intent };
+        self.engine.execute(RUN, command).await.expect("it applies");
+    }
+
+    async fn start(&self) {
+        self.give(Intent::ConfirmBranch { branch: "striatum/w".to_owned(), at: None }).await;
+        self.give(Intent::Start).await;
+    }
+
+    async fn state(&self) -> State {
+        self.engine.load(RUN).await.expect("it is there").state
+    }
+
+    fn claim_token(&self, role: &str) -> String {
+        let scope = ClaimScope {
+            repository: "repo".parse().expect("a name"),
+            role: RoleId::new(role).expect("a name"),
+            lane: LaneId::new(role).expect("a name"),
+        };
+        let issued = self.authority.issue(Scope::Claim(scope), LONG).expect("chance");
+        issued.secret.expose_secret().to_owned()
+    }
+
+    async fn puller(&self, role: &str) -> Puller {
+        let client = client(self.agents.url(), &self.claim_token(role)).await.expect("it may pull");
+        let (said, is_error) = call(&client, "register_session", json!({"name": role, "model": role})).await;
+        assert!(!is_error, "{said}");
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        Puller { client, session: said["session"].as_str().expect("an id").to_owned() }
+    }
+}
+
+/// An agent with a registered session.
+struct Puller {
+    client: Client,
+    session: String,
+}
+
+impl Puller {
+    async fn ask(&self, tool: &'static str) -> (String, bool) {
+        let asking = call(&self.client, tool, json!({"session": self.session}));
+        timeout(Duration::from_secs(20), asking).await.expect("an answer in time")
+    }
+
+    /// Waits for work, begins it, and opens its tools.
+    async fn work(&self) -> (Value, Client) {
+        let (said, is_error) = self.ask("await_work").await;
+        let work: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+        assert!(!is_error && work["job"].is_string(), "{said}");
+        let (said, is_error) = self.ask("ack_work").await;
+        assert!(said.starts_with("accepted") && !is_error, "{said}");
+        let (url, token) = (work["url"].as_str().expect("a url"), work["token"].as_str().expect("a token"));
+        (work.clone(), client(url, token).await.expect("its tools are open"))
+    }
+
+    async fn finds_nothing(&self) {
+        let (said, is_error) =
+            call(&self.client, "await_work", json!({"session": self.session, "wait_seconds": 0})).await;
+        assert!(said.contains("\"job\":null") && !is_error, "{said}");
+    }
+}
+
+fn id() -> CommandId {
+    CommandId::from_bytes(rand())
+}
+
+fn rand() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("chance");
+    bytes
+}
+
+fn workflow() -> Workflow {
+    let lane = |model| LaneBuilder::process(["pulls"]).model(model);
+    let built = Workflow::builder("pulled")
+        .lane("author", lane("one"))
+        .lane("reviewer", lane("two"))
+        .role("author", "Writes.")
+        .role("reviewer", "Judges.")
+        .job(
+            JobBuilder::draft("draft")
+                .by("author", "author")
+                .objective("Write a greeting.")
+                .writes(["docs/"])
+                .artifact("greeting", "docs/GREETING.md"),
+        )
+        .job(
+            JobBuilder::review("review")
+                .by("reviewer", "reviewer")
+                .objective("Is it friendly?")
+                .after("draft")
+                .leaves("review", "docs/REVIEW.md"),
+        )
+        .cycle("review", "draft", 2)
+        .build();
+    built.expect("it is sound").workflow
+}
+
+async fn accepted(client: &Client, tool: &'static str, arguments: Value) {
+    let (said, is_error) = call(client, tool, arguments).await;
+    assert!(said.starts_with("accepted") && !is_error, "{tool}: {said}");
+}
+
+#[tokio::test]
+async fn two_agents_that_pull_bring_a_run_to_its_end() {
+    let office = Office::open().await;
+    let (author, reviewer) = (office.puller("author").await, office.puller("reviewer").await);
+    author.finds_nothing().await;
+    // It waits before there is anything to judge, and is woken.
+    let ((), (first, tools)) = tokio::join!(office.start(), author.work());
+    assert_eq!((first["job"].as_str(), first["epoch"].as_u64()), (Some("draft"), Some(1)));
+    assert!(first["task"].as_str().is_some_and(|task| task.contains("Write a greeting.")), "{first}");
+
+    let (said, is_error) = call(&tools, "complete_work", json!({"dry_run": true})).await;
+    assert!(said.starts_with("refused (artifacts_missing)") && is_error, "{said}");
+    let (said, is_error) = call(&tools, "publish_artifact", json!({"name": "greeting"})).await;
+    assert!(said.starts_with("refused (tree_missing)") && is_error, "{said}");
+    accepted(&tools, "publish_artifact", json!({"name": "greeting", "text": "Go away."})).await;
+    accepted(&tools, "propose_follow_up", json!({"title": "Translate it", "description": "Into French."}))
+        .await;
+    let handing_in = async { accepted(&tools, "complete_work", json!({})).await };
+    let ((), (second, judging)) = tokio::join!(handing_in, reviewer.work());
+    assert_eq!(second["job"], "review");
+
+    let (packet, _) = call(&judging, "get_packet", json!({"format": "json"})).await;
+    let packet: Value = serde_json::from_str(&packet).expect("JSON");
+    let digest = &packet["inputs"][0]["job"]["artifacts"][0]["content"]["digest"];
+    assert_eq!(
+        call(&judging, "read_document", json!({"digest": digest})).await,
+        ("Go away.".to_owned(), false)
+    );
+    accepted(&judging, "publish_artifact", json!({"name": "review", "text": "# No"})).await;
+    let findings = json!([{"title": "It is rude", "severity": "high"}]);
+    accepted(&judging, "submit_review", json!({"verdict": "needs_revision", "findings": findings})).await;
+
+    let (third, tools) = author.work().await;
+    assert_eq!((third["job"].as_str(), third["epoch"].as_u64()), (Some("draft"), Some(2)));
+    let (packet, _) = call(&tools, "get_packet", json!({"format": "json"})).await;
+    let packet: Value = serde_json::from_str(&packet).expect("JSON");
+    let digest = &packet["revision"][0]["findings"]["digest"];
+    let (found, _) = call(&tools, "read_document", json!({"digest": digest})).await;
+    assert_eq!(found, "[high] It is rude");
+    accepted(&tools, "publish_artifact", json!({"name": "greeting", "text": "Welcome."})).await;
+    accepted(&tools, "complete_work", json!({})).await;
+    let (_, judging) = reviewer.work().await;
+    accepted(&judging, "publish_artifact", json!({"name": "review", "text": "# Yes"})).await;
+    accepted(&judging, "submit_review", json!({"verdict": "accept"})).await;
+
+    let state = office.state().await;
+    assert_eq!(state.status(), Some(RunStatus::Completed));
+    let review = state.job(&"review".parse().expect("a name")).expect("it is there");
+    let verdicts: Vec<_> = review.verdicts.iter().map(|verdict| verdict.verdict).collect();
+    assert_eq!(verdicts, [Verdict::NeedsRevision, Verdict::Accept]);
+    let still_open = |owed: &Pending| matches!(owed, Pending::Drive { .. } | Pending::CloseTree { .. });
+    assert_eq!(state.pending().find(still_open), None);
+    assert_eq!(state.escalations().len(), 1, "the proposal waits for a person");
+    author.finds_nothing().await;
+}
+
+#[tokio::test]
+async fn who_does_not_renew_loses_the_work_to_another() {
+    let office = Office::open().await;
+    office.start().await;
+    let (slow, next) = (office.puller("author").await, office.puller("author").await);
+    let (work, tools) = slow.work().await;
+    let (again, _) = slow.ask("await_work").await;
+    assert_eq!(serde_json::from_str::<Value>(&again).expect("JSON"), work, "it is told again");
+    let lease = Duration::from_secs(work["lease_seconds"].as_u64().expect("a term"));
+    office.clock.advance(lease / 2);
+    let (said, is_error) = slow.ask("heartbeat").await;
+    assert!(said.starts_with("accepted") && !is_error, "{said}");
+    office.clock.advance(lease * 3 / 4);
+    next.finds_nothing().await;
+
+    office.clock.advance(lease);
+    // The store's clock moved by hand; something must happen for anybody to look at it.
+    let wake = async {
+        office.give(Intent::Pause).await;
+        office.give(Intent::Resume).await;
+    };
+    let ((), (work, theirs)) = tokio::join!(wake, next.work());
+    assert_eq!((work["job"].as_str(), work["epoch"].as_u64()), (Some("draft"), Some(2)));
+    for (tool, arguments) in [
+        ("get_packet", json!({})),
+        ("publish_artifact", json!({"name": "greeting", "text": "late"})),
+        ("complete_work", json!({})),
+        ("propose_follow_up", json!({"title": "t", "description": "d"})),
+    ] {
+        let (said, is_error) = call(&tools, tool, arguments).await;
+        assert!(said.starts_with("refused (stale_fence)") && is_error, "{tool}: {said}");
+    }
+    assert!(slow.ask("heartbeat").await.0.starts_with("refused (stale_fence)"));
+    assert!(slow.ask("ack_work").await.0.starts_with("refused (no_work)"));
+    accepted(&theirs, "release_work", json!({"reason": "I must go"})).await;
+    assert_eq!(
+        office.state().await.job(&"draft".parse().expect("a name")).expect("it is there").status,
+        JobStatus::Ready
+    );
+}
+
+#[tokio::test]
+async fn a_claim_token_opens_its_own_role_and_lane_and_nothing_else() {
+    let office = Office::open().await;
+    office.start().await;
+    let (author, reviewer) = (office.puller("author").await, office.puller("reviewer").await);
+    reviewer.finds_nothing().await;
+    let stolen = call(&reviewer.client, "await_work", json!({"session": author.session})).await;
+    assert!(stolen.0.starts_with("refused (session_unknown)") && stolen.1, "{stolen:?}");
+    let guessed = call(&reviewer.client, "heartbeat", json!({"session": "00".repeat(16)})).await;
+    assert!(guessed.0.starts_with("refused (session_unknown)") && guessed.1, "{guessed:?}");
+
+    let names = |tools: Vec<Tool>| tools.into_iter().map(|tool| tool.name.into_owned()).collect::<Vec<_>>();
+    let offered = names(author.client.list_all_tools().await.expect("tools"));
+    assert_eq!(offered, ["register_session", "await_work", "ack_work", "heartbeat"]);
+    let (_, tools) = author.work().await;
+    let of_grant = names(tools.list_all_tools().await.expect("tools"));
+    assert!(of_grant.iter().all(|tool| !offered.contains(tool)), "{of_grant:?}");
+    for tool in &offered {
+        let request = CallToolRequestParams::new(tool.clone());
+        assert!(tools.call_tool(request).await.is_err(), "{tool} under the token of a grant");
+    }
+    for tool in of_grant {
+        let request = CallToolRequestParams::new(tool.clone());
+        assert!(author.client.call_tool(request).await.is_err(), "{tool} under a claim token");
+    }
+    let state = office.state().await;
+    let lease =
+        state.job(&"draft".parse().expect("a name")).and_then(|job| job.lease.clone()).expect("it is held");
+    assert_eq!(lease.mode, DeliveryMode::Pull);
+}
+
+#[tokio::test]
+async fn a_claim_token_that_is_revoked_takes_nothing_more() {
+    let office = Office::open().await;
+    let token = office.claim_token("author");
+    let waiting = client(office.agents.url(), &token).await.expect("it may pull");
+    let (said, _) = call(&waiting, "register_session", json!({})).await;
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let bearer = office.authority.check(&token).expect("it is valid");
+    let session = json!({"session": said["session"], "wait_seconds": 20});
+    let request =
+        CallToolRequestParams::new("await_work").with_arguments(session.as_object().expect("one").clone());
+    let revoke = async {
+        office.authority.revoke(bearer.id, bearer.expires_at);
+        office.start().await;
+    };
+    let (answer, ()) = tokio::join!(timeout(LONG, waiting.call_tool(request)), revoke);
+    // Whether it waited already when the token was revoked is nobody's to say.
+    if let Ok(answer) = answer.expect("an answer in time") {
+        let said = json!(answer.content).to_string();
+        assert!(said.contains("refused (token_revoked)"), "{said}");
+    }
+    let state = office.state().await;
+    assert_eq!(state.job(&"draft".parse().expect("a name")).expect("it is there").status, JobStatus::Ready);
+    assert!(client(office.agents.url(), &token).await.is_err());
+}

@@ -1,0 +1,127 @@
+//! What becomes of calls, clients and sessions that do not go as they should.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+use striatum_core::digest::Digest;
+use striatum_server::{
+    Refusal,
+    agents::{Act, Mode, Receipt, Task, Workbench},
+};
+use tokio::sync::{Notify, watch};
+
+use super::bench::{LONG, call, connect, fence, listening};
+
+/// Begins a call, and ends it when it is told to.
+#[derive(Debug)]
+struct Slow {
+    begun: watch::Sender<u32>,
+    goes_on: Notify,
+    ended: watch::Sender<u32>,
+}
+
+impl Slow {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { begun: watch::Sender::new(0), goes_on: Notify::new(), ended: watch::Sender::new(0) })
+    }
+
+    async fn has(count: &watch::Sender<u32>, wanted: u32) {
+        count.subscribe().wait_for(|count| *count == wanted).await.expect("it is counted");
+    }
+}
+
+#[async_trait::async_trait]
+impl Workbench for Slow {
+    async fn task(&self) -> Result<Task, Refusal> {
+        Ok(Task { prompt: String::new(), packet: Bytes::new() })
+    }
+
+    async fn read(&self, _document: &Digest) -> Result<Bytes, Refusal> {
+        Ok(Bytes::new())
+    }
+
+    async fn act(&self, _act: Act, _mode: Mode) -> Result<Receipt, Refusal> {
+        self.begun.send_modify(|count| *count += 1);
+        self.goes_on.notified().await;
+        self.ended.send_modify(|count| *count += 1);
+        Ok(Receipt::over("done"))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_has_begun_goes_on_when_its_agent_is_gone() {
+    let agents = listening().await;
+    let bench = Slow::new();
+    let session = agents.open(fence("draft"), bench.clone(), LONG).expect("chance");
+    let client = connect(&session).await;
+    let calling = tokio::spawn(async move { call(&client, "complete_work", json!({})).await });
+    Slow::has(&bench.begun, 1).await;
+    calling.abort();
+    assert!(calling.await.is_err_and(|error| error.is_cancelled()));
+
+    let closing = tokio::spawn(session.close());
+    bench.goes_on.notify_one();
+    closing.await.expect("it closes");
+    assert_eq!(*bench.ended.borrow(), 1, "it is closed once the call has ended");
+}
+
+#[tokio::test]
+async fn calls_of_one_session_never_overlap() {
+    let agents = listening().await;
+    let bench = Slow::new();
+    let session = agents.open(fence("draft"), bench.clone(), LONG).expect("chance");
+    let (one, two) = (connect(&session).await, connect(&session).await);
+    let ask = |client| tokio::spawn(async move { call(&client, "complete_work", json!({})).await });
+    let calls = [ask(one), ask(two)];
+    Slow::has(&bench.begun, 1).await;
+    bench.goes_on.notify_one();
+    let mut said = Vec::new();
+    for call in calls {
+        said.push(call.await.expect("an answer"));
+    }
+    said.sort();
+    assert!(said[0].0.starts_with("accepted: done") && !said[0].1, "{said:?}");
+    assert!(said[1].0.starts_with("refused (stale_fence)") && said[1].1, "{said:?}");
+    assert_eq!(*bench.begun.borrow(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_cannot_open_sessions_without_end() {
+    let agents = listening().await;
+    let session = agents.open(fence("draft"), Slow::new(), LONG).expect("chance");
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(connect(&session).await);
+    }
+    let endpoint = session.endpoint();
+    let token = secrecy::ExposeSecret::expose_secret(&endpoint.bearer);
+    assert!(super::bench::client(&endpoint.url, token).await.is_err());
+    open.pop().expect("one of them").cancel().await.expect("it closes");
+}
+
+#[tokio::test]
+async fn what_an_agent_is_told_of_its_token_names_no_secret() {
+    let agents = listening().await;
+    let session = agents.open(fence("draft"), Slow::new(), LONG).expect("chance");
+    let shown = format!("{agents:?} {session:?} {:?}", session.endpoint());
+    let secret = secrecy::ExposeSecret::expose_secret(&session.endpoint().bearer);
+    assert!(!shown.contains(&secret[..24]), "{shown}");
+}
+
+#[tokio::test]
+async fn a_session_can_be_served_at_two_places_until_one_is_closed() {
+    let agents = listening().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let serving = agents.serve(listener).expect("it listens");
+    let bench = Slow::new();
+    let session = agents.open(fence("draft"), bench, LONG).expect("chance");
+    let there = session.endpoint_at(serving.address());
+    let token = secrecy::ExposeSecret::expose_secret(&there.bearer);
+    let client = super::bench::client(&there.url, token).await.expect("it is served there");
+    assert_eq!(call(&client, "get_packet", json!({})).await, (String::new(), false));
+    client.cancel().await.expect("it closes");
+    drop(serving);
+    assert!(super::bench::client(&there.url, token).await.is_err());
+    assert_eq!(call(&connect(&session).await, "get_packet", json!({})).await, (String::new(), false));
+}

@@ -1,0 +1,210 @@
+//! Agents that speak the Agent Client Protocol, and record what they do by tools.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
+use striatum_core::{
+    run::Usage,
+    sandbox::{EnvVar, Exec, Isolation, Limits, Listen, SandboxSession, SandboxSpec},
+    transport::{Advice, AgentSession, AgentTransport, Choices, SessionSpec, TransportError},
+    workflow::Offers,
+};
+
+use self::conversation::Conversation;
+use crate::{
+    adapter::{
+        AdapterError, Assignment, End, Finished, LaneAdapter, OpenTools,
+        process::{demands, soon},
+    },
+    fault,
+};
+
+mod conversation;
+mod life;
+
+/// By what name the sandbox hands over the listener of the tools.
+const TOOLS: &str = "tools";
+
+/// Starts an agent in the sandbox, opens a session with it over its standard streams, and gives it its task in words and the tools
+/// of its grant.
+///
+/// - What it does counts when it records it by a tool, and not when its turn ends. A turn that ends without an outcome is followed
+///   by a nudge, as often as [`Pace`] and the budget allow.
+/// - Turns, tokens and time are bounded while it works, by what is left of the budget.
+/// - One that gives no sign of life is told of, then cancelled and nudged once, then ended.
+/// - A limit of the model's host is waited for, with the lease held, as long as [`Pace::wait`] allows; what only a person can
+///   mend blocks the job; anything else is a failure of the attempt.
+/// - Its environment is what the lane names, and what is [known](Adapter::env) to make it fit to be driven.
+/// - Which requests for leave are granted follows from what the sandbox enforces, unless a [policy](Self::policy) is given. There
+///   is nobody here to be asked: what a policy would ask a person is rejected, and told.
+#[derive(Debug, Clone, Default)]
+pub struct AcpAdapter {
+    known: Option<&'static Adapter>,
+    policy: Option<PermissionPolicy>,
+    choices: Choices,
+    pace: Pace,
+}
+
+/// How patiently an agent is worked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pace {
+    /// How often an agent is nudged that ended its turn without an outcome.
+    pub nudges: u32,
+    /// How long a limit of the model's host is waited for at most, each time.
+    pub wait: Duration,
+    /// How often one is waited for.
+    pub waits: u32,
+    /// How long is waited at first where nobody says until when; then twice as long each time.
+    pub first_wait: Duration,
+}
+
+impl Default for Pace {
+    /// Three nudges; four waits of at most a quarter of an hour, beginning with ten seconds.
+    fn default() -> Self {
+        Self { nudges: 3, wait: Duration::from_secs(900), waits: 4, first_wait: Duration::from_secs(10) }
+    }
+}
+
+impl AcpAdapter {
+    /// For an agent that is known: its command need not stand in the lane.
+    pub fn of(known: &'static Adapter) -> Self {
+        let choices = Choices { mode: known.mode.map(str::to_owned), ..Choices::default() };
+        Self { known: Some(known), choices, ..Self::default() }
+    }
+
+    /// Decides requests for leave by this policy, whatever the sandbox enforces.
+    #[must_use]
+    pub fn policy(self, policy: PermissionPolicy) -> Self {
+        Self { policy: Some(policy), ..self }
+    }
+
+    /// Chooses this of what agents offer.
+    #[must_use]
+    pub fn choosing(self, choices: Choices) -> Self {
+        Self { choices, ..self }
+    }
+
+    /// Works with agents as patiently as this.
+    #[must_use]
+    pub fn pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
+
+    fn options(&self, sandbox: &Isolation) -> AcpOptions {
+        let mut options = self.known.map(Adapter::options).unwrap_or_default();
+        options.policy = self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(sandbox));
+        options
+    }
+
+    /// The lane's command, or the one that is known.
+    fn exec(&self, assignment: &Assignment) -> Exec {
+        let lane = &assignment.lane;
+        let known = self.known.map(|known| known.command).unwrap_or_default();
+        let exec = match lane.command.is_empty() {
+            true => Exec::new(known.iter().copied()),
+            false => Exec::new(&lane.command),
+        };
+        let fit = self.known.map(|known| known.env).unwrap_or_default();
+        let unnamed = fit.iter().filter(|(name, _)| !lane.env.contains_key(*name));
+        let env = unnamed.map(|(name, value)| EnvVar::new(*name, *value)).collect();
+        Exec { env, ..exec.listening(Listen::new(TOOLS)) }
+    }
+
+    async fn talk(
+        &self,
+        sandbox: &mut dyn SandboxSession,
+        assignment: &Assignment,
+    ) -> Result<Finished, AdapterError> {
+        fault::point("spawn.before");
+        let mut process = soon("start the agent", sandbox.spawn(&self.exec(assignment))).await?;
+        fault::point("spawn.after");
+        let listener = process
+            .take_listener(TOOLS)
+            .ok_or_else(|| AdapterError::new("serve tools to an agent whose sandbox gives no listener"))?;
+        // Beyond the time that an agent has, what it calls is no use to anybody.
+        let tools = assignment.toolbox.open(listener, assignment.patience.wall)?;
+        let mut spec = SessionSpec::new(assignment.fence.clone(), &assignment.tree)
+            .with_tools(tools.server())
+            .choosing(self.choices.clone());
+        spec.resume = assignment.packet.answers.last().and_then(|answer| answer.resume.clone());
+
+        let transport = AcpTransport::new(self.options(&assignment.sandbox.offers()));
+        let opened = tokio::select! {
+            () = assignment.stop.cancelled() => return Ok(finished(End::Stopped)),
+            opened = transport.connect(process, &spec) => opened,
+        };
+        let talked = match opened {
+            Ok(mut session) => {
+                assignment.mark().begin();
+                assignment.account.identify(session.agent());
+                assignment.account.converse(session.conversation());
+                let talked = self.converse(session.as_mut(), assignment, &tools).await;
+                assignment.account.identify(session.agent());
+                soon("end the agent", session.close()).await?;
+                talked
+            }
+            Err(error) => given_up(&error),
+        };
+        tools.close().await;
+        Ok(talked)
+    }
+
+    async fn converse(
+        &self,
+        session: &mut dyn AgentSession,
+        assignment: &Assignment,
+        tools: &OpenTools,
+    ) -> Finished {
+        Conversation::new(session, assignment, tools, self.pace).lead().await
+    }
+}
+
+#[async_trait]
+impl LaneAdapter for AcpAdapter {
+    fn offers(&self, sandbox: &Isolation) -> Offers {
+        Offers::process().within(sandbox)
+    }
+
+    async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
+        let begun = Instant::now();
+        let mut limits = Limits::default();
+        // A conversation goes on for hours; the transport bounds what is kept of it.
+        limits.output_bytes = u64::MAX;
+        let spec = SandboxSpec {
+            fence: assignment.fence.clone(),
+            tree: assignment.tree.clone(),
+            folder: assignment.folder.clone(),
+            mounts: assignment.mounts.clone(),
+            env: assignment.env.clone(),
+            demands: demands(&assignment.lane),
+            limits,
+        };
+        let mut sandbox = soon("open the sandbox", assignment.sandbox.open(&spec)).await?;
+        let talked = self.talk(sandbox.as_mut(), &assignment).await;
+        // Whatever happened, nothing is left running.
+        let closed = soon("end the agent", sandbox.close()).await;
+        let mut finished = talked?;
+        closed?;
+        finished.usage.wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(finished)
+    }
+}
+
+/// An end of which nothing more is known.
+fn finished(end: End) -> Finished {
+    Finished::new(end, None, Usage::default())
+}
+
+/// An agent with which there is nothing more to say.
+fn given_up(error: &TransportError) -> Finished {
+    let failure = error.source.as_deref().and_then(|source| source.downcast_ref::<Failure>());
+    let advice = match failure.map(|failure| failure.error.outcome().advice()) {
+        Some(Advice::Checkpoint) => Advice::Checkpoint,
+        // A session that was never opened, or broke, is not waited for: the next attempt has a wait of its own.
+        _ => Advice::Retry,
+    };
+    let cause = error.source.as_ref().map(|source| format!(": {source}")).unwrap_or_default();
+    finished(End::Unfinished(advice)).because(format!("{error}{cause}"))
+}

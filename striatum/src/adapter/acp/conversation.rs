@@ -1,0 +1,292 @@
+//! What is said to an agent, turn by turn, until there is an outcome.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use striatum_core::{
+    run::Usage,
+    transport::{
+        Advice, AgentSession, AgentUpdate, Answer, Outcome, Prompt, RequestId, Reset, Spend, Stream,
+        TransportError, TurnEnd,
+    },
+};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::{Pace, finished, given_up, life::Life};
+use crate::adapter::{Assignment, End, Finished, OpenTools};
+
+/// Leads an agent to an outcome, or to the end of what it may use.
+pub(super) struct Conversation<'a> {
+    session: &'a mut dyn AgentSession,
+    assignment: &'a Assignment,
+    tools: &'a OpenTools,
+    pace: Pace,
+    begun: Instant,
+    life: Life,
+    turns: u64,
+    nudges: u32,
+    waits: u32,
+    spent: Spend,
+    /// The most that the model had before it in this turn: no less was read.
+    context: u64,
+}
+
+/// What came of a turn.
+enum Turn {
+    Ended(TurnEnd),
+    /// It gave no sign of life, and was cancelled.
+    Stalled,
+    /// There is nothing more to say.
+    Over(Finished),
+}
+
+/// What is done after a turn.
+enum Then {
+    Say(String),
+    Wait(Duration),
+    End(Finished),
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(
+        session: &'a mut dyn AgentSession,
+        assignment: &'a Assignment,
+        tools: &'a OpenTools,
+        pace: Pace,
+    ) -> Self {
+        let life = Life::new(&assignment.tree, assignment.patience.silence);
+        let begun = Instant::now();
+        let (turns, nudges, waits, spent, context) = (0, 0, 0, Spend::default(), 0);
+        Self { session, assignment, tools, pace, begun, life, turns, nudges, waits, spent, context }
+    }
+
+    pub(super) async fn lead(mut self) -> Finished {
+        let wall = sleep(self.assignment.patience.wall);
+        tokio::pin!(wall);
+        let mut say = self.assignment.toolbox.prompt().to_owned();
+        loop {
+            if let Err(error) = self.session.prompt(&Prompt { text: say }).await {
+                return given_up(&error);
+            }
+            self.turns += 1;
+            let then = match self.turn(wall.as_mut()).await {
+                Turn::Over(finished) => Then::End(finished),
+                Turn::Stalled => self.after_a_stall(),
+                Turn::Ended(end) => self.after(end),
+            };
+            say = match then {
+                Then::End(finished) => return finished,
+                Then::Say(text) => text,
+                Then::Wait(time) => {
+                    self.note(&format!(
+                        "the model's host is not to be had: waiting for {} s",
+                        time.as_secs()
+                    ));
+                    tokio::select! {
+                        () = sleep(time) => {}
+                        () = self.assignment.stop.cancelled() => return finished(End::Stopped),
+                        () = &mut wall => return finished(End::TimedOut),
+                    }
+                    GO_ON.to_owned()
+                }
+            };
+        }
+    }
+
+    /// Listens until the turn has ended or must.
+    async fn turn(&mut self, mut wall: std::pin::Pin<&mut Sleep>) -> Turn {
+        self.life.seen();
+        self.context = 0;
+        loop {
+            let update = tokio::select! {
+                // An outcome that was recorded goes before everything else.
+                biased;
+                () = self.tools.concluded() => return Turn::Over(finished(End::Ended)),
+                () = self.assignment.stop.cancelled() => return Turn::Over(finished(End::Stopped)),
+                () = wall.as_mut() => return Turn::Over(finished(End::TimedOut)),
+                update = self.session.next() => update,
+                () = sleep_until(self.life.look_at()) => {
+                    if self.life.look(self.tools.calls(), &self.assignment.fence) {
+                        continue;
+                    }
+                    if self.life.is_over() {
+                        return self.stalled().await;
+                    }
+                    let seconds = self.life.silence().as_secs();
+                    self.note(&format!("the agent has given no sign of life for {seconds} s"));
+                    continue;
+                }
+            };
+            self.life.seen();
+            self.assignment.account.identify(self.session.agent());
+            match update {
+                Err(error) => return Turn::Over(self.broken(&error)),
+                Ok(None) => return Turn::Over(gone(None)),
+                Ok(Some(update)) => {
+                    self.assignment.updates.tell(&update);
+                    match update {
+                        AgentUpdate::TurnEnded(end) => return Turn::Ended(end),
+                        AgentUpdate::Ended(exit) => return Turn::Over(gone(Some(exit))),
+                        AgentUpdate::Permission { request, title } => self.reject(request, &title).await,
+                        AgentUpdate::Context(tokens) => {
+                            self.context = self.context.max(tokens);
+                            self.account();
+                            if let Some(spent) = self.is_spent() {
+                                return Turn::Over(spent);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cancels a turn that stands still; an agent that does not even end it then is past help.
+    async fn stalled(&mut self) -> Turn {
+        if self.life.was_nudged() || self.session.cancel().await.is_err() {
+            return Turn::Over(finished(End::Silent));
+        }
+        loop {
+            match self.session.next().await {
+                Ok(Some(AgentUpdate::TurnEnded(_))) => return Turn::Stalled,
+                Ok(Some(AgentUpdate::Ended(exit))) => return Turn::Over(gone(Some(exit))),
+                Ok(Some(update)) => self.assignment.updates.tell(&update),
+                Ok(None) | Err(_) => return Turn::Over(finished(End::Silent)),
+            }
+        }
+    }
+
+    fn after_a_stall(&mut self) -> Then {
+        self.life.nudged();
+        match self.no_more_turns() {
+            Some(spent) => Then::End(spent),
+            None => Then::Say(STALLED.to_owned()),
+        }
+    }
+
+    fn after(&mut self, end: TurnEnd) -> Then {
+        self.spent = self.spent.plus(end.spend);
+        // What the whole turn cost says more than what was seen of it, if it is told.
+        self.context = if end.spend == Spend::default() { self.context } else { 0 };
+        self.account();
+        let why = end.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let unfinished =
+            |advice, what: &str| Then::End(finished(End::Unfinished(advice)).because(format!("{what}{why}")));
+        if let Some(spent) = self.no_more_turns() {
+            return Then::End(spent);
+        }
+        match end.outcome {
+            Outcome::RateLimited(reset) => self.wait(reset, &unfinished),
+            Outcome::Overloaded => self.wait(None, &unfinished),
+            outcome if outcome.advice() == Advice::Checkpoint => {
+                unfinished(Advice::Checkpoint, &format!("the agent cannot work ({})", outcome.code()))
+            }
+            Outcome::Failed | Outcome::Protocol | Outcome::Process | Outcome::ContextOverflow => {
+                unfinished(Advice::Retry, &format!("the agent's turn failed ({})", end.outcome.code()))
+            }
+            _ if !self.tools.is_connected() => unfinished(
+                Advice::Checkpoint,
+                "the agent never asked for the tools of its grant: it does not reach them, or does not know them",
+            ),
+            outcome if self.nudges >= self.pace.nudges => {
+                let times = self.nudges;
+                let what = format!("the agent recorded no outcome after {times} nudges ({})", outcome.code());
+                unfinished(Advice::Retry, &what)
+            }
+            _ => {
+                self.nudges += 1;
+                Then::Say(NUDGE.to_owned())
+            }
+        }
+    }
+
+    /// Waits for a limit that is lifted soon enough; what is not is for a person.
+    fn wait(&mut self, reset: Option<Reset>, unfinished: &dyn Fn(Advice, &str) -> Then) -> Then {
+        let time = match reset {
+            Some(Reset::In(time)) => time,
+            Some(Reset::At(at)) => until(at.as_micros()),
+            None => self.pace.first_wait.saturating_mul(2_u32.saturating_pow(self.waits.min(16))),
+        };
+        let left = self.assignment.patience.wall.saturating_sub(self.begun.elapsed());
+        if self.waits >= self.pace.waits || time > self.pace.wait || time > left {
+            let what = format!("a limit of the model's host is not lifted for {} s", time.as_secs());
+            return unfinished(Advice::Checkpoint, &what);
+        }
+        self.waits += 1;
+        Then::Wait(time)
+    }
+
+    /// Tells what was used, as far as it is known.
+    fn account(&self) {
+        let known = self.spent != Spend::default() || self.context > 0;
+        let input = known.then(|| self.spent.input_tokens.unwrap_or(0).saturating_add(self.context));
+        let usage = Usage {
+            wall_ms: 0,
+            input_tokens: input,
+            output_tokens: self.spent.output_tokens,
+            turns: Some(self.turns),
+        };
+        self.assignment.account.spend(usage);
+    }
+
+    /// The end of an agent that has used all the tokens that it may.
+    fn is_spent(&self) -> Option<Finished> {
+        let bound = self.assignment.packet.budget.and_then(|budget| budget.tokens)?;
+        let used = self.spent.tokens().saturating_add(self.context);
+        let reason = format!("the agent has used {used} tokens of the {bound} that were left of its budget");
+        (used >= bound).then(|| finished(End::Spent).because(reason))
+    }
+
+    /// The same for turns, one of which would be the next.
+    fn no_more_turns(&self) -> Option<Finished> {
+        let bound = self.assignment.packet.budget.and_then(|budget| budget.turns);
+        match bound.filter(|bound| self.turns >= *bound) {
+            Some(bound) => {
+                let reason = format!("the agent has taken the {bound} turns that were left of its budget");
+                Some(finished(End::Spent).because(reason))
+            }
+            None => self.is_spent(),
+        }
+    }
+
+    /// There is nobody to be asked.
+    async fn reject(&mut self, request: RequestId, title: &str) {
+        self.note(&format!("it asks for leave, and nobody is there to be asked: {title}"));
+        // It may not wait any more.
+        let _ = self.session.answer(request, Answer::Reject).await;
+    }
+
+    fn broken(&self, error: &TransportError) -> Finished {
+        given_up(error)
+    }
+
+    /// Says something to those who watch.
+    fn note(&self, text: &str) {
+        tracing::info!(fence = %self.assignment.fence, "{text}");
+        let text = format!("\n[striatum] {text}\n");
+        self.assignment.updates.tell(&AgentUpdate::Output { stream: Stream::Err, text });
+    }
+}
+
+fn gone(exit: Option<striatum_core::sandbox::Exit>) -> Finished {
+    let how = exit.map_or_else(|| "closed its connection".to_owned(), |exit| format!("ended with {exit}"));
+    let mut finished = finished(End::Unfinished(Advice::Retry))
+        .because(format!("the agent {how} before it recorded an outcome"));
+    finished.exit = exit;
+    finished
+}
+
+fn until(micros: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_micros(micros).saturating_sub(now)
+}
+
+const NUDGE: &str = "Your turn has ended, and no outcome is recorded: nothing that you did counts yet. If the work is done, call the \
+    tool that ends it (`complete_work`, or `submit_review` for a review). If it was refused, mend what the answer said and call again. If \
+    the work is not done, go on. If you cannot, call `ask_human`, `block_work` or `report_failure`.";
+
+const STALLED: &str = "Your last turn was cancelled because nothing happened in it for a long time. Go on with your task, without \
+    whatever it was waiting for, and end it by its tool. `get_packet` returns it.";
+
+const GO_ON: &str = "Your last turn was cut short by a limit of your model's host, which should be lifted. Go on with your task, and end it \
+    by its tool. `get_packet` returns it.";
