@@ -72,7 +72,7 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
         let mut host = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "reaping::host", "--nocapture"])
             .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, restless), (WALLS, "namespaces")])
-            .env(GRACE, "600000")
+            .env(GRACE, "50")
             .env("TMPDIR", place.path())
             .env(SESSION, place.spec.fence.session.to_string())
             .stdout(Stdio::piped())
@@ -86,9 +86,21 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
         std::thread::sleep(Duration::from_millis(u64::from(moment) * 4));
         host.kill().expect("it is ours");
         host.wait().expect("it ended");
-        until("all that was behind walls ends", || marked(place.spec.fence.session).is_empty());
+        if landmark == "agent " {
+            // Whatever the agent ignores, and whatever it has started.
+            until("all that was behind walls ends", || marked(place.spec.fence.session).is_empty());
+        }
+        // Bubblewrap leaves a process that waits for ever if it is killed while it makes the namespaces: the next start ends that.
         let reaped = soon(walls.reap(&place.spec.folder)).await.expect("nothing is left");
-        assert_eq!(reaped, Reaped { killed: 0, outcome: None }, "moment {moment}");
+        assert_eq!(reaped.outcome, None, "moment {moment}");
+        assert!(reaped.killed == 0 || landmark != "agent ", "moment {moment}: {reaped:?}");
+        assert_eq!(marked(place.spec.fence.session), [""; 0], "moment {moment}");
+        // The next probe does this with what is old enough.
+        for entry in std::fs::read_dir(place.path()).expect("a folder").flatten() {
+            if entry.file_name().to_string_lossy().starts_with("striatum-probe-") {
+                soon(walls.reap(&entry.path().join("session"))).await.expect("nothing is left");
+            }
+        }
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a table");
         assert!(!mounts.contains(&place.path().display().to_string()), "a mount is left: {mounts}");
     }
