@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +12,10 @@ use striatum_core::sandbox::{
 };
 
 use self::{cgroup::Cgroups, guard::Guard, root::Root, session::Session};
-use crate::{blocking::aside, crew, environment::check, failure::failed, folder::Folder, shim::Shim};
+use crate::{
+    blocking::aside, crew, environment::check, failure::failed, folder::Folder, measured::Measured,
+    shim::Shim,
+};
 
 mod bubblewrap;
 mod cgroup;
@@ -79,33 +81,6 @@ struct Parts {
     mounts: Vec<Mount>,
     guard: Guard,
     cgroups: Option<Cgroups>,
-}
-
-/// What a probe found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Measured {
-    /// What is enforced, by dimension.
-    pub isolation: Isolation,
-    /// The version of bubblewrap.
-    pub bubblewrap: String,
-    /// The version of Landlock's interface that is enforced in full.
-    pub landlock: u32,
-    /// What a process behind the walls could do and should not have: empty on a sound host.
-    pub breaches: Vec<String>,
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "namespaces (bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
-        for (dimension, level) in self.isolation.dimensions() {
-            write!(f, ", {dimension} {level}")?;
-        }
-        for breach in &self.breaches {
-            write!(f, "; a process could {breach}")?;
-        }
-        f.write_str(")")
-    }
 }
 
 impl Namespaces {

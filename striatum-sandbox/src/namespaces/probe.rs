@@ -26,9 +26,10 @@ use striatum_core::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{Measured, Parts, open, root::SHIM};
+use super::{Parts, open, root::SHIM};
 use crate::{
     failure::failed,
+    measured::Measured,
     shim::{
         CALL,
         probe::{Bait, Reached},

@@ -17,6 +17,7 @@ const ROOT: &str = "STRIATUM_TEST_ROOT";
 const SESSION: &str = "STRIATUM_TEST_SESSION";
 const SCRIPT: &str = "STRIATUM_TEST_SCRIPT";
 const GRACE: &str = "STRIATUM_TEST_GRACE_MS";
+#[cfg(target_os = "linux")]
 const WALLS: &str = "STRIATUM_TEST_WALLS";
 
 /// The program that dies: the tests below run it as a process of its own. Run without their variables it has no part to play.
