@@ -36,11 +36,14 @@ pub(crate) struct Leader {
 impl Leader {
     /// Starts a process in a thread of its own, which lives as long as the process does: a process that dies with its parent
     /// dies with the *thread* that started it.
+    ///
+    /// `keep` is dropped after the process is out of the process table.
     pub(crate) fn start(
         mut command: Command,
         folder: Folder,
         suffix: String,
         author: Author,
+        keep: impl Send + 'static,
     ) -> io::Result<Started> {
         let (tell, end) = watch::channel(None);
         let (release, released) = mpsc::channel();
@@ -63,6 +66,7 @@ impl Leader {
                     }
                 });
             }
+            drop(keep);
         };
         std::thread::Builder::new().name("striatum-wait".to_owned()).spawn(watch)?;
         let gone = |_| io::Error::other("the thread that starts processes is gone");

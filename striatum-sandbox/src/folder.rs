@@ -108,6 +108,7 @@ impl Folder {
         list().map_err(failed("read the records of a session"))
     }
 
+    #[cfg(target_os = "linux")]
     /// Writes down who leads a group, and then looks whether the session was closed meanwhile: whoever closes it makes the mark
     /// first and then reads the records, so that one sees the other.
     pub(crate) fn write_process(&self, suffix: &str, record: &ProcessRecord) -> io::Result<()> {

@@ -5,6 +5,9 @@
 //! end: everything that a session started can be found and ended, by the program that started it or, should that have died, by
 //! the next one.
 //!
+//! [`Namespaces`] puts walls around an agent, on Linux: a fresh root, a network of its own, Landlock, a filter of system calls. It needs
+//! bubblewrap and a [`shim`], and it measures what holds.
+//!
 //! [`process`] tells whether a process that was noted down earlier still lives; an engine uses it to prove that the owner of a
 //! session is dead.
 //!
@@ -13,9 +16,12 @@
 mod blocking;
 mod child;
 mod crew;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod environment;
 mod failure;
 mod folder;
+mod measured;
 #[cfg(target_os = "linux")]
 mod namespaces;
 mod none;
@@ -25,6 +31,9 @@ mod program;
 mod remains;
 pub mod shim;
 
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{Namespaces, NamespacesBuilder};
+pub use measured::Measured;
 #[cfg(target_os = "linux")]
-pub use namespaces::{Measured, Namespaces, NamespacesBuilder};
+pub use namespaces::{Namespaces, NamespacesBuilder};
 pub use none::NoSandbox;

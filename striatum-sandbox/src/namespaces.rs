@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,10 +11,14 @@ use striatum_core::sandbox::{
     Access, Isolation, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
 };
 
-use self::{guard::Guard, root::Root, session::Session};
-use crate::{blocking::aside, crew, environment::check, failure::failed, folder::Folder, shim::Shim};
+use self::{cgroup::Cgroups, guard::Guard, root::Root, session::Session};
+use crate::{
+    blocking::aside, crew, environment::check, failure::failed, folder::Folder, measured::Measured,
+    shim::Shim,
+};
 
 mod bubblewrap;
+mod cgroup;
 mod guard;
 mod probe;
 mod root;
@@ -33,7 +36,9 @@ mod start;
 ///   an exec are bound there and handed to the host program.
 /// - **Processes**: only those of its own session can be seen or signalled. When its main process ends, all that it started ends.
 /// - **System calls**: no capability, no new privilege, no further namespace, and a filter: see [`shim`](crate::shim).
-/// - **Resources**: open files, processes and core dumps are limited, and what is kept in memory as files.
+/// - **Resources**: open files, processes and core dumps are limited, and what is kept in memory as files. Where this process may
+///   make control groups (of either version), memory and the number of processes are bounded for all that a process starts together;
+///   elsewhere `resources` is only advisory. Disk is not bounded.
 /// - **Credentials**: the environment is empty but for what is named; folders of credentials, sockets, the home and whatever contains
 ///   one of them are refused as mounts, even to be read.
 ///
@@ -43,7 +48,8 @@ mod start;
 /// # How a session ends
 /// The agent dies with the host program, however that dies: bubblewrap is tied to the thread that started it, and everything
 /// behind the walls to bubblewrap. Records are kept as [`NoSandbox`](crate::NoSandbox) keeps them, so [`reap`](Sandbox::reap) works
-/// on either's sessions. An outcome is on record only if the agent ended by itself while the host program lived. Asked to
+/// on either's sessions: should the host program be killed while bubblewrap is still making the namespaces, a process of
+/// bubblewrap's that never becomes anything is left, and ended then. An outcome is on record only if the agent ended by itself while the host program lived. Asked to
 /// end, an agent has the grace of the session; a process that hides the session's mark gets no word before it is killed.
 ///
 /// # Needs
@@ -74,33 +80,7 @@ struct Parts {
     path: OsString,
     mounts: Vec<Mount>,
     guard: Guard,
-}
-
-/// What a probe found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Measured {
-    /// What is enforced, by dimension.
-    pub isolation: Isolation,
-    /// The version of bubblewrap.
-    pub bubblewrap: String,
-    /// The version of Landlock's interface that is enforced in full.
-    pub landlock: u32,
-    /// What a process behind the walls could do and should not have: empty on a sound host.
-    pub breaches: Vec<String>,
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "namespaces (bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
-        for (dimension, level) in self.isolation.dimensions() {
-            write!(f, ", {dimension} {level}")?;
-        }
-        for breach in &self.breaches {
-            write!(f, "; a process could {breach}")?;
-        }
-        f.write_str(")")
-    }
+    cgroups: Option<Cgroups>,
 }
 
 impl Namespaces {
@@ -132,8 +112,21 @@ impl Sandbox for Namespaces {
     }
 
     async fn reap(&self, folder: &Path) -> Result<Reaped, SandboxError> {
-        crew::reap(folder).await
+        reap(&self.parts, folder).await
     }
+}
+
+async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
+    let reaped = crew::reap(folder).await?;
+    let session = Folder::new(folder)?.note().session;
+    if let (Some(cgroups), Some(session)) = (parts.cgroups.clone(), session) {
+        aside(move || {
+            cgroups.sweep(session);
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(reaped)
 }
 
 async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
@@ -221,7 +214,8 @@ impl NamespacesBuilder {
         }
         let given = self.bubblewrap;
         let (bubblewrap, version) = aside(move || bubblewrap::find(given)).await?;
+        let cgroups = aside(|| Ok(Cgroups::find())).await?;
         let path = self.path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-        Ok((Parts { shim, bubblewrap, path, mounts: self.mounts, guard }, version))
+        Ok((Parts { shim, bubblewrap, path, mounts: self.mounts, guard, cgroups }, version))
     }
 }

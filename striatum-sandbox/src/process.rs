@@ -86,6 +86,8 @@ pub fn is_alive(record: &ProcessRecord) -> bool {
 pub(crate) struct Seen {
     /// Its number.
     pub(crate) pid: u32,
+    /// The process that it is a child of now.
+    pub(crate) parent: u32,
     /// Its process group.
     pub(crate) group: u32,
     /// When it started.

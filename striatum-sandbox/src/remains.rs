@@ -25,8 +25,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 
 /// The processes of a session, as far as they can be told from others.
 ///
-/// A process belongs here if it carries the session's mark, or is in a group whose leader is ours or is on record and was seen
-/// alive. A group keeps its number while it has a member, so it stays ours while one of those that we knew is in it.
+/// A process belongs here if it carries the session's mark, is in a group whose leader is ours or is on record and was seen
+/// alive, or was started by one that belongs here. A group keeps its number while it has a member, so it stays ours while one of those that we knew is in it.
 pub(crate) struct Remains {
     mark: Option<String>,
     leaders: Vec<Arc<Leader>>,
@@ -125,15 +125,24 @@ impl Remains {
             self.records.iter().filter(|record| is_alive(record)).map(|record| record.pid).collect();
         self.held.retain(|group| seen.iter().any(|seen| seen.group == *group && is_known(&self.known, seen)));
         self.held.extend(led);
-        let living: Vec<_> = seen
-            .into_iter()
-            .filter(|seen| {
-                is_known(&self.known, seen)
-                    || self.held.contains(&seen.group)
-                    || self.leaders.iter().any(|leader| leader.group() == seen.group)
-                    || self.mark.as_ref().is_some_and(|mark| process::carries(seen.pid, mark))
-            })
-            .collect();
+        let belongs = |seen: &Seen| {
+            is_known(&self.known, seen)
+                || self.held.contains(&seen.group)
+                || self.leaders.iter().any(|leader| leader.group() == seen.group)
+                || self.mark.as_ref().is_some_and(|mark| process::carries(seen.pid, mark))
+        };
+        let (mut living, mut others): (Vec<_>, Vec<_>) = seen.into_iter().partition(belongs);
+        // What a process of ours has started is ours, whatever group and environment it has.
+        loop {
+            let ours: BTreeSet<_> = living.iter().map(|seen| seen.pid).collect();
+            let (children, rest) = others.into_iter().partition(|seen: &Seen| ours.contains(&seen.parent));
+            others = rest;
+            let more: Vec<_> = children;
+            if more.is_empty() {
+                break;
+            }
+            living.extend(more);
+        }
         self.known.extend(living.iter().map(|seen| (seen.pid, seen.clone())));
         Ok(living)
     }

@@ -37,6 +37,7 @@ pub(crate) mod probe;
 mod system_calls;
 
 /// The first argument of a program that is run as a shim. Nobody calls a program like this by accident.
+#[cfg(target_os = "linux")]
 pub(crate) const CALL: &str = "striatum-sandbox-shim";
 
 /// Where a shim is.

@@ -1,7 +1,8 @@
 //! Conformance suites, scripted agents and clocks for testing Striatum and what builds on it.
 //!
 //! Whoever writes a store implements [`store::StoreFactory`] and certifies it with one line, [`store_conformance!`]; a case
-//! that is added here reaches every store at its next build.
+//! that is added here reaches every store at its next build. Sandboxes have the same: [`sandbox::SandboxFactory`] and
+//! [`sandbox_conformance!`].
 //!
 //! Whoever writes a workflow tries it out with a [`harness`], in a test of a few lines, and puts it through a [`simulation`].
 //!
@@ -17,6 +18,7 @@ pub mod harness;
 pub mod llm;
 #[cfg(feature = "pg")]
 pub mod pg;
+pub mod sandbox;
 pub mod simulation;
 pub mod store;
 

@@ -1,11 +1,11 @@
 //! Measuring the walls by trying them from behind.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
     io,
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::{
-        fs::DirBuilderExt,
+        fs::{DirBuilderExt, MetadataExt},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -26,9 +26,10 @@ use striatum_core::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{Measured, Parts, open, root::SHIM};
+use super::{Parts, open, root::SHIM};
 use crate::{
     failure::failed,
+    measured::Measured,
     shim::{
         CALL,
         probe::{Bait, Reached},
@@ -43,6 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a process behind the walls that tries what it can reach.
 pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Measured, SandboxError> {
+    sweep(parts, &std::env::temp_dir(), ABANDONED).await;
     let place = Place::new().map_err(failed("make a folder for the probe"))?;
     let lures = Lures::lay(&place).map_err(failed("lay out what a probe may not reach"))?;
     let spec = spec(&place)?;
@@ -58,8 +60,7 @@ pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Me
         network: held(&reached.network),
         processes: held(&reached.processes),
         system_calls: held(&reached.system_calls),
-        // Limits of single processes bound neither memory nor disk.
-        resources: Level::Advisory,
+        resources: if bounded(parts).await? { Level::Enforced } else { Level::Advisory },
         credentials: held(&reached.credentials).min(held(&reached.file_system)),
     };
     let Reached { file_system, network, processes, system_calls, credentials } = reached;
@@ -68,6 +69,32 @@ pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Me
         tracing::warn!(breach, "a process behind the walls could do what it should not");
     }
     Ok(Measured { isolation, bubblewrap, landlock, breaches })
+}
+
+/// Whether memory and the number of processes are bounded for all that a process starts: limits of single processes bound
+/// neither.
+async fn bounded(parts: &Arc<Parts>) -> Result<bool, SandboxError> {
+    if parts.cgroups.is_none() {
+        return Ok(false);
+    }
+    let place = Place::new().map_err(failed("make a folder for the probe"))?;
+    place.furnish().map_err(failed("furnish a folder for the probe"))?;
+    let mut spec = spec(&place)?;
+    spec.limits.memory_bytes = 48 << 20;
+    spec.limits.processes = 16;
+    let mut session = open(parts, &spec).await?;
+    let mut held = true;
+    for (script, beyond) in [
+        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000"),
+        ("for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all", "all"),
+    ] {
+        let mut process = session.spawn(&Exec::new(["/bin/sh", "-c", script])).await?;
+        let said = tokio::time::timeout(PATIENCE, read(process.stdout.take())).await;
+        let said = said.map_err(|_| unmeasured())?.map_err(failed("read what the probe found"))?;
+        held &= String::from_utf8_lossy(&said).trim() != beyond;
+    }
+    Box::new(session).close().await?;
+    Ok(held)
 }
 
 fn unmeasured() -> SandboxError {
@@ -132,9 +159,7 @@ struct Lures {
 impl Lures {
     /// Lays them out and makes sure that they can be reached from here: a lure that nobody can reach proves nothing.
     fn lay(place: &Place) -> io::Result<Self> {
-        for folder in ["tree", "session", "lures"] {
-            DirBuilder::new().mode(0o700).create(place.0.join(folder))?;
-        }
+        place.furnish()?;
         let lures = place.0.join("lures");
         let (file, path) = (lures.join("file"), lures.join("socket"));
         fs::write(&file, b"striatum")?;
@@ -149,8 +174,38 @@ impl Lures {
     }
 }
 
-/// A folder that goes with the value.
-struct Place(PathBuf);
+/// A folder that goes with the value. It is locked while the value lives, so that what a killed program left can be told from it.
+struct Place(PathBuf, #[expect(dead_code, reason = "held, not read")] File);
+
+/// What the names of probes' folders begin with.
+const PREFIX: &str = "striatum-probe-";
+
+/// A folder that is younger may be about to be locked.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Ends and removes what probes of this user left whose programs were killed. That something cannot be removed is no reason not to
+/// probe.
+async fn sweep(parts: &Parts, within: &Path, age: Duration) {
+    for entry in fs::read_dir(within).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ours = || -> io::Result<Option<File>> {
+            let meta = fs::symlink_metadata(&path)?;
+            let is_ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw();
+            if !is_ours || meta.modified()?.elapsed().is_ok_and(|elapsed| elapsed < age) {
+                return Ok(None);
+            }
+            let folder = File::open(&path)?;
+            Ok(folder.try_lock().is_ok().then_some(folder))
+        };
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            continue;
+        }
+        let Ok(Some(_lock)) = ours() else { continue };
+        let reaped = super::reap(parts, &path.join("session")).await;
+        let removed = fs::remove_dir_all(&path);
+        tracing::debug!(path = %path.display(), ?reaped, ?removed, "swept what a probe had left");
+    }
+}
 
 impl Place {
     fn new() -> io::Result<Self> {
@@ -158,14 +213,26 @@ impl Place {
         let within = fs::canonicalize(std::env::temp_dir())?;
         for _ in 0..1000 {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = within.join(format!("striatum-probe-{}-{number}", std::process::id()));
+            let path = within.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
                 // Of a process that had this number before.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return made.map(|()| Self(path)),
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let folder = File::open(&path)?;
+                    folder.try_lock().map_err(io::Error::other)?;
+                    return Ok(Self(path, folder));
+                }
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+impl Place {
+    fn furnish(&self) -> io::Result<()> {
+        let make = |folder: &str| DirBuilder::new().mode(0o700).create(self.0.join(folder));
+        ["tree", "session", "lures"].into_iter().try_for_each(make)
     }
 }
 
@@ -175,5 +242,37 @@ impl Drop for Place {
         if let Err(error) = fs::remove_dir_all(path) {
             tracing::debug!(path = %path.display(), %error, "the folder of a probe is left");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{namespaces::guard::Guard, shim::Shim};
+
+    #[tokio::test]
+    async fn what_a_killed_probe_left_is_removed_and_what_lives_stays() {
+        let root = tempfile::TempDir::new().expect("a folder");
+        let at = |name: &str| root.path().join(name);
+        for name in ["striatum-probe-1-0", "striatum-probe-2-0", "else"] {
+            fs::create_dir_all(at(name).join("session")).expect("a folder");
+        }
+        std::os::unix::fs::symlink(at("else"), at("striatum-probe-3-0")).expect("a link");
+        let living = File::open(at("striatum-probe-2-0")).expect("a folder");
+        living.try_lock().expect("nobody holds it");
+        let parts = Parts {
+            shim: Shim::at("/none"),
+            bubblewrap: "/none".into(),
+            path: "/bin".into(),
+            mounts: Vec::new(),
+            guard: Guard::of_this_host(&[]),
+            cgroups: None,
+        };
+        sweep(&parts, root.path(), ABANDONED).await;
+        assert!(at("striatum-probe-1-0").exists(), "it is too young");
+        sweep(&parts, root.path(), Duration::ZERO).await;
+        let left = ["striatum-probe-1-0", "striatum-probe-2-0", "striatum-probe-3-0", "else"]
+            .map(|name| at(name).exists());
+        assert_eq!(left, [false, true, true, true]);
     }
 }

@@ -100,7 +100,7 @@ impl SandboxSession for Session {
         };
         let mut order = self.order(exec)?;
         let (parts, root, folder) = (Arc::clone(&self.parts), self.root.clone(), self.crew.folder().clone());
-        let (mark, suffix) = (self.crew.session().to_string(), self.crew.next_suffix());
+        let (session, suffix, limits) = (self.crew.session(), self.crew.next_suffix(), self.limits);
         let doing = format!("start {name:?}");
         let launched = aside(move || {
             // The probe runs the shim, which is there for every process.
@@ -114,7 +114,10 @@ impl SandboxSession for Session {
                 root
             };
             order.writable = root.writable();
-            Launch { parts: &parts, root: &root, folder, suffix, mark }.launch(order)
+            let group = parts.cgroups.as_ref().map(|groups| groups.group(session, &suffix, &limits));
+            let group = group.transpose().map_err(failed("bound what a process may use"))?;
+            let mark = session.to_string();
+            Launch { parts: &parts, root: &root, folder, suffix, mark, group }.launch(order)
         });
         let (leader, launched) = launched.await?;
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the process.

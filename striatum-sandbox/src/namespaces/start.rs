@@ -17,6 +17,7 @@ use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
 use super::{
     Parts,
+    cgroup::Group,
     root::{Root, SHIM},
 };
 use crate::{
@@ -47,6 +48,8 @@ pub(super) struct Launch<'a> {
     pub(super) folder: Folder,
     pub(super) suffix: String,
     pub(super) mark: String,
+    /// What bounds it, where the host lets us.
+    pub(super) group: Option<Group>,
 }
 
 /// A process that is on record and waits for its order.
@@ -74,9 +77,11 @@ impl Launch<'_> {
         for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
             set(&control, Some(PATIENCE)).map_err(prepared())?;
         }
+        let entrances = self.group.as_ref().map(Group::entrances).unwrap_or_default();
         let mut command = Command::new(self.parts.shim.path());
         command
-            .args([CALL, "launch", &std::process::id().to_string(), "0"])
+            .args([CALL, "launch", &std::process::id().to_string(), &entrances.len().to_string()])
+            .args(entrances)
             .arg(&self.parts.bubblewrap)
             .args(self.root.arguments())
             .args(["--", SHIM, CALL, "enter"])
@@ -88,7 +93,8 @@ impl Launch<'_> {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(File::create(&log).map_err(prepared())?);
-        let begun = Leader::start(command, self.folder.clone(), self.suffix.clone(), Author::Host);
+        let (folder, suffix) = (self.folder.clone(), self.suffix.clone());
+        let begun = Leader::start(command, folder, suffix, Author::Host, self.group);
         let Started { leader, .. } =
             begun.map_err(failed(format!("run the shim {}", self.parts.shim.path().display())))?;
         let pid = leader.group();

@@ -121,7 +121,7 @@ impl SandboxSession for Session {
         let doing = format!("start {name:?}");
         let failed = || failed(doing.clone());
         let command = self.command(&program, exec, &announced, &suffix)?;
-        let started = Leader::start(command, self.crew.folder().clone(), suffix, Author::Wrapper);
+        let started = Leader::start(command, self.crew.folder().clone(), suffix, Author::Wrapper, ());
         let Started { leader, stdin, stdout, stderr } = started.map_err(failed())?;
         let leader = self.crew.join(leader);
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the group.

@@ -70,13 +70,14 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Seen> {
     let mut fields = std::str::from_utf8(stat.get(end_of_comm + 1..)?).ok()?.split_ascii_whitespace();
     let state = fields.next()?;
     // A process that is just being taken out of the table is shown with group -1.
-    let group = match fields.nth(1)? {
+    let parent = fields.next()?.parse().ok()?;
+    let group = match fields.next()? {
         "-1" => None,
         group => Some(group.parse().ok()?),
     };
     let start = fields.nth(16)?.to_owned();
     let ended = group.is_none() || matches!(state, "Z" | "X" | "x");
-    Some(Seen { pid, group: group.unwrap_or(0), start, ended })
+    Some(Seen { pid, parent, group: group.unwrap_or(0), start, ended })
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -93,7 +94,7 @@ mod tests {
         let tail = " S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 10";
         for comm in ["sh", "a b", ") Z 9 9", "((", "x)\n(y"] {
             let seen = parse(5, format!("5 ({comm}){tail}").as_bytes());
-            let expected = Seen { pid: 5, group: 77, start: "123456".to_owned(), ended: false };
+            let expected = Seen { pid: 5, parent: 1, group: 77, start: "123456".to_owned(), ended: false };
             assert_eq!(seen, Some(expected), "{comm:?}");
         }
         assert_eq!(parse_ticks(format!("5 (a b){tail}").as_bytes()), Some(5 + 6 + 7 + 8));

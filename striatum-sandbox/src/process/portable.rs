@@ -43,7 +43,7 @@ fn ps(selection: &[&str]) -> io::Result<Output> {
         .env_clear()
         .envs([("LC_ALL", "C"), ("TZ", "UTC0")])
         .args(selection)
-        .args(["-o", "pid=", "-o", "pgid=", "-o", "stat=", "-o", "lstart="])
+        .args(["-o", "pid=", "-o", "ppid=", "-o", "pgid=", "-o", "stat=", "-o", "lstart="])
         .output()
 }
 
@@ -54,8 +54,9 @@ fn rows(answer: &Output) -> Vec<Seen> {
 fn row(line: &str) -> Option<Seen> {
     let mut fields = line.split_ascii_whitespace();
     let pid = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
     let ended = fields.next()?.starts_with('Z');
     let start = fields.collect::<Vec<_>>().join(" ");
-    Some(Seen { pid, group, start, ended })
+    Some(Seen { pid, parent, group, start, ended })
 }

@@ -10,9 +10,12 @@ use std::{
     },
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+use rustix::{
+    io::retry_on_intr,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags, recvmsg, sendmsg,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +73,7 @@ pub(crate) fn send<T: Serialize>(
         return Err(io::Error::other("too many descriptors for one message"));
     }
     // Eight bytes always fit at once.
-    sendmsg(socket, &[IoSlice::new(&head)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&head)], &mut ancillary, SendFlags::NOSIGNAL))?;
     (&*socket).write_all(&body)
 }
 
@@ -82,7 +85,9 @@ pub(crate) fn receive<T: for<'a> Deserialize<'a>>(
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
-    let received = recvmsg(socket.as_fd(), &mut [IoSliceMut::new(&mut head)], &mut ancillary, flags)?;
+    // A socket with a time limit is not taken up again by the kernel after a signal, such as the end of some child.
+    let received =
+        retry_on_intr(|| recvmsg(socket.as_fd(), &mut [IoSliceMut::new(&mut head)], &mut ancillary, flags))?;
     let rights = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(rights) => Some(rights),
         _ => None,

@@ -2,9 +2,14 @@
 
 // Modules of a test, so that clippy lets `expect` pass in their helpers.
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod environment;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod escapes;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
@@ -13,5 +18,6 @@ mod reaping;
 mod streams;
 #[cfg(test)]
 mod support;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod walls;

@@ -7,7 +7,7 @@ use std::{
 
 use striatum_core::{
     id::SessionId,
-    sandbox::{Exit, Reaped, Sandbox},
+    sandbox::{Exit, Reaped, Sandbox, SandboxSpec},
 };
 use striatum_sandbox::process::{ProcessRecord, is_alive};
 
@@ -17,6 +17,8 @@ const ROOT: &str = "STRIATUM_TEST_ROOT";
 const SESSION: &str = "STRIATUM_TEST_SESSION";
 const SCRIPT: &str = "STRIATUM_TEST_SCRIPT";
 const GRACE: &str = "STRIATUM_TEST_GRACE_MS";
+#[cfg(target_os = "linux")]
+const WALLS: &str = "STRIATUM_TEST_WALLS";
 
 /// The program that dies: the tests below run it as a process of its own. Run without their variables it has no part to play.
 #[expect(clippy::print_stdout, reason = "how it tells the test that runs it")]
@@ -29,11 +31,80 @@ async fn host() {
     let session: SessionId = variable(SESSION).parse().expect("an identity");
     let mut spec = spec_in(Path::new(&variable(ROOT)), session);
     spec.limits.grace = Duration::from_millis(variable(GRACE).parse().expect("a number"));
-    let mut session = sandbox().open(&spec).await.expect("a session");
-    let mut process = session.spawn(&shell(&variable(SCRIPT))).await.expect("it starts");
+    #[cfg(target_os = "linux")]
+    if std::env::var_os(WALLS).is_some() {
+        let walls = crate::support::walls("reaping::host").await.expect("the test has asked before");
+        println!("probed");
+        return go_on(&walls, &spec, &variable(SCRIPT)).await;
+    }
+    go_on(&sandbox(), &spec, &variable(SCRIPT)).await;
+}
+
+#[expect(clippy::print_stdout, reason = "how it tells the test that runs it")]
+async fn go_on(sandbox: &dyn Sandbox, spec: &SandboxSpec, script: &str) {
+    let mut session = sandbox.open(spec).await.expect("a session");
+    let mut process = session.spawn(&shell(script)).await.expect("it starts");
     let _input = stdin(&mut process);
     println!("agent {}", line(&mut stdout(&mut process)).await);
     std::future::pending::<()>().await;
+}
+
+/// Whatever carries this mark in its environment, by its number.
+#[cfg(target_os = "linux")]
+fn marked(session: SessionId) -> Vec<String> {
+    let mark = format!("STRIATUM_SESSION={session}");
+    let numbers = std::fs::read_dir("/proc").expect("a table").flatten().map(|entry| entry.path());
+    let carries = |path: &std::path::PathBuf| {
+        let environ = std::fs::read(path.join("environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+    };
+    numbers.filter(carries).map(|path| path.display().to_string()).collect()
+}
+
+/// Twenty moments between the start of the probe and an agent at work with children and a daemon.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
+    let name = "nothing_behind_walls_outlives_its_host_whenever_that_is_killed";
+    let Some(walls) = crate::support::walls(name).await else { return };
+    let restless = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo $$; while :; do sleep 1000; done";
+    for moment in 0..20_u32 {
+        let place = Place::new();
+        let mut host = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "reaping::host", "--nocapture"])
+            .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, restless), (WALLS, "namespaces")])
+            .env(GRACE, "50")
+            .env("TMPDIR", place.path())
+            .env(SESSION, place.spec.fence.session.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut lines = BufReader::new(host.stdout.take().expect("an output")).lines().map_while(Result::ok);
+        // Three kinds of moments: somewhere in the probe, somewhere in the start, and with the agent at work.
+        let landmark = ["running 1 test", "probed", "agent "][moment as usize % 3];
+        assert!(lines.any(|line| line.starts_with(landmark)), "{landmark}");
+        // Not to wait for anything: to spread the moments.
+        std::thread::sleep(Duration::from_millis(u64::from(moment) * 4));
+        host.kill().expect("it is ours");
+        host.wait().expect("it ended");
+        if landmark == "agent " {
+            // Whatever the agent ignores, and whatever it has started.
+            until("all that was behind walls ends", || marked(place.spec.fence.session).is_empty());
+        }
+        // Bubblewrap leaves a process that waits for ever if it is killed while it makes the namespaces: the next start ends that.
+        let reaped = soon(walls.reap(&place.spec.folder)).await.expect("nothing is left");
+        assert_eq!(reaped.outcome, None, "moment {moment}");
+        assert!(reaped.killed == 0 || landmark != "agent ", "moment {moment}: {reaped:?}");
+        assert_eq!(marked(place.spec.fence.session), [""; 0], "moment {moment}");
+        // The next probe does this with what is old enough.
+        for entry in std::fs::read_dir(place.path()).expect("a folder").flatten() {
+            if entry.file_name().to_string_lossy().starts_with("striatum-probe-") {
+                soon(walls.reap(&entry.path().join("session"))).await.expect("nothing is left");
+            }
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a table");
+        assert!(!mounts.contains(&place.path().display().to_string()), "a mount is left: {mounts}");
+    }
 }
 
 /// Runs a host whose agent runs `script`, and kills the host once the agent has said its number.

@@ -30,8 +30,17 @@ pub(crate) fn sandbox() -> NoSandbox {
 /// Namespaces, or nothing where this host has none: the test is skipped then.
 #[cfg(target_os = "linux")]
 pub(crate) async fn walls(test: &str) -> Option<striatum_sandbox::Namespaces> {
-    let shim = striatum_sandbox::shim::Shim::at(env!("CARGO_BIN_EXE_striatum-shim"));
-    match striatum_sandbox::Namespaces::builder().shim(shim).probe().await {
+    walls_with(test, |builder| builder).await
+}
+
+/// The same, built in some way.
+#[cfg(target_os = "linux")]
+pub(crate) async fn walls_with(
+    test: &str,
+    build: impl FnOnce(striatum_sandbox::NamespacesBuilder) -> striatum_sandbox::NamespacesBuilder,
+) -> Option<striatum_sandbox::Namespaces> {
+    let shim = striatum_sandbox::shim::Shim::at(shim_program());
+    match build(striatum_sandbox::Namespaces::builder().shim(shim)).probe().await {
         Ok(sandbox) => Some(sandbox),
         Err(error) => {
             let cause =
@@ -41,6 +50,11 @@ pub(crate) async fn walls(test: &str) -> Option<striatum_sandbox::Namespaces> {
             None
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn shim_program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_striatum-shim"))
 }
 
 /// A place for one session, with a name that needs quoting.

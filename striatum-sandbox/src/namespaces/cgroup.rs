@@ -1,0 +1,191 @@
+//! Bounds on all that a process starts together, where the host lets us set them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use striatum_core::{id::SessionId, sandbox::Limits};
+
+/// Folders of control groups in which we may make others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cgroups {
+    /// The one hierarchy of the present version.
+    Unified(PathBuf),
+    /// The hierarchies of memory and of processes of the version before.
+    Separate { memory: PathBuf, processes: PathBuf },
+}
+
+/// The groups of one process. Dropping it removes them, if all that was in them has ended.
+#[derive(Debug)]
+pub(super) struct Group {
+    folders: Vec<PathBuf>,
+}
+
+impl Cgroups {
+    /// Where this process may make groups that bound memory and processes; nothing where it may not.
+    pub(super) fn find() -> Option<Self> {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let (mounts, own) = (read("/proc/self/mounts"), read("/proc/self/cgroup"));
+        let unified = unified(&mounts, &own);
+        // Processes in a group keep it from having bounded groups below, so the one above may be the place.
+        let candidates = unified.iter().flat_map(|own| [Some(own.as_path()), own.parent()]).flatten();
+        let unified = candidates.map(|path| Self::Unified(path.to_owned()));
+        unified.chain(separate(&mounts, &own)).find(Self::works)
+    }
+
+    fn works(&self) -> bool {
+        let name = format!("striatum-try-{}", std::process::id());
+        let limits = Limits::default();
+        self.make(&name, &limits).is_ok()
+    }
+
+    /// Makes the groups of one process of a session.
+    pub(super) fn group(&self, session: SessionId, suffix: &str, limits: &Limits) -> io::Result<Group> {
+        self.make(&format!("striatum-{session}{suffix}"), limits)
+    }
+
+    fn make(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+        let mut group = Group { folders: Vec::new() };
+        let (memory, processes) = (limits.memory_bytes.to_string(), limits.processes.to_string());
+        match self {
+            Self::Unified(parent) => {
+                // Whether groups below may be bounded is for whoever manages them; here nothing of theirs is changed.
+                let given = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
+                if !["memory", "pids"].iter().all(|wanted| given.split_whitespace().any(|it| it == *wanted)) {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
+                let folder = group.add(parent, name)?;
+                fs::write(folder.join("memory.max"), memory)?;
+                fs::write(folder.join("pids.max"), processes)?;
+                // Not every kernel counts swap.
+                let _uncounted = fs::write(folder.join("memory.swap.max"), "0");
+            }
+            Self::Separate { memory: of_memory, processes: of_processes } => {
+                let folder = group.add(of_memory, name)?;
+                fs::write(folder.join("memory.limit_in_bytes"), &memory)?;
+                let _uncounted = fs::write(folder.join("memory.memsw.limit_in_bytes"), &memory);
+                let folder = group.add(of_processes, name)?;
+                fs::write(folder.join("pids.max"), processes)?;
+            }
+        }
+        Ok(group)
+    }
+
+    /// Removes the groups that a session of a program left which died; those in which something still runs stay.
+    pub(super) fn sweep(&self, session: SessionId) {
+        let parents = match self {
+            Self::Unified(parent) => vec![parent],
+            Self::Separate { memory, processes } => vec![memory, processes],
+        };
+        let mark = format!("striatum-{session}");
+        let entries =
+            parents.into_iter().flat_map(|parent| fs::read_dir(parent).into_iter().flatten().flatten());
+        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mark));
+        remove(ours.map(|entry| entry.path()).collect());
+    }
+}
+
+impl Group {
+    fn add(&mut self, parent: &Path, name: &str) -> io::Result<PathBuf> {
+        let folder = parent.join(name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        self.folders.push(folder.clone());
+        Ok(folder)
+    }
+
+    /// The files to which a process writes itself to be bounded.
+    pub(super) fn entrances(&self) -> Vec<PathBuf> {
+        self.folders.iter().map(|folder| folder.join("cgroup.procs")).collect()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        remove(std::mem::take(&mut self.folders));
+    }
+}
+
+/// Removes groups. The last processes behind the walls are on their way out for a moment after the first has ended.
+fn remove(mut folders: Vec<PathBuf>) {
+    for _ in 0..100 {
+        folders.retain(|folder| fs::remove_dir(folder).is_err_and(|error| is_busy(&error)));
+        if folders.is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tracing::debug!(?folders, "control groups are left, since something is in them");
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}
+
+fn unified(mounts: &str, own: &str) -> Option<PathBuf> {
+    let mount = mounts.lines().map(fields).find(|fields| fields.get(2) == Some(&"cgroup2"))?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(below(mount.get(1)?, path))
+}
+
+fn separate(mounts: &str, own: &str) -> Option<Cgroups> {
+    let place = |controller: &str| {
+        let has = |list: &str| list.split(',').any(|name| name == controller);
+        let mount = mounts.lines().map(fields).find(|fields| {
+            fields.get(2) == Some(&"cgroup") && fields.get(3).is_some_and(|options| has(options))
+        })?;
+        let path = own.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            has(parts.next()?).then(|| parts.next()).flatten()
+        })?;
+        Some(below(mount.get(1)?, path))
+    };
+    Some(Cgroups::Separate { memory: place("memory")?, processes: place("pids")? })
+}
+
+fn fields(line: &str) -> Vec<&str> {
+    line.split_ascii_whitespace().collect()
+}
+
+fn below(mount: &str, path: &str) -> PathBuf {
+    Path::new(mount).join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &str = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n\
+        cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0\n\
+        cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n\
+        cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0\n\
+        cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0\n";
+    const OWN: &str = "8:pids:/\n4:memory:/app/one\n2:cpu,cpuacct:/\n0::/user.slice/a\n";
+
+    #[test]
+    fn the_groups_of_a_process_are_found_in_both_versions() {
+        assert_eq!(unified(MOUNTS, OWN), Some("/sys/fs/cgroup/unified/user.slice/a".into()));
+        let memory = PathBuf::from("/sys/fs/cgroup/memory/app/one");
+        let processes = PathBuf::from("/sys/fs/cgroup/pids/");
+        assert_eq!(separate(MOUNTS, OWN), Some(Cgroups::Separate { memory, processes }));
+        assert_eq!(separate("", OWN), None);
+        assert_eq!(unified(MOUNTS, "8:pids:/\n"), None);
+    }
+
+    #[test]
+    fn a_group_goes_with_its_value() {
+        // A plain folder stands for the file system of groups; its files are not removed, so the folder stays.
+        let root = tempfile::TempDir::new().expect("a folder");
+        let groups = Cgroups::Unified(root.path().join("gone"));
+        assert!(!groups.works(), "there is no such folder");
+        let mut group = Group { folders: Vec::new() };
+        let folder = group.add(root.path(), "striatum-x").expect("a folder");
+        assert_eq!(group.entrances(), [folder.join("cgroup.procs")]);
+        drop(group);
+        assert!(!folder.exists());
+    }
+}

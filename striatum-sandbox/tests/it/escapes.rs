@@ -1,0 +1,277 @@
+//! Attempts to break out, with and without walls.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket},
+    os::{
+        fd::OwnedFd,
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::PermissionsExt,
+            net::{SocketAddr as UnixAddr, UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use serde_json::json;
+use striatum_core::sandbox::{EnvVar, Exec, Level, Sandbox};
+
+use crate::support::{Place, exit, rest, shim_program, stdout, walls_with};
+
+const ESCAPES: &str = env!("CARGO_BIN_EXE_striatum-escapes");
+const SECRET: &str = "the-secret-that-nobody-behind-walls-may-have";
+
+/// Which attempts a resource limit holds that only some hosts can give.
+const BY_CGROUP: [&str; 2] = ["start hundreds of processes", "use more memory than it may"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attempt_gets_out() {
+    tried("no_attempt_gets_out").await;
+}
+
+/// The same as somebody who may do nothing: a test binary that runs as the administrator runs itself once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attempt_gets_out_as_an_ordinary_user() {
+    let name = "no_attempt_gets_out_as_an_ordinary_user";
+    if !rustix::process::geteuid().is_root() {
+        return tried(name).await;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let me = std::env::current_exe().expect("this program");
+    let ran = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(me)
+        .args(["--exact", "escapes::no_attempt_gets_out", "--nocapture"])
+        .env("TMPDIR", folder.path())
+        .env("HOME", "/nonexistent")
+        .env_remove("STRIATUM_SKIPS")
+        .output();
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(error) => return striatum_testkit::skip(name, &format!("setpriv cannot be run: {error}")),
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if said.contains("ermission denied") && !said.contains("test result") {
+        return striatum_testkit::skip(
+            name,
+            "an ordinary user may not run this test from where it was built",
+        );
+    }
+    if let Some(reason) = said.lines().find(|line| line.starts_with("skipped: ")) {
+        return striatum_testkit::skip(name, reason);
+    }
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+}
+
+async fn tried(name: &str) {
+    let lures = Lures::lay().expect("lures");
+    let Some(sandbox) = walls_with(name, |builder| builder.protect(lures.folder.path())).await else {
+        return;
+    };
+    let mut place = Place::new();
+    place.spec.limits.scratch_bytes = 16 << 20;
+    place.spec.limits.processes = 128;
+    place.spec.limits.memory_bytes = 512 << 20;
+    let mut session = sandbox.open(&place.spec).await.expect("a session");
+    let question = lures.question(&place.spec.folder);
+
+    // Without walls first, in a folder of the same kind.
+    let open = tempfile::tempdir().expect("a folder");
+    let outside = Command::new(ESCAPES)
+        .arg("all")
+        .current_dir(open.path())
+        .env("ESCAPE_LURES", &question)
+        .env("ESCAPE_HOST", "yes")
+        .env("HOME", open.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let outside = Outcomes::parse(&String::from_utf8_lossy(&outside.stdout));
+
+    let exec = Exec { env: vec![EnvVar::new("ESCAPE_LURES", question)], ..Exec::new([ESCAPES, "all"]) };
+    let mut process = session.spawn(&exec).await.expect("it starts");
+    let said = rest(stdout(&mut process)).await;
+    let ended = exit(&mut process).await;
+    session.close().await.expect("nothing is left");
+    let inside = Outcomes::parse(&said);
+    assert!(ended.is_success(), "{ended}: {said}");
+
+    let is_root = rustix::process::geteuid().is_root();
+    let unreal: Vec<String> = outside
+        .0
+        .iter()
+        .filter(|(_, outcome)| outcome.real == "Always" || (outcome.real == "Root" && is_root))
+        .filter(|(_, outcome)| !outcome.could)
+        .map(|(name, outcome)| format!("{name}: {}", outcome.why))
+        .collect();
+    assert!(unreal.is_empty(), "these prove nothing, they fail without walls too: {unreal:#?}");
+    let real = outside.0.values().filter(|outcome| outcome.could).count();
+    assert!(real >= 60, "only {real} of {} attempts succeed without walls", outside.0.len());
+
+    assert!(inside.0.keys().eq(outside.0.keys()), "not every attempt was made");
+    let promised = |name: &str| !BY_CGROUP.contains(&name) || sandbox.offers().resources == Level::Enforced;
+    let out: Vec<&String> = inside
+        .0
+        .iter()
+        .filter(|(name, outcome)| outcome.could && promised(name))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(out.is_empty(), "these got out: {out:#?}");
+    let _unheard = io::stderr().write_all(
+        format!("{} attempts, {real} of them real here, none got out\n", inside.0.len()).as_bytes(),
+    );
+}
+
+/// What came of each attempt.
+#[derive(Debug)]
+struct Outcomes(BTreeMap<String, Outcome>);
+
+#[derive(Debug)]
+struct Outcome {
+    real: String,
+    could: bool,
+    why: String,
+}
+
+impl Outcomes {
+    fn parse(said: &str) -> Self {
+        let line = |line: &str| {
+            let mut cells = line.split('\t').map(str::to_owned);
+            let mut cell = || cells.next().unwrap_or_else(|| panic!("{line:?}"));
+            let (name, real, could) = (cell(), cell(), cell());
+            (name, Outcome { real, could: could == "could", why: cell() })
+        };
+        Self(said.lines().map(line).collect())
+    }
+}
+
+/// What there is to be got at, for as long as this lives.
+struct Lures {
+    folder: tempfile::TempDir,
+    victim: Child,
+    address: usize,
+    descriptor: i32,
+    key: i32,
+    abstract_name: String,
+    tcp: TcpListener,
+    tcp6: Option<TcpListener>,
+    udp: UdpSocket,
+    /// Left open for whoever is started, as a careless library does.
+    _leak: OwnedFd,
+}
+
+impl Lures {
+    fn lay() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("secret"), SECRET)?;
+        fs::write(at("sacrifice"), "")?;
+        fs::write(at("script"), "#!/bin/sh\nexit 0\n")?;
+        fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755))?;
+        for part in ["hooks", "refs/heads", "objects/info", "info", "worktrees"] {
+            fs::create_dir_all(at("repository/.git").join(part))?;
+        }
+        fs::write(
+            at("repository/.git/config"),
+            "[remote \"origin\"]\n\turl = https://token@example.invalid/\n",
+        )?;
+        let socket = UnixListener::bind(at("agent.sock"))?;
+        let abstract_name = format!("striatum-{}", folder.path().display());
+        let nameless = UnixListener::bind_addr(&UnixAddr::from_abstract_name(&abstract_name)?)?;
+        for listener in [socket, nameless] {
+            thread::spawn(move || listener.incoming().flatten().for_each(answer));
+        }
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let echo = udp.try_clone()?;
+        thread::spawn(move || {
+            let mut heard = [0; 512];
+            while let Ok((length, from)) = echo.recv_from(&mut heard) {
+                let _unheard = echo.send_to(&heard[..length], from);
+            }
+        });
+        // A number that others hardly have.
+        let key = i32::try_from(std::process::id()).map_err(io::Error::other)? + 0x5354_0000;
+        let mut victim = Command::new(ESCAPES)
+            .args(["victim", SECRET])
+            .arg(at("secret"))
+            .arg(key.to_string())
+            .env("ESCAPE_SECRET", SECRET)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = victim.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let line = BufReader::new(said).lines().next().ok_or(io::ErrorKind::UnexpectedEof)??;
+        let (address, descriptor) = line.split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
+        let number = |text: &str| text.parse::<usize>().map_err(io::Error::other);
+        let leak = rustix::fs::open(
+            folder.path(),
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY,
+            rustix::fs::Mode::empty(),
+        )?;
+        Ok(Self {
+            address: number(address)?,
+            descriptor: i32::try_from(number(descriptor)?).map_err(io::Error::other)?,
+            victim,
+            key,
+            abstract_name,
+            tcp: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+            tcp6: TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).ok(),
+            udp,
+            _leak: leak,
+            folder,
+        })
+    }
+
+    fn question(&self, session: &Path) -> String {
+        let hostname = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+        json!({
+            "folder": self.folder.path(),
+            "session": session,
+            "secret": SECRET,
+            "socket": self.folder.path().join("agent.sock"),
+            "abstract_socket": self.abstract_name,
+            "tcp": self.tcp.local_addr().expect("an address"),
+            "tcp6": self.tcp6.as_ref().map(|listener| listener.local_addr().expect("an address")),
+            "udp": self.udp.local_addr().expect("an address"),
+            "victim": self.victim.id(),
+            "address": self.address,
+            "descriptor": self.descriptor,
+            "key": self.key,
+            "hostname": hostname.trim(),
+            "postgres": postgres(),
+        })
+        .to_string()
+    }
+}
+
+impl Drop for Lures {
+    fn drop(&mut self) {
+        // The end of its input lets it clean up and end.
+        drop(self.victim.stdin.take());
+        let _ended = self.victim.wait();
+    }
+}
+
+fn answer(mut stream: UnixStream) {
+    let _unheard = stream.read_exact(&mut [0]).and_then(|()| stream.write_all(b"!"));
+}
+
+/// A live socket of Postgres on this host, if there is one.
+fn postgres() -> Option<PathBuf> {
+    let table = fs::read_to_string("/proc/net/unix").ok()?;
+    let paths = table.lines().filter_map(|line| line.split_ascii_whitespace().nth(7));
+    paths.map(PathBuf::from).find(|path| path.to_string_lossy().contains(".s.PGSQL."))
+}
+
+#[test]
+fn the_program_of_attempts_and_the_shim_are_there() {
+    for program in [Path::new(ESCAPES), shim_program()] {
+        OpenOptions::new().read(true).open(program).expect("it was built");
+    }
+}

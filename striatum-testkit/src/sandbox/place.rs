@@ -1,0 +1,194 @@
+//! Folders for one session, and what to ask of the processes in it.
+#![expect(clippy::expect_used, reason = "a case fails by panicking")]
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
+use striatum_core::{
+    id::{Fence, JobId, RunId, SessionId},
+    sandbox::{
+        Exec, Exit, Isolation, Level, Limits, Output, Process, Reaped, Sandbox, SandboxError, SandboxSession,
+        SandboxSpec,
+    },
+};
+use tempfile::TempDir;
+
+use super::SandboxFactory;
+
+/// Only ever reached by a case that hangs.
+const HANG: Duration = Duration::from_secs(60);
+
+/// Enough that no case waits for it.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
+/// A sandbox, and folders for one session in it.
+pub(super) struct Place {
+    root: TempDir,
+    sandbox: Arc<dyn Sandbox>,
+    pub(super) spec: SandboxSpec,
+}
+
+impl Place {
+    /// `None` where this host has no such sandbox.
+    pub(super) async fn new(factory: &dyn SandboxFactory) -> Option<Self> {
+        let sandbox = factory.sandbox().await?;
+        let root = TempDir::new().expect("a folder");
+        // Quoting is the sandbox's business.
+        let (tree, folder) = (root.path().join("the tree"), root.path().join("it's a \"folder\" $HOME"));
+        for path in [&tree, &folder] {
+            std::fs::create_dir(path).expect("a folder");
+        }
+        let fence = Fence {
+            run: RunId::from_bytes([1; 16]),
+            job: JobId::new("draft").expect("a name"),
+            epoch: 1,
+            session: unused_session(),
+        };
+        let spec = SandboxSpec {
+            fence,
+            tree,
+            folder,
+            mounts: Vec::new(),
+            env: Vec::new(),
+            demands: Isolation::uniform(Level::Unsupported),
+            limits: Limits::default(),
+        };
+        Some(Self { root, sandbox, spec })
+    }
+
+    /// A path beside the tree.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub(super) fn in_tree(&self, name: &str) -> PathBuf {
+        self.spec.tree.join(name)
+    }
+
+    pub(super) fn sandbox(&self) -> &dyn Sandbox {
+        self.sandbox.as_ref()
+    }
+
+    pub(super) async fn open(&self) -> Box<dyn SandboxSession> {
+        soon(self.sandbox.open(&self.spec)).await.expect("a session")
+    }
+
+    pub(super) async fn refused(&self) -> SandboxError {
+        soon(self.sandbox.open(&self.spec)).await.expect_err("it must be refused")
+    }
+
+    pub(super) async fn reap(&self) -> Reaped {
+        soon(self.sandbox.reap(&self.spec.folder)).await.expect("it can be reaped")
+    }
+
+    /// What a script says, run in a session of its own.
+    pub(super) async fn says(&self, script: &str) -> String {
+        let mut session = self.open().await;
+        let mut process = spawn(session.as_mut(), &shell(script)).await;
+        let said = said(&mut process).await;
+        soon(session.close()).await.expect("nothing is left");
+        said
+    }
+
+    /// Makes a pipe in the tree. Whoever holds it open for writing is alive: its end is seen by [`Held::let_go`].
+    pub(super) fn pipe(&self, name: &str) {
+        let path = self.in_tree(name);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo runs").success(), "{}", path.display());
+    }
+
+    /// Waits until a process has opened a pipe for writing.
+    pub(super) async fn held(&self, name: &str) -> Held {
+        let path = self.in_tree(name);
+        let opened = soon(tokio::task::spawn_blocking(move || File::open(path))).await;
+        Held(opened.expect("it runs").expect("a pipe"))
+    }
+}
+
+/// The reading end of a pipe that processes hold open.
+pub(super) struct Held(File);
+
+impl Held {
+    /// Returns once nobody holds it any longer, with what was written.
+    pub(super) async fn let_go(mut self) -> String {
+        let read = move || {
+            let mut text = String::new();
+            self.0.read_to_string(&mut text).map(|_| text)
+        };
+        let read: io::Result<String> = soon(tokio::task::spawn_blocking(read)).await.expect("it runs");
+        read.expect("a text")
+    }
+}
+
+/// No two sessions may share an id: it finds their processes, of whichever program.
+fn unused_session() -> SessionId {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (mut bytes, number) = ([0; 16], NEXT.fetch_add(1, Ordering::Relaxed));
+    bytes[..4].copy_from_slice(&std::process::id().to_le_bytes());
+    bytes[4..8].copy_from_slice(&number.to_le_bytes());
+    // The suite may run for two sandboxes at once, in programs whose numbers were given out again.
+    let unique = TempDir::new().expect("a folder");
+    let name = unique.path().as_os_str().as_encoded_bytes().iter().rev();
+    bytes[8..].iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    SessionId::from_bytes(bytes)
+}
+
+pub(super) fn shell(script: &str) -> Exec {
+    Exec::new(["/bin/sh", "-c", script])
+}
+
+pub(super) async fn spawn(session: &mut dyn SandboxSession, exec: &Exec) -> Process {
+    soon(session.spawn(exec)).await.expect("it starts")
+}
+
+/// All that a process writes to its output.
+pub(super) async fn said(process: &mut Process) -> String {
+    rest(process.stdout.take().expect("an output")).await
+}
+
+pub(super) async fn rest(mut output: Output) -> String {
+    let mut bytes = Vec::new();
+    soon(output.read_to_end(&mut bytes)).await.expect("an output");
+    String::from_utf8(bytes).expect("text")
+}
+
+/// The next line, without reading beyond it.
+pub(super) async fn line(output: &mut Output) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while soon(output.read(&mut byte)).await.expect("an output") == 1 && byte != *b"\n" {
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).expect("text")
+}
+
+pub(super) async fn say(process: &mut Process, text: &str) {
+    let input = process.stdin.as_mut().expect("an input");
+    soon(input.write_all(text.as_bytes())).await.expect("it listens");
+    soon(input.flush()).await.expect("it listens");
+}
+
+pub(super) async fn exit(process: &mut Process) -> Exit {
+    soon(process.child.wait()).await.expect("an end")
+}
+
+/// What a future answers, unless it hangs.
+pub(super) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(HANG, future).await.expect("this hangs")
+}
+
+/// A program that anybody may run.
+pub(super) fn make_program(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).expect("a file");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+}
