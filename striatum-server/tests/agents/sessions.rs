@@ -85,7 +85,7 @@ async fn calls_of_one_session_never_overlap() {
     }
     said.sort();
     assert!(said[0].0.starts_with("accepted: done") && !said[0].1, "{said:?}");
-    assert!(said[1].0.starts_with("refused (stale_fence)") && said[1].1, "{said:?}");
+    assert!(said[1].0.starts_with("refused (work_concluded)") && said[1].1, "{said:?}");
     assert_eq!(*bench.begun.borrow(), 1);
 }
 
