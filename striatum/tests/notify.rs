@@ -73,7 +73,7 @@ async fn an_escalation_is_told_until_somebody_heard_and_only_then_noted() {
 async fn a_question_is_told_by_the_command_that_was_given() {
     let scene = Scene::new();
     let agent = Agent::new(|assignment| {
-        fs::write(assignment.folder.join("report.json"), r#"{"ask": "Tabs or blanks?"}"#).expect("a file");
+        fs::write(&assignment.report, r#"{"ask": "Tabs or blanks?"}"#).expect("a file");
         Some(End::Ended)
     });
     let (note, done) = (scene.beside("note"), scene.beside("done"));
