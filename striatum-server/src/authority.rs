@@ -9,5 +9,5 @@ mod token;
 
 pub use scope::{Capabilities, Capability, ClaimScope, OperatorScope, Scope};
 pub(crate) use seal::random;
-pub use seal::{NoEntropy, SigningKey};
+pub use seal::{NoEntropy, SharedSecret, SigningKey};
 pub use token::{Authority, Bearer, Denied, Issued, TokenId};

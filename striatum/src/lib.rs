@@ -58,6 +58,7 @@ pub mod command;
 pub mod fault;
 mod instance;
 pub mod mint;
+pub mod notify;
 #[cfg(feature = "server")]
 mod operators;
 mod orchestrator;

@@ -12,20 +12,21 @@ use std::{
 use striatum_core::{
     engine::{Applied, Engine, View},
     id::{CommandId, RunId},
-    run::{Actor, Command, Intent},
+    run::{Actor, Command, Event, Intent},
     sandbox::Sandbox,
 };
 use striatum_workspace::Repository;
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::{adapter::Patience, fault, instance::Instance, mint, progress::Progress};
+use crate::{adapter::Patience, fault, instance::Instance, mint, notify::Notifier, progress::Progress};
 
 mod assignment;
 mod base;
 #[cfg(feature = "acp")]
 mod bench;
 mod builder;
+mod calling;
 mod collect;
 mod desk;
 mod error;
@@ -71,6 +72,7 @@ struct Shared {
     limits: Limits,
     instance: Instance,
     leases: Leases,
+    notifier: Option<Arc<dyn Notifier>>,
     data: PathBuf,
     working: Mutex<()>,
     /// Whether the work goes on whatever happens, rather than until there is no more to do.
@@ -200,6 +202,9 @@ impl Shared {
             return;
         }
         for event in &applied.events {
+            if let Event::QuestionAsked(asked) = event {
+                calling::question(self, &applied.state, asked);
+            }
             tracing::debug!(run = %run.short(), kind = event.kind(), "appended");
             let _ = self.progress.send(Progress::Event { run, event: event.clone() });
         }

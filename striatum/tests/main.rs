@@ -23,6 +23,8 @@ mod joining;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 #[cfg(feature = "server")]
 mod operators;
 #[cfg(test)]
@@ -33,3 +35,6 @@ mod panels;
 mod runs;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod webhook;

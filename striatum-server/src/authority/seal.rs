@@ -52,6 +52,40 @@ impl SigningKey {
     }
 }
 
+/// A secret that is shared with whoever receives messages, so that they know whom these are from.
+///
+/// ```
+/// use striatum_server::authority::SharedSecret;
+///
+/// // The second case of RFC 4231.
+/// let signature = SharedSecret::new("Jefe").sign(b"what do ya want for nothing?");
+/// assert_eq!(signature, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+/// ```
+pub struct SharedSecret(SecretSlice<u8>);
+
+impl SharedSecret {
+    /// A secret, as both sides keep it.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Self {
+        Self(secret.into().into())
+    }
+
+    /// HMAC-SHA-256 of a message, in hexadecimal.
+    pub fn sign(&self, message: &[u8]) -> String {
+        // A key of any length is one.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()) else {
+            return String::new();
+        };
+        mac.update(message);
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey(..)")

@@ -19,6 +19,7 @@ use crate::{
     adapter::{LaneAdapter, ProcessAdapter},
     instance::Instance,
     mint::{self, SystemClock},
+    notify::Notifier,
     orchestrator::{Error, ErrorKind, Leases, Limits, Orchestrator, Registry, Shared},
 };
 
@@ -38,6 +39,7 @@ pub struct Builder {
     limits: Limits,
     data: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    notifier: Option<Arc<dyn Notifier>>,
 }
 
 impl Default for Builder {
@@ -51,6 +53,7 @@ impl Default for Builder {
             limits: Limits::default(),
             data: None,
             clock: Arc::new(SystemClock),
+            notifier: None,
         }
     }
 }
@@ -121,6 +124,12 @@ impl Builder {
         self
     }
 
+    /// Who tells people that one of them is wanted: of escalations, until somebody was told, and of questions.
+    pub fn notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = Some(notifier);
+        self
+    }
+
     /// Opens the repository's chain and takes up an identity.
     ///
     /// # Errors
@@ -164,6 +173,7 @@ impl Builder {
                 limits: self.limits,
                 instance,
                 leases: Leases::default(),
+                notifier: self.notifier,
                 data,
                 working: Mutex::new(()),
                 is_service: AtomicBool::new(true),

@@ -63,6 +63,8 @@ kinds! {
     AgentFailed = "agent_failed", "remove what it says was in the way";
     /// The results of a run cannot be joined.
     Undeliverable = "undeliverable", "merge the branches of its exits by hand";
+    /// Nobody could be told of an escalation.
+    NobodyTold = "nobody_told", "check the notifier; nothing is lost: it is tried again";
     /// Something did not come to an end in time.
     TimedOut = "timed_out", "nothing is lost: it is begun again; see what keeps the store, the blobs or git busy";
     /// A defect of striatum.

@@ -5,9 +5,7 @@ use std::{fs, io, sync::Arc};
 use striatum_core::{
     digest::Digest,
     id::{CommandId, CommitId, RunId},
-    run::{
-        ArtifactPublished, Deviation, EscalationTopic, Intent, LeaseReport, Pending, Rejection, Ruling, State,
-    },
+    run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, Rejection, Ruling, State},
 };
 use striatum_workspace::{BranchName, Delivery, Grant, Merged};
 use tokio::time::timeout;
@@ -18,11 +16,10 @@ use crate::{
     orchestrator::{
         Error, ErrorKind, Shared,
         base::Base,
-        collect,
+        calling, collect,
         grant::{Work, is_stale},
         used,
     },
-    progress::Progress,
 };
 
 /// Does one thing that is owed. The state is the one that it was found in; a fence that has ended since is found so again.
@@ -60,45 +57,12 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
         }
         Pending::Deliver { run } => deliver(shared, state, *run, id).await,
         Pending::Notify { run, escalation } => {
-            notify(shared, state, *escalation);
+            calling::escalation(shared, state, *escalation, id).await?;
             let intent = Intent::Notified { escalation: *escalation };
             shared.act(*run, id, intent).await.map(drop)
         }
         _ => Ok(()),
     }
-}
-
-/// Tells those who watch what only a principal can resolve.
-fn notify(shared: &Shared, state: &State, number: u32) {
-    use EscalationTopic::{BudgetSpent, FollowUp, NeedsOperator, UnjudgedDelivery};
-    let raised = (number as usize).checked_sub(1).and_then(|place| state.escalations().get(place));
-    let (code, what, remedy) = match raised.map(|escalation| escalation.raised.topic) {
-        Some(NeedsOperator) => (
-            "needs_operator",
-            "needs an operator",
-            "look at the run, mend what is wrong, and retry the job that was lost",
-        ),
-        Some(BudgetSpent) => (
-            "budget_spent",
-            "has used up its budget and is paused",
-            "resume the run, which grants as much again, or cancel it",
-        ),
-        Some(UnjudgedDelivery) => (
-            "delivery_withheld",
-            "was not delivered: the result differs from what was judged",
-            "look at the files that differ, and accept or reject the delivery",
-        ),
-        Some(FollowUp) => (
-            "follow_up_proposed",
-            "has a proposal for further work",
-            "read what is proposed, and accept or reject it",
-        ),
-        _ => ("help_wanted", "asks for help", "read what was raised, and settle it"),
-    };
-    let run = state.run();
-    tracing::warn!(run = %run.short(), escalation = number, "the run {what}");
-    let message = format!("run {} {what} (escalation {number})", run.short());
-    let _ = shared.progress.send(Progress::Notice { run: Some(run), code, message, remedy });
 }
 
 /// A grant whose owner is dead. Its processes are ended first. If its agent had its whole task and had ended well by itself, its work

@@ -1,0 +1,171 @@
+//! Telling somebody that a person is wanted: an escalation, or a question of an agent.
+//!
+//! An escalation is told until the [`Notifier`] says that somebody was; only then is it noted in the chain (`escalation.notified`), so a
+//! crash or an outage repeats it and never swallows it. Each call has an id that stays the same, by which a receiver knows a
+//! repetition. A question is told a few times and stands in `show` and in the interface for operators either way.
+
+use std::{fmt, process::Stdio, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use striatum_core::{
+    id::{CommandId, JobId, RunId, WorkflowId},
+    store::Blobs,
+};
+use tokio::{io::AsyncWriteExt as _, process::Command, time::sleep};
+
+#[cfg(feature = "server")]
+mod webhook;
+
+#[cfg(feature = "server")]
+pub use webhook::Webhook;
+
+/// How much of a text is told, in bytes; all of it is a blob that the run names.
+const TOLD: usize = 4096;
+/// How long is waited before a question is told again, the first time.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often a question is told.
+const TIMES: u32 = 6;
+/// How long telling of a question may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tells somebody that a person is wanted.
+#[async_trait]
+pub trait Notifier: fmt::Debug + Send + Sync + 'static {
+    /// Tells it, and returns once somebody was told. It may be told again under the same id.
+    ///
+    /// # Errors
+    /// [`NotifyError`] if nobody was told; it is tried again.
+    async fn tell(&self, call: &Call) -> Result<(), NotifyError>;
+}
+
+/// What somebody is told. As JSON it has these keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Call {
+    /// The same for every repetition.
+    pub id: CommandId,
+    /// The run.
+    pub run: RunId,
+    /// The workflow that it executes.
+    pub workflow: WorkflowId,
+    /// What is to be answered.
+    pub subject: Subject,
+    /// The stable code of what it is about: `question`, `needs_operator`, `budget_spent`, `delivery_withheld`, …
+    pub code: &'static str,
+    /// What it is, in a sentence.
+    pub message: String,
+    /// What to do.
+    pub remedy: &'static str,
+    /// The beginning of what was written about it, if anything was.
+    pub text: Option<String>,
+}
+
+/// What is to be answered, by its number in the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Subject {
+    /// An escalation is to be settled.
+    Escalation {
+        /// Its number.
+        number: u32,
+        /// The job, if it is about one.
+        job: Option<JobId>,
+    },
+    /// A question is to be answered.
+    Question {
+        /// Its number.
+        number: u32,
+        /// The job that asks.
+        job: JobId,
+    },
+}
+
+/// Nobody was told.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing}")]
+pub struct NotifyError {
+    doing: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl NotifyError {
+    /// A failure while doing something, such as `reach the pager`.
+    pub fn new(doing: impl Into<String>) -> Self {
+        Self { doing: doing.into(), source: None }
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn because(self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { source: Some(cause.into()), ..self }
+    }
+}
+
+/// Tells by running a command, which gets the [`Call`] as JSON on standard input. Somebody was told if it exits with 0.
+#[derive(Debug, Clone)]
+pub struct NotifyCommand(Vec<String>);
+
+impl NotifyCommand {
+    /// The program and its arguments. It gets this process's `PATH` and nothing else of its environment.
+    pub fn new<W: Into<String>>(command: impl IntoIterator<Item = W>) -> Self {
+        Self(command.into_iter().map(Into::into).collect())
+    }
+}
+
+#[async_trait]
+impl Notifier for NotifyCommand {
+    async fn tell(&self, call: &Call) -> Result<(), NotifyError> {
+        let [program, arguments @ ..] = self.0.as_slice() else {
+            return Err(NotifyError::new("run an empty command"));
+        };
+        let failed = |error: std::io::Error| NotifyError::new(format!("run {program}")).because(error);
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let json = to_json(call)?;
+        if let Some(mut input) = child.stdin.take() {
+            // One that does not want to know ends before it has read all, and its exit status counts.
+            let _ = input.write_all(&json).await;
+        }
+        match child.wait().await.map_err(failed)? {
+            status if status.success() => Ok(()),
+            status => Err(NotifyError::new(format!("have {program} tell somebody: {status}"))),
+        }
+    }
+}
+
+fn to_json(call: &Call) -> Result<Vec<u8>, NotifyError> {
+    serde_json::to_vec(call).map_err(|error| NotifyError::new("write what is to be told").because(error))
+}
+
+/// The beginning of a text that is kept.
+pub(crate) async fn told(blobs: &dyn Blobs, text: &striatum_core::digest::BlobRef) -> Option<String> {
+    let bytes = blobs.get(&text.digest).await.ok()?;
+    Some(String::from_utf8_lossy(bytes.get(..TOLD).unwrap_or(&bytes)).into_owned())
+}
+
+/// Tells of a question, again and again for a minute.
+pub(crate) async fn tell_of_question(notifier: Arc<dyn Notifier>, call: Call) {
+    let mut again = AGAIN;
+    for _ in 0..TIMES {
+        match tokio::time::timeout(PATIENCE, notifier.tell(&call)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                tracing::warn!(run = %call.run.short(), "nobody was told of a question: {error}")
+            }
+            Err(_) => tracing::warn!(run = %call.run.short(), "nobody was told of a question in time"),
+        }
+        sleep(again).await;
+        again *= 2;
+    }
+}
