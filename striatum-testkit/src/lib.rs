@@ -3,6 +3,8 @@
 //! Whoever writes a store implements [`store::StoreFactory`] and certifies it with one line, [`store_conformance!`]; a case
 //! that is added here reaches every store at its next build.
 //!
+//! Whoever writes a transport to agents does the same with [`transport::TransportFactory`] and [`transport_conformance!`].
+//!
 //! Whoever writes a workflow tries it out with a [`harness`], in a test of a few lines, and puts it through a [`simulation`].
 //!
 //! This crate is a dev-dependency: its functions panic when what they test is broken.
@@ -19,6 +21,7 @@ pub mod llm;
 pub mod pg;
 pub mod simulation;
 pub mod store;
+pub mod transport;
 
 mod skip;
 mod words;

@@ -7,6 +7,8 @@ mod asking;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod errors;
