@@ -7,17 +7,21 @@ mod bare;
 mod machine;
 mod measure;
 mod memory;
+#[cfg(feature = "pg")]
 mod pg;
 mod processes;
+#[cfg(feature = "pulling")]
+mod pulling;
 mod recorder;
 mod resident;
 mod sqlite;
 mod table;
+#[cfg(feature = "takeover")]
 mod takeover;
 mod verify;
 mod workload;
 
-use std::{error::Error, path::PathBuf, process::Command, time::Duration};
+use std::{error::Error, path::PathBuf, process::Command};
 
 use clap::{Parser, ValueEnum};
 
@@ -30,6 +34,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 struct Args {
     /// What to measure.
     section: Section,
+    #[cfg(feature = "pg")]
     #[command(flatten)]
     share: Share,
     /// Takes a tenth of the time or less; good for comparing two builds, not for the record.
@@ -41,6 +46,7 @@ struct Args {
 }
 
 /// What one of several producing processes is told by the one that measures.
+#[cfg(feature = "pg")]
 #[derive(Debug, clap::Args)]
 struct Share {
     #[arg(long, hide = true, default_value = "")]
@@ -66,21 +72,31 @@ enum Section {
     /// Resident memory on SQLite.
     Resident,
     /// The workload, appends, waiting and growth on Postgres.
+    #[cfg(feature = "pg")]
     Pg,
+    /// The workload on Postgres alone, again and again.
+    #[cfg(feature = "pg")]
+    PgWorkload,
     /// One process of several that append.
+    #[cfg(feature = "pg")]
     #[value(hide = true)]
     Produce,
     /// Eight processes on one SQLite file for a minute; fails if anything is wrong with what they leave.
     Processes,
+    /// Two hundred agents that wait for work over HTTP.
+    #[cfg(feature = "pulling")]
+    Pulling,
     /// Until the job of a killed worker is handed out again.
+    #[cfg(feature = "takeover")]
     Takeover,
     /// What one of the eight processes does.
     #[value(hide = true)]
     Share,
     /// What the worker does that is killed.
+    #[cfg(feature = "takeover")]
     #[value(hide = true)]
     Worker,
-    /// All of it, each section in a process of its own.
+    /// All of it that was built in, each section in a process of its own.
     All,
 }
 
@@ -96,23 +112,26 @@ fn main() -> Outcome {
         Section::Workload => runtime.block_on(memory::repeat(args.quick)),
         Section::Sqlite => runtime.block_on(sqlite::run(&args.folder, args.quick)),
         Section::Resident => runtime.block_on(resident::run(&args.folder, args.quick)),
-        Section::Pg => server()?.block_on(pg::run(&args.folder, args.quick)),
+        #[cfg(feature = "pg")]
+        Section::Pg => runtime.block_on(pg::run(&args.folder, args.quick)),
+        #[cfg(feature = "pg")]
+        Section::PgWorkload => runtime.block_on(pg::repeat(args.quick)),
+        #[cfg(feature = "pg")]
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
-            let time = Duration::from_secs(*seconds);
-            server()?.block_on(pg::producers::produce(address, schema, *number, time))
+            let time = std::time::Duration::from_secs(*seconds);
+            runtime.block_on(pg::producers::produce(address, schema, *number, time))
         }
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
+        #[cfg(feature = "pulling")]
+        Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
+        #[cfg(feature = "takeover")]
         Section::Worker => runtime.block_on(takeover::worker()),
         Section::All => all(&args),
     }
-}
-
-/// What speaks to a server waits for sockets.
-fn server() -> Outcome<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Each section in a process of its own, so that none finds the memory that another left behind.
@@ -124,7 +143,11 @@ fn all(args: &Args) -> Outcome {
         Section::Sqlite,
         Section::Resident,
         Section::Processes,
+        #[cfg(feature = "pulling")]
+        Section::Pulling,
+        #[cfg(feature = "takeover")]
         Section::Takeover,
+        #[cfg(feature = "pg")]
         Section::Pg,
     ];
     for section in sections {

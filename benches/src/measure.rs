@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The shortest of several times. Whatever else runs on the machine only ever adds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Best(Duration);
@@ -66,6 +68,29 @@ impl Stopwatch {
 
     pub(crate) fn read(&self) -> Duration {
         self.0
+    }
+}
+
+/// Counts the time that a processor works for this thread: what else runs on the machine is not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Effort(Duration);
+
+impl Effort {
+    /// What is done for `work` is added.
+    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let begun = Self::so_far();
+        let done = work.await;
+        self.0 += Self::so_far().saturating_sub(begun);
+        done
+    }
+
+    pub(crate) fn read(&self) -> Duration {
+        self.0
+    }
+
+    fn so_far() -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
     }
 }
 

@@ -1,151 +1,16 @@
 //! Canonical JSON (RFC 8785).
 
-use std::ops::Range;
-
 use serde::Serialize;
+
+use crate::json;
 
 /// Writes a value as canonical JSON.
 ///
-/// What `serde_json` writes is canonical but for the order of members, as long as it has no fraction, no large number and no
-/// key that is not plain: then its members are put in order, which is much faster than `serde_jcs`. Anything else is left to
-/// that.
+/// What is plain, as nearly everything is, is written in one pass, which is much faster than `serde_jcs`. Anything else is left
+/// to that.
 pub(crate) fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut text, value)?;
-    let ordered = Vec::with_capacity(text.len());
-    let mut order = Order { text: &text, at: 0, ordered, members: Vec::new(), aside: Vec::new() };
-    match order.value() {
-        Some(()) => Ok(order.ordered),
-        None => serde_jcs::to_vec(value),
-    }
-}
-
-/// Copies JSON without white space, the members of each object in order.
-struct Order<'a> {
-    text: &'a [u8],
-    at: usize,
-    ordered: Vec<u8>,
-    /// The members of the objects that were begun, those of the innermost last.
-    members: Vec<Member>,
-    aside: Vec<u8>,
-}
-
-struct Member {
-    /// The key, in the text.
-    key: Range<usize>,
-    /// The key and the value, in what was copied.
-    whole: Range<usize>,
-}
-
-/// Nothing for what is not plain.
-type Plain = Option<()>;
-
-impl Order<'_> {
-    fn value(&mut self) -> Plain {
-        match self.text[self.at] {
-            b'{' => self.object(),
-            b'[' => self.array(),
-            b'"' => {
-                self.string();
-                Some(())
-            }
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => {
-                let end = self.text[self.at..].iter().position(|byte| !byte.is_ascii_lowercase());
-                self.copy(end.map_or(self.text.len(), |end| self.at + end));
-                Some(())
-            }
-        }
-    }
-
-    fn object(&mut self) -> Plain {
-        let outer = self.members.len();
-        self.copy(self.at + 1);
-        let start = self.ordered.len();
-        while self.text[self.at] != b'}' {
-            if self.text[self.at] == b',' {
-                self.at += 1;
-            }
-            let begun = self.ordered.len();
-            let key = self.string();
-            // Among plain keys the order of bytes is that of UTF-16 code units.
-            if !self.text[key.clone()].iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
-                return None;
-            }
-            self.copy(self.at + 1);
-            self.value()?;
-            self.members.push(Member { key, whole: begun..self.ordered.len() });
-            self.ordered.push(b',');
-        }
-        if self.members.len() > outer {
-            self.arrange(outer, start);
-            self.members.truncate(outer);
-            self.ordered.pop();
-        }
-        self.copy(self.at + 1);
-        Some(())
-    }
-
-    /// Puts the members from this one on in order; they were copied from `start` on.
-    fn arrange(&mut self, outer: usize, start: usize) {
-        let text = self.text;
-        let members = &mut self.members[outer..];
-        let key = |member: &Member| &text[member.key.clone()];
-        if members.is_sorted_by(|a, b| key(a) <= key(b)) {
-            return;
-        }
-        members.sort_unstable_by(|a, b| key(a).cmp(key(b)));
-        self.aside.clear();
-        self.aside.extend_from_slice(&self.ordered[start..]);
-        self.ordered.truncate(start);
-        for Member { whole, .. } in members {
-            self.ordered.extend_from_slice(&self.aside[whole.start - start..whole.end - start]);
-            self.ordered.push(b',');
-        }
-    }
-
-    fn array(&mut self) -> Plain {
-        self.copy(self.at + 1);
-        while self.text[self.at] != b']' {
-            if self.text[self.at] == b',' {
-                self.copy(self.at + 1);
-            }
-            self.value()?;
-        }
-        self.copy(self.at + 1);
-        Some(())
-    }
-
-    /// Copies a string; returns where it stands in the text, without its quotation marks.
-    fn string(&mut self) -> Range<usize> {
-        let start = self.at + 1;
-        let mut end = start;
-        while self.text[end] != b'"' {
-            // What is escaped is no end, whatever it is.
-            end += if self.text[end] == b'\\' { 2 } else { 1 };
-        }
-        self.copy(end + 1);
-        start..end
-    }
-
-    /// Copies a number that every reader takes for the same: a whole one that a double holds.
-    fn number(&mut self) -> Plain {
-        const DIGITS: usize = 15;
-        let rest = &self.text[self.at..];
-        let sign = usize::from(rest[0] == b'-');
-        let digits = rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let behind = rest.get(sign + digits);
-        if digits > DIGITS || behind.is_some_and(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-            return None;
-        }
-        self.copy(self.at + sign + digits);
-        Some(())
-    }
-
-    fn copy(&mut self, end: usize) {
-        self.ordered.extend_from_slice(&self.text[self.at..end]);
-        self.at = end;
-    }
+    json::write_in_order(value, &mut text).map(|()| text).or_else(|_| serde_jcs::to_vec(value))
 }
 
 #[cfg(test)]

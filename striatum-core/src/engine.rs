@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     id::{ChainId, CommandId, RunId},
-    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Plan, RecordRef, Rejection, State},
+    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Plan, Rejection, RunStatus, State},
     store::{AppendError, Batch, Blobs, InvalidBatch, RunHead, Store, StoreError, StoreErrorKind},
     time::Clock,
     workflow::Snapshot,
@@ -165,7 +165,7 @@ impl Engine {
             }
             None => Fold::load(self, run).await?,
         };
-        let view = View { state: fold.state.clone(), head: fold.head };
+        let view = View { state: State::clone(&fold.state), head: fold.head };
         *cached = Some(fold);
         Ok(view)
     }
@@ -203,7 +203,9 @@ impl Engine {
                     match self.append(&batch).await {
                         Ok(head) => {
                             fold.advance(draft, head);
-                            *cached = Some(fold);
+                            // Of a run that is over nothing more is expected: it is not kept in mind.
+                            let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
+                            *cached = (!has_ended || batch.delta().run.active).then_some(fold);
                             return Ok(applied);
                         }
                         Err(EngineError::Contended) if fold.head != RunHead::START => {
@@ -242,17 +244,18 @@ impl Engine {
         references: &[CommandRef],
     ) -> Result<Draft, EngineError> {
         let now = self.clock.now();
-        let mut draft = Draft::new(fold);
+        let mut draft = Draft::new(fold, commands.len());
         for (command, reference) in commands.iter().zip(references) {
             if let Some(place) = fold.place(reference)? {
-                draft.answers.push(Answer::Repeated(place));
+                draft.answers.push(Answer { said: Said::Before(place), written: None });
                 continue;
             }
             if let Some(events) = draft.earlier(reference)? {
-                draft.answers.push(Answer::Again(events));
+                draft.answers.push(Answer { said: Said::Again(events), written: None });
                 continue;
             }
             let Plan { events, state, touched } = run::plan(&draft.state, command, now)?;
+            let mut written = None;
             if !events.is_empty() {
                 let guard = index::guard(&draft.state, &command.intent);
                 if guard.is_some() && draft.guard.is_some() {
@@ -260,18 +263,17 @@ impl Engine {
                 }
                 draft.guard = draft.guard.or(guard);
                 draft.touched.merge(touched);
-            }
-            let first = draft.state.version() + 1;
-            for (n, event) in (first..).zip(&events) {
-                let (run, command, actor) = (fold.state.run(), *reference, &command.actor);
-                draft.written.push(RecordRef { run, n, command, actor, event })?;
-            }
-            if !events.is_empty() {
+                let (run, actor) = (fold.state.run(), &command.actor);
+                draft.written.begin(run, *reference, actor, events.len())?;
+                let first = draft.state.version() + 1;
+                for (n, event) in (first..).zip(&events) {
+                    draft.written.push(n, event)?;
+                }
                 let place = Place { digest: reference.digest, first, last: state.version() };
-                draft.places.push((reference.id, place, draft.answers.len()));
+                written = Some((reference.id, place));
+                draft.state = Arc::new(state);
             }
-            draft.state = state;
-            draft.answers.push(Answer::Fresh(events));
+            draft.answers.push(Answer { said: Said::Now(events), written });
         }
         Ok(draft)
     }
@@ -294,13 +296,13 @@ impl Engine {
     /// Takes the answers out of a draft.
     async fn answers(&self, fold: &Fold, draft: &mut Draft) -> Result<Vec<Applied>, EngineError> {
         let mut applied = Vec::with_capacity(draft.answers.len());
-        for answer in draft.answers.drain(..) {
-            let (events, repeated) = match answer {
-                Answer::Fresh(events) => (events, false),
-                Answer::Again(events) => (events, true),
-                Answer::Repeated(place) => (fold.events(self, place).await?, true),
+        for answer in &mut draft.answers {
+            let (events, repeated) = match &mut answer.said {
+                Said::Now(events) => (std::mem::take(events), false),
+                Said::Again(events) => (std::mem::take(events), true),
+                Said::Before(place) => (fold.events(self, *place).await?, true),
             };
-            applied.push(Applied { events, state: draft.state.clone(), repeated });
+            applied.push(Applied { events, state: State::clone(&draft.state), repeated });
         }
         Ok(applied)
     }
@@ -308,45 +310,48 @@ impl Engine {
 
 /// Commands decided on a fold, ready to be appended.
 struct Draft {
-    state: State,
+    state: Arc<State>,
     touched: run::Touched,
     written: Bodies,
     guard: Option<crate::store::Guard>,
-    /// The commands that caused events: where these will stand, and which answer has them.
-    places: Vec<(CommandId, Place, usize)>,
     answers: Vec<Answer>,
 }
 
-enum Answer {
-    Fresh(Vec<Event>),
+/// What is said to a command.
+struct Answer {
+    said: Said,
+    /// Where its events will stand, if it causes any.
+    written: Option<(CommandId, Place)>,
+}
+
+enum Said {
+    Now(Vec<Event>),
     /// The same command stands earlier in this call.
     Again(Vec<Event>),
-    Repeated(Place),
+    /// It was applied before; the events stand there.
+    Before(Place),
 }
 
 impl Draft {
-    fn new(fold: &Fold) -> Self {
+    fn new(fold: &Fold, commands: usize) -> Self {
         Self {
             state: fold.state.clone(),
             touched: run::Touched::default(),
             written: Bodies::default(),
             guard: None,
-            places: Vec::new(),
-            answers: Vec::new(),
+            answers: Vec::with_capacity(commands),
         }
     }
 
     /// The events of this command, if it stands earlier in this call.
     fn earlier(&self, command: &CommandRef) -> Result<Option<Vec<Event>>, Rejection> {
-        match self.places.iter().find(|(id, ..)| *id == command.id) {
-            Some((_, place, _)) if place.digest != command.digest => {
+        let same = |answer: &&Answer| answer.written.is_some_and(|(id, _)| id == command.id);
+        match self.answers.iter().find(same) {
+            Some(Answer { written: Some((_, place)), .. }) if place.digest != command.digest => {
                 Err(Rejection::CommandReused { command: command.id })
             }
-            Some((.., answer)) => match &self.answers[*answer] {
-                Answer::Fresh(events) | Answer::Again(events) => Ok(Some(events.clone())),
-                Answer::Repeated(_) => Ok(None),
-            },
-            None => Ok(None),
+            Some(Answer { said: Said::Now(events), .. }) => Ok(Some(events.clone())),
+            _ => Ok(None),
         }
     }
 

@@ -16,13 +16,25 @@ pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::
 }
 
 fn text<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    // Identities, digests: the number of bytes is a multiple of four.
+    let (written, _) = digits.as_chunks_mut::<8>();
+    for (digits, four) in written.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *digits = eight_digits(*four);
     }
-    // Sixteen characters of ASCII are always a text.
+    // Hexadecimal digits are always a text.
     str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default()
+}
+
+/// The digits of four bytes, all at once.
+fn eight_digits(four: [u8; 4]) -> [u8; 8] {
+    const ONES: u64 = u64::MAX / 255;
+    // Each half of a byte into a byte of its own.
+    let mut halves = u64::from(u32::from_be_bytes(four));
+    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    halves = (halves | halves << 4) & (ONES * 0x0f);
+    let is_letter = ((halves + ONES * 6) >> 4) & ONES;
+    (halves + ONES * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -42,5 +54,20 @@ fn digit(character: u8) -> Option<u8> {
         b'0'..=b'9' => Some(character - b'0'),
         b'a'..=b'f' => Some(character - b'a' + 10),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_written_as_two_digits_and_read_again() {
+        for byte in 0..=u8::MAX {
+            let bytes = [byte, !byte, byte.rotate_left(3), 0x9a];
+            let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(text(&bytes, &mut [0; 2 * MOST]), wanted);
+            assert_eq!(decode(&wanted), Some(bytes));
+        }
     }
 }

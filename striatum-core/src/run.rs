@@ -97,7 +97,7 @@ mod rejection;
 mod state;
 mod status;
 
-pub(crate) use codec::{Bodies, RecordRef};
+pub(crate) use codec::Bodies;
 pub use codec::{CodecError, CommandRef, Record};
 pub use command::{
     Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Publication, Resolution,

@@ -14,11 +14,13 @@ pub mod agents;
 pub mod audit;
 pub mod authority;
 mod boundary;
+mod bridge;
 pub mod operators;
 mod refusal;
 mod serving;
 mod toolbox;
 
 pub use boundary::Boundary;
+pub use bridge::bridge;
 pub use refusal::Refusal;
 pub use serving::Serving;

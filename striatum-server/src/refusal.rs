@@ -70,6 +70,8 @@ macro_rules! codes {
 codes! {
     /// The arguments of a tool are not what its schema asks for.
     ArgumentsInvalid = "arguments_invalid", "correct the arguments as the tool's schema says, and call again";
+    /// A call has ended the grant before.
+    WorkConcluded = "work_concluded", "stop now; nothing more is needed of you, and nothing more would count";
     /// The task names no such text.
     DocumentUnknown = "document_unknown", "read the packet as JSON and use a digest that it names";
     /// There is no tree.

@@ -1,6 +1,6 @@
 //! Tools over the Model Context Protocol, whoever they are for.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -9,17 +9,17 @@ use rmcp::{
         ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
-    transport::streamable_http_server::{
-        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-    },
+    transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService},
 };
 use striatum_core::transport::AgentIdentity;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Refusal, refusal::Code};
 
 mod entry;
+mod sessions;
+
+use sessions::Sessions;
 
 pub(crate) use entry::{Effect, Entry, entry, invalid, parse};
 
@@ -49,37 +49,30 @@ pub(crate) trait Toolbox: Send + Sync + 'static {
 }
 
 /// The MCP server of one token.
-pub(crate) type Server<T> = StreamableHttpService<Tools<T>, LocalSessionManager>;
+pub(crate) type Server<T> = StreamableHttpService<Tools<T>, Sessions>;
 
-/// Serves a toolbox until `over` is cancelled, to at most `room` MCP sessions and requests at a time.
+/// Serves a toolbox until `over` is cancelled, to at most `room` MCP sessions at a time.
 pub(crate) fn server<T: Toolbox>(
     toolbox: &Arc<T>,
     over: &CancellationToken,
     max_body_bytes: usize,
     room: usize,
 ) -> Server<T> {
-    let mut sessions = LocalSessionManager::default();
-    // An agent may work for hours between two calls. Its sessions end with the token, and with nothing before.
-    sessions.session_config.keep_alive = None;
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(over.clone())
         .with_max_request_body_bytes(max_body_bytes)
+        .with_sse_retry(None)
         // The boundary has judged both, with lists of its own.
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let (toolbox, room) = (toolbox.clone(), Arc::new(Semaphore::new(room)));
-    let take = move || {
-        let full = |_| io::Error::other("the token has as many MCP sessions open as it may");
-        let room = room.clone().try_acquire_owned().map_err(full)?;
-        Ok(Tools { toolbox: toolbox.clone(), _room: room })
-    };
-    StreamableHttpService::new(take, Arc::new(sessions), config)
+    let toolbox = toolbox.clone();
+    let sessions = Arc::new(Sessions::new(room));
+    StreamableHttpService::new(move || Ok(Tools { toolbox: toolbox.clone() }), sessions, config)
 }
 
 /// A toolbox, for one MCP session.
 pub(crate) struct Tools<T> {
     toolbox: Arc<T>,
-    _room: OwnedSemaphorePermit,
 }
 
 impl<T: Toolbox> ServerHandler for Tools<T> {

@@ -1,6 +1,7 @@
 //! The agents' listener, over real connections.
 
 mod bench;
+mod bridge;
 mod doors;
 mod pull;
 mod sessions;

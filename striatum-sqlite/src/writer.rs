@@ -175,7 +175,9 @@ impl Desk {
                 Message::Stop(reply) => Some(reply),
                 Message::Work(work) => {
                     group.push(work);
-                    self.serve_group(&mut group, messages)
+                    let mut arrivals = Arrivals { messages, stop: None };
+                    self.serve_group(&mut group, &mut arrivals);
+                    arrivals.stop
                 }
             };
             if let Some(reply) = stop {
@@ -194,30 +196,18 @@ impl Desk {
         }
     }
 
-    /// Does a piece of work together with those behind it; returns the request to stop that it met, if any.
-    fn serve_group(
-        &mut self,
-        group: &mut Vec<Box<dyn Work>>,
-        messages: &Receiver<Message>,
-    ) -> Option<oneshot::Sender<Result<(), StoreError>>> {
-        // What arrives while other processes write still joins this group.
+    /// Does a piece of work together with those that arrive until it is done.
+    fn serve_group(&mut self, group: &mut Vec<Box<dyn Work>>, arrivals: &mut Arrivals<'_>) {
+        // What arrives while other processes write joins this group.
         let held = self.enter();
-        let mut stop = None;
-        while group.len() < MAX_GROUP && stop.is_none() {
-            match messages.try_recv() {
-                Ok(Message::Work(work)) => group.push(work),
-                Ok(Message::Stop(reply)) => stop = Some(reply),
-                Err(_) => break,
-            }
-        }
+        arrivals.join(group);
         match held {
             Ok(held) => {
-                self.commit(group);
+                self.commit(group, Some(arrivals));
                 drop(held);
             }
             Err(fault) => fail(group, fault.kind(), &fault),
         }
-        stop
     }
 
     /// Takes the lock between processes and checks that the file is still the one that was opened.
@@ -227,21 +217,25 @@ impl Desk {
         Ok(held)
     }
 
-    fn commit(&mut self, group: &mut Vec<Box<dyn Work>>) {
-        match self.attempt(group) {
+    fn commit(&mut self, group: &mut Vec<Box<dyn Work>>, arrivals: Option<&mut Arrivals<'_>>) {
+        match self.attempt(group, arrivals) {
             Ok(()) => self.answer(group),
             Err(Broken::Whole { fault, kind }) => fail(group, kind, &fault),
             Err(Broken::Within) if group.len() > 1 => {
                 // The transaction was given up and with it the innocent: each gets one of its own.
                 for work in group.drain(..) {
-                    self.commit(&mut vec![work]);
+                    self.commit(&mut vec![work], None);
                 }
             }
             Err(Broken::Within) => self.answer(group),
         }
     }
 
-    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Broken> {
+    fn attempt(
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
+        mut arrivals: Option<&mut Arrivals<'_>>,
+    ) -> Result<(), Broken> {
         let whole = |error: rusqlite::Error| {
             let fault = Fault::from(error);
             Broken::Whole { kind: fault.kind(), fault }
@@ -249,7 +243,17 @@ impl Desk {
         self.run("BEGIN IMMEDIATE").map_err(whole)?;
         let done = self.heads.begin(&self.connection).map_err(whole).and_then(|()| {
             let mut tx = Tx::new(&self.connection, &mut self.heads);
-            group.iter_mut().try_for_each(|work| perform(&mut tx, work.as_mut()))
+            let mut done = 0;
+            while done < group.len() {
+                group[done..].iter_mut().try_for_each(|work| perform(&mut tx, work.as_mut()))?;
+                done = group.len();
+                // Whoever was answered after the last commit asks again about now. Without this they would find the commit
+                // begun, and a crowd would fall into two halves of which one always waits for the flush of the other.
+                if let Some(arrivals) = &mut arrivals {
+                    arrivals.join(group);
+                }
+            }
+            Ok(())
         });
         let done = done.and_then(|()| self.heads.store(&self.connection).map_err(whole)).and_then(|()| {
             self.run("COMMIT").map_err(|error| {
@@ -257,9 +261,6 @@ impl Desk {
                 Broken::Whole { kind: fault.commit_kind(), fault }
             })
         });
-        if done.is_err() {
-            self.heads.forget();
-        }
         if done.is_err() {
             self.heads.forget();
         }
@@ -289,6 +290,26 @@ impl Desk {
         let _held = self.lock.acquire().map_err(|fault| fault.during(CLOSE))?;
         checkpoint(&self.connection).map_err(|error| Fault::from(error).during(CLOSE))?;
         self.connection.close().map_err(|(_, error)| Fault::from(error).during(CLOSE))
+    }
+}
+
+/// What has been asked for since a group was begun.
+struct Arrivals<'a> {
+    messages: &'a Receiver<Message>,
+    /// The request to stop, behind which nothing is looked at.
+    stop: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Arrivals<'_> {
+    /// Adds the work that has arrived to a group, as far as it has room.
+    fn join(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        while group.len() < MAX_GROUP && self.stop.is_none() {
+            match self.messages.try_recv() {
+                Ok(Message::Work(work)) => group.push(work),
+                Ok(Message::Stop(reply)) => self.stop = Some(reply),
+                Err(_) => return,
+            }
+        }
     }
 }
 

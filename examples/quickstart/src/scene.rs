@@ -26,6 +26,7 @@ use crate::{args::Args, demo, failure::Failure, walls};
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
 
+#[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) orchestrator: Orchestrator,
     pub(crate) data: PathBuf,

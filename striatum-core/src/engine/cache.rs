@@ -1,11 +1,8 @@
 //! A bounded cache of folds, each behind the lock on which the commands of its run queue, and the snapshots that they share.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::{digest::Digest, engine::fold::Fold, id::RunId, workflow::Snapshot};
+use crate::{digest::Digest, engine::fold::Fold, hash::HashMap, id::RunId, workflow::Snapshot};
 
 /// How many runs are kept in memory.
 const CAPACITY: usize = 256;

@@ -1,11 +1,12 @@
 //! What a process knows of one run: its state, its head, and where each command's events stand.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     chain::Sealed,
     digest::Digest,
     engine::{Draft, Engine, EngineError},
+    hash::HashMap,
     id::{ChainId, CommandId, RunId},
     run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
     store::{Blobs, RunHead, StoreError, StoreErrorKind},
@@ -16,7 +17,8 @@ const PAGE: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Fold {
-    pub(super) state: State,
+    /// Behind a pointer, since it goes from hand to hand with every command.
+    pub(super) state: Arc<State>,
     pub(super) head: RunHead,
     commands: HashMap<CommandId, Place>,
 }
@@ -35,7 +37,7 @@ pub(super) struct Place {
 impl Fold {
     /// A run without events.
     pub(super) fn new(state: State) -> Self {
-        Self { state, head: RunHead::START, commands: HashMap::new() }
+        Self { state: Arc::new(state), head: RunHead::START, commands: HashMap::default() }
     }
 
     pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {
@@ -87,7 +89,7 @@ impl Fold {
 
     /// Folds an event that is known to be the next of the run.
     pub(super) fn apply(&mut self, record: &Record, digest: Digest) -> Result<(), EngineError> {
-        evolve(&mut self.state, &record.event)?;
+        evolve(Arc::make_mut(&mut self.state), &record.event)?;
         let version = record.n;
         self.head = RunHead { version, digest };
         let place = Place { digest: record.command.digest, first: version, last: version };
@@ -99,7 +101,7 @@ impl Fold {
     pub(super) fn advance(&mut self, draft: Draft, head: RunHead) {
         self.state = draft.state;
         self.head = head;
-        self.commands.extend(draft.places.into_iter().map(|(id, place, _)| (id, place)));
+        self.commands.extend(draft.answers.into_iter().filter_map(|answer| answer.written));
     }
 
     /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::{
     digest::Digest,
     id::{CommandId, RunId},
+    json,
     run::{
         command::{Actor, Command, Intent},
         event::Event,
@@ -22,7 +23,7 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// What most bodies and commands fit into, in bytes.
-const TYPICAL: usize = 1024;
+const TYPICAL: usize = 768;
 
 /// An event with where it stands in its run and what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl CommandRef {
         let content = Content { actor: &command.actor, intent: &command.intent };
         let mut bytes = Vec::with_capacity(TYPICAL);
         // Typed structs without maps whose keys are not strings always serialise.
-        if serde_json::to_writer(&mut bytes, &content).is_err() {
+        if json::write(&content, &mut bytes).is_err() {
             bytes.clear();
         }
         Self { id: command.id, digest: Digest::of(&bytes) }
@@ -114,39 +115,71 @@ impl Serialize for Data<'_> {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    v: u32,
-    run: RunId,
-    n: u64,
-    command: CommandRef,
-    actor: &'a Actor,
-    kind: &'static str,
-    data: Data<'a>,
+/// What the bodies of a command's events have in common: the text before the number of the event, and the text behind it.
+#[derive(Debug, Default)]
+struct Frame {
+    text: Vec<u8>,
+    split: usize,
 }
 
-/// A [`Record`] in parts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RecordRef<'a> {
-    pub(crate) run: RunId,
-    pub(crate) n: u64,
-    pub(crate) command: CommandRef,
-    pub(crate) actor: &'a Actor,
-    pub(crate) event: &'a Event,
+impl Frame {
+    fn set(&mut self, run: RunId, command: CommandRef, actor: &Actor) -> serde_json::Result<()> {
+        let text = &mut self.text;
+        text.clear();
+        text.reserve(TYPICAL / 2);
+        text.extend_from_slice(b"{\"v\":");
+        json::write(&VERSION, text)?;
+        text.extend_from_slice(b",\"run\":");
+        json::write(&run, text)?;
+        text.extend_from_slice(b",\"n\":");
+        self.split = text.len();
+        text.extend_from_slice(b",\"command\":");
+        json::write(&command, text)?;
+        text.extend_from_slice(b",\"actor\":");
+        json::write(actor, text)?;
+        text.extend_from_slice(b",\"kind\":");
+        Ok(())
+    }
+
+    /// Writes the body of an event.
+    fn write(&self, n: u64, event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
+        let (before, behind) = self.text.split_at(self.split);
+        to.extend_from_slice(before);
+        json::write(&n, to)?;
+        to.extend_from_slice(behind);
+        json::write(event.kind(), to)?;
+        to.extend_from_slice(b",\"data\":");
+        json::write(&Data(event), to)?;
+        to.push(b'}');
+        Ok(())
+    }
 }
 
-/// Bodies of events one behind the other.
+/// Bodies of events of one run, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
+    frame: Frame,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Bodies {
-    /// Writes the body of an event.
-    pub(crate) fn push(&mut self, record: RecordRef<'_>) -> Result<(), CodecError> {
-        self.bytes.reserve(TYPICAL);
-        record.write(&mut self.bytes)?;
+    /// The events that follow, so many, are those of a command.
+    pub(crate) fn begin(
+        &mut self,
+        run: RunId,
+        command: CommandRef,
+        actor: &Actor,
+        events: usize,
+    ) -> Result<(), CodecError> {
+        self.bytes.reserve(events * TYPICAL);
+        self.ends.reserve(events);
+        self.frame.set(run, command, actor).map_err(CodecError::Encoding)
+    }
+
+    /// Writes the body of the event that has this number in its run.
+    pub(crate) fn push(&mut self, n: u64, event: &Event) -> Result<(), CodecError> {
+        self.frame.write(n, event, &mut self.bytes).map_err(CodecError::Encoding)?;
         self.ends.push(self.bytes.len());
         Ok(())
     }
@@ -164,30 +197,17 @@ impl Bodies {
     }
 }
 
-impl RecordRef<'_> {
-    fn write(self, to: &mut Vec<u8>) -> Result<(), CodecError> {
-        let body = Body {
-            v: VERSION,
-            run: self.run,
-            n: self.n,
-            command: self.command,
-            actor: self.actor,
-            kind: self.event.kind(),
-            data: Data(self.event),
-        };
-        serde_json::to_writer(to, &body).map_err(CodecError::Encoding)
-    }
-}
-
 impl Record {
     /// Writes the body. The bytes are final: they are hashed and stored as they are.
     ///
     /// # Errors
     /// [`CodecError::Encoding`] if the event cannot be written, which no event of this version causes.
     pub fn encode(&self) -> Result<Bytes, CodecError> {
-        let Self { run, n, command, ref actor, ref event } = *self;
-        let mut bytes = Vec::with_capacity(TYPICAL);
-        RecordRef { run, n, command, actor, event }.write(&mut bytes)?;
+        let (mut frame, mut bytes) = (Frame::default(), Vec::with_capacity(TYPICAL));
+        frame
+            .set(self.run, self.command, &self.actor)
+            .and_then(|()| frame.write(self.n, &self.event, &mut bytes))
+            .map_err(CodecError::Encoding)?;
         Ok(bytes.into())
     }
 

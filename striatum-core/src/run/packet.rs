@@ -21,66 +21,67 @@ use crate::{
 /// Everything that a session is told about its job, without the texts themselves: those are blobs, named by digest.
 ///
 /// A packet is a function of snapshot and state, so it is not stored: the grant names its digest, and whoever has the events
-/// can write it again. Serialised it is canonical JSON (RFC 8785); `docs/formats.md` lists the fields.
+/// can write it again. Serialised it is canonical JSON (RFC 8785); `docs/formats.md` lists the fields. They are declared in the
+/// order of their names, as all below, in which they are written fastest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Packet {
-    /// The version of this format.
-    pub schema: &'static str,
-    /// The grant.
-    pub fence: Fence,
+    /// What was asked at this attempt, and what people answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<PacketAnswer>,
     /// At which attempt.
     pub attempt: u32,
-    /// The workflow.
-    pub workflow: WorkflowId,
-    /// What kind of work it is.
-    #[serde(rename = "type")]
-    pub kind: JobType,
-    /// A title for people.
-    pub title: String,
-    /// What is to be achieved.
-    pub objective: String,
-    /// Who is to do it.
-    pub role: PacketRole,
-    /// What to do.
-    pub prompt: Option<PacketText>,
+    /// What is left of the budget of this attempt, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Documents to know.
     pub context: Vec<PacketText>,
-    /// What the work builds on, or judges.
-    pub inputs: Vec<PacketInput>,
-    /// What may be changed.
-    pub write_scope: WriteScope,
     /// What must or may be left.
     pub expected_artifacts: Vec<PacketArtifact>,
+    /// Why the last attempt failed, if it did and nothing was handed in since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<PacketFailure>,
+    /// The grant.
+    pub fence: Fence,
+    /// What the work builds on, or judges.
+    pub inputs: Vec<PacketInput>,
+    /// How long the lease lasts without renewal.
+    pub lease_seconds: u32,
+    /// What is to be achieved.
+    pub objective: String,
+    /// What to do.
+    pub prompt: Option<PacketText>,
     /// How to judge, if this is a review.
     pub review: Option<PacketReview>,
     /// Why the work is done again, if it is.
     pub revision: Vec<PacketFinding>,
-    /// Why the last attempt failed, if it did and nothing was handed in since.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<PacketFailure>,
-    /// What was asked at this attempt, and what people answered.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<PacketAnswer>,
-    /// What is left of the budget of this attempt, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Budget>,
+    /// Who is to do it.
+    pub role: PacketRole,
+    /// The version of this format.
+    pub schema: &'static str,
     /// What an earlier grant of this attempt left unfinished.
     pub set_aside: Option<CommitId>,
-    /// How long the lease lasts without renewal.
-    pub lease_seconds: u32,
+    /// A title for people.
+    pub title: String,
+    /// What kind of work it is.
+    #[serde(rename = "type")]
+    pub kind: JobType,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// What may be changed.
+    pub write_scope: WriteScope,
 }
 
 /// Who is to do the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketRole {
+    /// The document that describes it.
+    pub definition: Option<PacketText>,
     /// The role.
     pub id: RoleId,
     /// One line about it.
     pub summary: Option<String>,
-    /// The document that describes it.
-    pub definition: Option<PacketText>,
 }
 
 /// A text: in the packet itself, or frozen with the run.
@@ -106,16 +107,16 @@ pub enum PacketText {
 pub enum PacketInput {
     /// The outcome of a job.
     Job {
-        /// The job.
-        job: JobId,
+        /// Its artifacts.
+        artifacts: Vec<PacketOutput>,
         /// At which attempt.
         attempt: u32,
         /// The commit that holds it.
         commit: Option<CommitId>,
+        /// The job.
+        job: JobId,
         /// The digest of its manifest.
         manifest: Option<Digest>,
-        /// Its artifacts.
-        artifacts: Vec<PacketOutput>,
         /// How it was judged, if it is a review: findings travel downstream with an acceptance.
         verdict: Option<PacketFinding>,
     },
@@ -127,24 +128,24 @@ pub enum PacketInput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketOutput {
+    /// Who made it.
+    pub author: String,
+    /// Its bytes.
+    pub content: BlobRef,
     /// Its name.
     pub name: ArtifactName,
     /// Where it lies.
     pub path: String,
-    /// Its bytes.
-    pub content: BlobRef,
-    /// Who made it.
-    pub author: String,
 }
 
 /// An artifact to leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketArtifact {
-    /// Its name.
-    pub name: String,
     /// What it is.
     pub kind: String,
+    /// Its name.
+    pub name: String,
     /// Where it belongs.
     pub path: String,
     /// Whether the job cannot end without it.
@@ -169,16 +170,16 @@ pub struct PacketReview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketFinding {
-    /// The review.
-    pub review: JobId,
     /// At which attempt.
     pub attempt: u32,
+    /// What was found.
+    pub findings: Option<BlobRef>,
+    /// The review.
+    pub review: JobId,
     /// Who.
     pub session: SessionId,
     /// The judgement.
     pub verdict: Verdict,
-    /// What was found.
-    pub findings: Option<BlobRef>,
 }
 
 /// Why an attempt at this very job failed.
@@ -187,26 +188,26 @@ pub struct PacketFinding {
 pub struct PacketFailure {
     /// Which attempt.
     pub attempt: u32,
-    /// Who made it.
-    pub session: SessionId,
     /// Why it failed, in words, with what to do about it.
     pub reason: Option<BlobRef>,
+    /// Who made it.
+    pub session: SessionId,
 }
 
 /// What an agent asked, and what a person answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketAnswer {
+    /// The answer.
+    pub answer: BlobRef,
     /// The number of the question in the run.
     pub question: u32,
+    /// By what that agent can find its conversation again.
+    pub resume: Option<String>,
     /// Who asked.
     pub session: SessionId,
     /// The question.
     pub text: BlobRef,
-    /// The answer.
-    pub answer: BlobRef,
-    /// By what that agent can find its conversation again.
-    pub resume: Option<String>,
 }
 
 impl Packet {

@@ -16,56 +16,57 @@ use crate::{
 
 /// What a run has come to: written once, at its end, and named by digest in `run.ended`.
 ///
-/// It is a function of the state, so whoever has the events can write it again and compare.
+/// It is a function of the state, so whoever has the events can write it again and compare. Its fields are declared in the order in
+/// which they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CompletionRecord {
-    /// The version of this format.
-    pub schema: &'static str,
-    /// The run.
-    pub run: RunId,
-    /// The workflow.
-    pub workflow: WorkflowId,
-    /// The digest of the snapshot.
-    pub snapshot: Digest,
     /// The commit that the run started from.
     pub base: CommitId,
-    /// How it ended.
-    pub status: RunStatus,
     /// Its jobs, in document order.
     pub jobs: Vec<JobRecord>,
+    /// The run.
+    pub run: RunId,
+    /// The version of this format.
+    pub schema: &'static str,
+    /// The digest of the snapshot.
+    pub snapshot: Digest,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The workflow.
+    pub workflow: WorkflowId,
 }
 
 /// What a job has come to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct JobRecord {
+    /// Its artifacts.
+    pub artifacts: Vec<ArtifactRecord>,
+    /// How many attempts it took.
+    pub attempt: u32,
+    /// The commit that holds its work.
+    pub commit: Option<CommitId>,
+    /// How often it was granted.
+    pub grants: u32,
     /// The job.
     pub job: JobId,
     /// How it ended.
     pub status: JobStatus,
-    /// How many attempts it took.
-    pub attempt: u32,
-    /// How often it was granted.
-    pub grants: u32,
-    /// The commit that holds its work.
-    pub commit: Option<CommitId>,
     /// Its verdict, if it is a review.
     pub verdict: Option<Verdict>,
-    /// Its artifacts.
-    pub artifacts: Vec<ArtifactRecord>,
 }
 
 /// An artifact of a live attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ArtifactRecord {
+    /// What its bytes hash to.
+    pub digest: Digest,
     /// Its name.
     pub name: ArtifactName,
     /// Where it lies.
     pub path: String,
-    /// What its bytes hash to.
-    pub digest: Digest,
 }
 
 impl CompletionRecord {

@@ -9,6 +9,7 @@ use rpds::{HashTrieMapSync, VectorSync};
 
 use crate::{
     digest::Digest,
+    hash::Hash,
     id::{ChainId, CommitId, Fence, JobId, LaneId, RoleId, RunId, SessionId},
     run::{
         RunStatus,
@@ -41,7 +42,7 @@ pub struct State {
     pub(super) held_jobs: usize,
     /// Binding reviews that are completed and want a revision.
     pub(super) dissents: BTreeSet<usize>,
-    pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>>,
+    pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>, Hash>,
     pub(super) iterations: BTreeMap<usize, Iterations>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,

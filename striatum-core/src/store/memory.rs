@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod blobs;
+mod events;
 mod index;
 mod log;
 mod schedule;

@@ -124,7 +124,8 @@ impl Workflow {
     pub fn family_of(&self, model: &str) -> String {
         let model = Independence::normal(model);
         let declared = self.independence.as_ref().and_then(|independence| independence.family(&model));
-        declared.or_else(|| Independence::known_family(&model)).map_or_else(|| model.clone(), str::to_owned)
+        let family = declared.or_else(|| Independence::known_family(&model)).map(str::to_owned);
+        family.unwrap_or(model)
     }
 
     /// The workflow as a document for people, with every default written out. Parsed, it is the same workflow again.

@@ -1,10 +1,11 @@
 //! The forward graph of a workflow, by job index.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph, visit::Topo};
 
 use crate::{
+    hash::HashMap,
     id::JobId,
     workflow::{JobType, Workflow},
 };
@@ -54,7 +55,7 @@ impl Graph {
     /// # Errors
     /// [`UnsoundGraph`].
     pub fn new(workflow: &Workflow) -> Result<Self, UnsoundGraph> {
-        let mut index = HashMap::with_capacity(workflow.jobs.len());
+        let mut index = HashMap::with_capacity_and_hasher(workflow.jobs.len(), Default::default());
         for (position, job) in workflow.jobs.iter().enumerate() {
             if index.insert(job.id.clone(), position).is_some() {
                 return Err(UnsoundGraph::Duplicate(job.id.clone()));
@@ -68,7 +69,7 @@ impl Graph {
             upstream[to].push(from);
             downstream[from].push(to);
         }
-        let mut adjudicators = HashMap::with_capacity(workflow.phases.len());
+        let mut adjudicators = HashMap::with_capacity_and_hasher(workflow.phases.len(), Default::default());
         for phase in &workflow.phases {
             adjudicators.insert(&phase.id, find(&phase.synthesis_job_id)?);
         }
@@ -218,7 +219,7 @@ fn exits(workflow: &Workflow, order: &[usize], downstream: &[Vec<usize>]) -> Vec
 fn ring_path(ring: &[usize], downstream: &[Vec<usize>]) -> Vec<usize> {
     let members: HashSet<usize> = ring.iter().copied().collect();
     let mut path = vec![ring[0]];
-    let mut place = HashMap::from([(ring[0], 0)]);
+    let mut place = HashMap::from_iter([(ring[0], 0)]);
     loop {
         let last = path[path.len() - 1];
         // Inside a strongly connected component every job has a successor in it.

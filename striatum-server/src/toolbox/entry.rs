@@ -68,7 +68,8 @@ impl<C> Entry<C> {
         let annotations = ToolAnnotations::from_raw(
             Some(self.title.to_owned()),
             Some(matches!(self.effect, Effect::None)),
-            Some(matches!(self.effect, Effect::Ends)),
+            // What is ended is kept. Agents bring what destroys before a judge of their own, or a person.
+            Some(false),
             Some(!matches!(self.effect, Effect::Ends)),
             Some(false),
         );

@@ -11,7 +11,10 @@ use striatum_server::{
 };
 use tokio::sync::{Notify, watch};
 
-use super::bench::{LONG, call, connect, fence, listening};
+use super::{
+    bench::{LONG, call, connect, fence, listening},
+    wire::{INITIALIZE, post, send},
+};
 
 /// Begins a call, and ends it when it is told to.
 #[derive(Debug)]
@@ -82,22 +85,32 @@ async fn calls_of_one_session_never_overlap() {
     }
     said.sort();
     assert!(said[0].0.starts_with("accepted: done") && !said[0].1, "{said:?}");
-    assert!(said[1].0.starts_with("refused (stale_fence)") && said[1].1, "{said:?}");
+    assert!(said[1].0.starts_with("refused (work_concluded)") && said[1].1, "{said:?}");
     assert_eq!(*bench.begun.borrow(), 1);
 }
 
 #[tokio::test]
-async fn an_agent_cannot_open_sessions_without_end() {
+async fn who_comes_back_again_and_again_keeps_its_latest_sessions() {
     let agents = listening().await;
     let session = agents.open(fence("draft"), Slow::new(), LONG).expect("chance");
+    let token = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&session.endpoint().bearer));
+    let ping = async |id: &str| {
+        let headers = [("authorization", token.as_str()), ("mcp-session-id", id)];
+        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        send(&agents, post(&agents, &headers, body).as_bytes()).await.0
+    };
     let mut open = Vec::new();
-    for _ in 0..16 {
-        open.push(connect(&session).await);
+    for _ in 0..17 {
+        let request = post(&agents, &[("authorization", &token)], INITIALIZE);
+        let (_, answer) = send(&agents, request.as_bytes()).await;
+        let id = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).expect("a session");
+        open.push(id.trim().to_owned());
+        assert_eq!(ping(&open[0]).await, 202);
     }
-    let endpoint = session.endpoint();
-    let token = secrecy::ExposeSecret::expose_secret(&endpoint.bearer);
-    assert!(super::bench::client(&endpoint.url, token).await.is_err());
-    open.pop().expect("one of them").cancel().await.expect("it closes");
+    for (at, id) in open.iter().enumerate() {
+        let expected = if at == 1 { 404 } else { 202 };
+        assert_eq!(ping(id).await, expected, "session {at}: the second was used longest ago");
+    }
 }
 
 #[tokio::test]

@@ -17,8 +17,7 @@ use crate::{
 
 pub(super) fn publish(draft: &mut Draft, fence: &Fence, artifacts: &[Publication]) -> Result<(), Rejection> {
     let index = draft.at_work(fence)?;
-    let author = author(draft, fence);
-    add(draft, index, artifacts, &author)
+    add_by(draft, index, artifacts, fence)
 }
 
 pub(super) fn submit(draft: &mut Draft, submit: &Submit) -> Result<(), Rejection> {
@@ -38,8 +37,7 @@ pub(super) fn submit(draft: &mut Draft, submit: &Submit) -> Result<(), Rejection
         let ended = LeaseEnd { cause: LeaseCause::Blocked, set_aside, ..submitted(submit) };
         return draft.emit(JobBlocked { job: submit.fence.job.clone(), ended, doubt: Some(doubt) });
     }
-    let author = author(draft, &submit.fence);
-    add(draft, index, &submit.artifacts, &author)?;
+    add_by(draft, index, &submit.artifacts, &submit.fence)?;
     expect_required(draft, index)?;
     match &submit.outcome {
         Outcome::Verdict { verdict, findings } => judge::judge(draft, index, submit, *verdict, *findings),
@@ -70,6 +68,20 @@ pub(super) fn submitted(submit: &Submit) -> LeaseEnd {
         usage: submit.usage,
         ..LeaseEnd::plain(&submit.fence, LeaseCause::Submitted)
     }
+}
+
+/// Publishes what a session made.
+fn add_by(
+    draft: &mut Draft,
+    index: usize,
+    artifacts: &[Publication],
+    fence: &Fence,
+) -> Result<(), Rejection> {
+    if artifacts.is_empty() {
+        return Ok(());
+    }
+    let author = author(draft, fence);
+    add(draft, index, artifacts, &author)
 }
 
 /// Publishes artifacts at the present attempt of a job. Publishing the same bytes again changes nothing.

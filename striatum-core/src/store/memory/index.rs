@@ -1,12 +1,13 @@
 //! What events imply, kept ready for queries: rows of runs, ready jobs, leases, timers, resources.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{
     log::Origin,
     schedule::{OfRun, Schedule},
 };
 use crate::{
+    hash::HashMap,
     id::{ChainId, Fence, InstanceId, JobId, RunId},
     run::RunStatus,
     store::{
@@ -31,7 +32,8 @@ pub(super) struct Index {
 struct Entry {
     chain: ChainId,
     row: RunRow,
-    ready: BTreeMap<JobId, Candidate>,
+    /// By job.
+    ready: Vec<Candidate>,
 }
 
 struct Candidate {
@@ -46,6 +48,11 @@ struct Hold {
 }
 
 impl Entry {
+    /// Where a ready job stands, or would.
+    fn place(&self, job: &JobId) -> Result<usize, usize> {
+        self.ready.binary_search_by(|candidate| candidate.row.job.cmp(job))
+    }
+
     fn is_open(&self) -> bool {
         self.row.status == RunStatus::Running
             && !self.row.paused
@@ -114,26 +121,35 @@ impl Index {
         let Origin { chain, created_at } = origin;
         let entry = self.runs.entry(run).or_insert_with(|| Entry {
             chain: chain.clone(),
-            row: delta.run.clone(),
-            ready: BTreeMap::new(),
+            row: RunRow { active: false, ..delta.run.clone() },
+            ready: Vec::new(),
         });
+        let (was_open, was_active) = (entry.is_open(), entry.row.active);
         entry.row = delta.run.clone();
         for job in &delta.unready {
-            entry.ready.remove(job);
+            if let Ok(place) = entry.place(job) {
+                entry.ready.remove(place);
+            }
         }
         for row in &delta.ready {
-            let hold = entry.ready.remove(&row.job).and_then(|candidate| candidate.hold);
-            entry.ready.insert(row.job.clone(), Candidate { row: row.clone(), hold });
+            match entry.place(&row.job) {
+                Ok(place) => entry.ready[place].row = row.clone(),
+                Err(place) => entry.ready.insert(place, Candidate { row: row.clone(), hold: None }),
+            }
         }
-        if entry.is_open() {
-            self.open.insert((chain.clone(), run));
-        } else {
-            self.open.remove(&(chain.clone(), run));
+        if entry.ready.is_empty() && !delta.run.active {
+            // The room is kept only where it will be needed again.
+            entry.ready = Vec::new();
         }
-        if delta.run.active {
-            self.active.insert((*created_at, run));
-        } else {
-            self.active.remove(&(*created_at, run));
+        match (was_open, entry.is_open()) {
+            (false, true) => drop(self.open.insert((chain.clone(), run))),
+            (true, false) => drop(self.open.remove(&(chain.clone(), run))),
+            (false, false) | (true, true) => {}
+        }
+        match (was_active, delta.run.active) {
+            (false, true) => drop(self.active.insert((*created_at, run))),
+            (true, false) => drop(self.active.remove(&(*created_at, run))),
+            (false, false) | (true, true) => {}
         }
         delta.ended.iter().for_each(|fence| self.leases.end(fence));
         delta.granted.iter().for_each(|row| self.leases.begin(&row.fence, now.after(row.term)));
@@ -159,6 +175,8 @@ impl Index {
     ) -> Result<(), AppendError> {
         self.check_resources(delta, |_, holder| holder.run == run)?;
         self.runs.remove(&run);
+        self.open.remove(&(origin.chain.clone(), run));
+        self.active.remove(&(origin.created_at, run));
         self.leases.retain(run, &delta.granted.iter().map(|row| &row.fence).collect());
         self.timers.retain(run, &delta.started.iter().map(|row| &row.id).collect());
         self.taken.retain(|_, holder| holder.run != run);
@@ -190,8 +208,9 @@ impl Index {
         let shown = self.select(query, now);
         let mut jobs = Vec::with_capacity(shown.len());
         for (chain, run, job) in shown {
-            let candidate = self.runs.get_mut(&run).and_then(|entry| entry.ready.get_mut(&job));
-            let Some(candidate) = candidate else { continue };
+            let Some(entry) = self.runs.get_mut(&run) else { continue };
+            let Ok(place) = entry.place(&job) else { continue };
+            let candidate = &mut entry.ready[place];
             candidate.show(query, now);
             let ReadyRow { role, lane, adapter, .. } = candidate.row.clone();
             jobs.push(ReadyJob { run, chain, version: version(run), job, role, lane, adapter });
@@ -210,7 +229,7 @@ impl Index {
                 return selected;
             }
             let Some(entry) = self.runs.get(run) else { continue };
-            let mut jobs = entry.ready.values().filter(|job| {
+            let mut jobs = entry.ready.iter().filter(|job| {
                 job.matches(query, now)
                     && !refused.contains(&(*run, &job.row.job))
                     && self.is_free(&job.row, now)

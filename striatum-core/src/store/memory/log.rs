@@ -1,17 +1,19 @@
 //! The events: chains, and which of their events belong to which run.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
 };
 
-use bytes::Bytes;
 use event_listener::Event;
+
+use super::events::Events;
 
 use crate::{
     chain::{Position, Sealed},
     digest::Digest,
+    hash::HashMap,
     id::{ChainId, RunId},
     store::{
         AppendError, Batch, ChainInfo, ChainMeta, Page, PageToken, RunHead, RunQuery, RunRow, RunSummary,
@@ -31,7 +33,7 @@ pub(super) struct Log {
 pub(super) struct Chain {
     label: String,
     genesis: Digest,
-    events: Vec<Sealed>,
+    events: Events,
     by_age: BTreeSet<(Timestamp, RunId)>,
     grown: Arc<Event>,
 }
@@ -53,7 +55,7 @@ impl Chain {
         Self {
             label: meta.label.clone(),
             genesis: Position::genesis(chain).digest,
-            events: Vec::new(),
+            events: Events::default(),
             by_age: BTreeSet::new(),
             grown: Arc::new(Event::new()),
         }
@@ -166,11 +168,11 @@ impl Log {
             let origin = Origin { chain: batch.chain().clone(), created_at: at };
             Run { origin, places: Vec::new() }
         });
+        let mut head = chain.head();
+        run.places.reserve(batch.bodies().len());
         for body in batch.bodies() {
-            // A body may be a slice of something large that it would keep alive.
-            let sealed = Sealed::seal(chain.head(), at, Bytes::copy_from_slice(body));
             run.places.push(chain.events.len());
-            chain.events.push(sealed);
+            head = chain.events.seal(head, at, body);
         }
         self.events += batch.bodies().len() as u64;
         Ok((run.head(chain), chain.grown()))
@@ -187,7 +189,7 @@ impl Log {
         if chain.digest_at(after.seq) != Some(after.digest) {
             return Err(StoreError::new(StoreErrorKind::HistoryChanged, READ));
         }
-        Ok(chain.events.iter().skip(after.seq as usize).take(limit).cloned().collect())
+        Ok(chain.events.after(after.seq as usize).take(limit).cloned().collect())
     }
 
     pub(super) fn read_run(

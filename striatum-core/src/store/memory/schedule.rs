@@ -1,12 +1,13 @@
 //! Deadlines, by what they belong to and by when they pass.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     time::Duration,
 };
 
 use crate::{
+    hash::HashMap,
     id::{Fence, RunId},
     store::TimerId,
     time::Timestamp,
@@ -31,19 +32,21 @@ impl OfRun for TimerId {
 
 /// At most one deadline per key, ordered by time.
 pub(super) struct Schedule<K> {
-    runs: HashMap<RunId, BTreeMap<K, Timestamp>>,
+    /// The deadlines of each run that has some, by key.
+    runs: HashMap<RunId, Vec<(K, Timestamp)>>,
     order: BTreeMap<Timestamp, BTreeSet<K>>,
 }
 
 impl<K> Default for Schedule<K> {
     fn default() -> Self {
-        Self { runs: HashMap::new(), order: BTreeMap::new() }
+        Self { runs: HashMap::default(), order: BTreeMap::new() }
     }
 }
 
 impl<K: OfRun> Schedule<K> {
     pub(super) fn deadline(&self, key: &K) -> Option<Timestamp> {
-        self.runs.get(&key.run())?.get(key).copied()
+        let keys = self.runs.get(&key.run())?;
+        find(keys, key).ok().map(|place| keys[place].1)
     }
 
     /// Sets the deadline of a new key; a key that stands there keeps the one it has.
@@ -66,20 +69,18 @@ impl<K: OfRun> Schedule<K> {
 
     pub(super) fn end(&mut self, key: &K) {
         let Some(keys) = self.runs.get_mut(&key.run()) else { return };
-        let deadline = keys.remove(key);
+        let Ok(place) = find(keys, key) else { return };
+        let (_, deadline) = keys.remove(place);
         if keys.is_empty() {
             self.runs.remove(&key.run());
         }
-        if let Some(deadline) = deadline {
-            self.strike(deadline, key);
-        }
+        self.strike(deadline, key);
     }
 
     /// Ends all keys of a run but these.
     pub(super) fn retain(&mut self, run: RunId, kept: &BTreeSet<&K>) {
-        let stale = |key: &&K| !kept.contains(key);
-        let keys: Vec<K> =
-            self.runs.get(&run).into_iter().flat_map(BTreeMap::keys).filter(stale).cloned().collect();
+        let keys = self.runs.get(&run).into_iter().flatten().map(|(key, _)| key);
+        let keys: Vec<K> = keys.filter(|key| !kept.contains(key)).cloned().collect();
         keys.iter().for_each(|key| self.end(key));
     }
 
@@ -96,7 +97,11 @@ impl<K: OfRun> Schedule<K> {
     }
 
     fn set(&mut self, key: &K, deadline: Timestamp) {
-        self.runs.entry(key.run()).or_default().insert(key.clone(), deadline);
+        let keys = self.runs.entry(key.run()).or_default();
+        match find(keys, key) {
+            Ok(place) => keys[place].1 = deadline,
+            Err(place) => keys.insert(place, (key.clone(), deadline)),
+        }
         self.order.entry(deadline).or_default().insert(key.clone());
     }
 
@@ -108,4 +113,9 @@ impl<K: OfRun> Schedule<K> {
             }
         }
     }
+}
+
+/// Where a key stands, or would.
+fn find<K: Ord>(keys: &[(K, Timestamp)], key: &K) -> Result<usize, usize> {
+    keys.binary_search_by(|(known, _)| known.cmp(key))
 }

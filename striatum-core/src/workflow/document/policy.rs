@@ -89,6 +89,9 @@ impl Independence {
     /// ```
     pub fn normal(model: &str) -> String {
         let name = model.trim().rsplit('/').next().unwrap_or_default();
+        if !name.contains(char::is_whitespace) {
+            return name.to_lowercase();
+        }
         name.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase()
     }
 

@@ -1,9 +1,10 @@
 //! Who judges what together, and who gets in whose way.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::Graph;
 use crate::{
+    hash::HashMap,
     id::{GroupId, JobId},
     workflow::Workflow,
 };
@@ -51,7 +52,7 @@ impl Panels {
             panels.seats.insert(job, reviews.collect());
         }
         if !workflow.parallelism.require_disjoint_write_scopes {
-            let mut groups: HashMap<&GroupId, Vec<usize>> = HashMap::new();
+            let mut groups: HashMap<&GroupId, Vec<usize>> = HashMap::default();
             for (job, spec) in jobs.iter().enumerate() {
                 if let Some(group) = &spec.parallel_group {
                     groups.entry(group).or_default().push(job);
