@@ -3,6 +3,8 @@
 
 // The attribute lets clippy see that helpers are test code too.
 #[cfg(test)]
+mod acp;
+#[cfg(test)]
 mod asking;
 #[cfg(test)]
 mod command;
