@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use striatum::core::run::{JobState, JobStatus, LeaseCause, State};
+use striatum::core::run::{JobState, JobStatus, State};
 use striatum_testkit::llm::{MockLlm, Reply};
 use tokio::sync::Notify;
 
@@ -84,7 +84,7 @@ pub(crate) async fn stopped(installed: &Installed, agent: Agent) -> Outcome<Stri
     Ok("the draft is ready again, and its agent is gone".to_owned())
 }
 
-/// An agent that dies in the middle of a turn costs its attempt, and another finishes.
+/// An agent that dies in the middle of a turn costs its grant, and another finishes.
 pub(crate) async fn killed(installed: &Installed, agent: Agent) -> Outcome<String> {
     let (model, begun) = thinking().await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
@@ -100,11 +100,13 @@ pub(crate) async fn killed(installed: &Installed, agent: Agent) -> Outcome<Strin
     let state = state?;
     scene.expect_completed(&state).await?;
     let draft = draft(&state)?;
-    ensure(draft.attempt == 3, || {
-        format!("the draft is at attempt {}: one died, one was sent back", draft.attempt)
+    ensure(draft.epoch == 3, || {
+        format!("the draft was granted {} times: one died, one was sent back", draft.epoch)
     })?;
     expect_gone(&scene)?;
-    Ok(format!("the draft was granted {} times; cause {:?}", draft.epoch, LeaseCause::Failed))
+    let reasons = scene.reasons().await?;
+    ensure(!reasons.is_empty(), || "nobody wrote down that an agent died".to_owned())?;
+    Ok(reasons.join("; "))
 }
 
 /// No agent of the draft is left.
