@@ -60,7 +60,6 @@ impl Actor {
                 Deed::CloseOutputs => self.puppet.close_outputs(),
                 Deed::Linger => return Ok(self.puppet.linger().await),
                 Deed::End(exit) => return Ok(exit),
-                other => unimplemented!("{other:?}"),
             }
         }
         // As agents do, it stays for another task.

@@ -54,9 +54,8 @@ pub enum Turns {
     Many,
 }
 
-/// What an agent does.
+/// What an agent does. Whoever plays one says how it does each of them: a deed that is added here is a question to every factory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Deed {
     /// Does whatever comes before the first task. Every script of an agent that behaves begins with it.
     Meet,

@@ -38,7 +38,6 @@ async fn play(mut puppet: Puppet, script: Vec<Deed>) -> io::Result<Exit> {
             Deed::HeedCancel | Deed::Linger => return Ok(puppet.linger().await),
             Deed::CloseOutputs => puppet.close_outputs(),
             Deed::End(exit) => return Ok(exit),
-            other => unimplemented!("{other:?}"),
         }
     }
     Ok(Exit::Code(0))
