@@ -162,6 +162,7 @@ impl Shell {
     }
 
     /// A run that is canceled as soon as it begins.
+    #[cfg(feature = "pg")]
     pub(crate) async fn fill_short(&mut self) -> Outcome {
         let run = self.prepare().await?;
         let begin = self.command(self.names.person.clone(), Intent::Start);

@@ -84,8 +84,6 @@ codes! {
     SessionWaits = "session_waits", "wait for the answer to the call that is under way";
     /// The session holds no job.
     NoWork = "no_work", "call await_work";
-    /// A lane demands walls that a pulling agent does not have.
-    NotEnforced = "not_enforced", "have the job done by an agent that is started in a sandbox, or lower what its lane demands";
     /// The request is for somebody else.
     HostUnknown = "host_unknown", "call this server by an address that it was given";
     /// The request is from a page that is not ours.
