@@ -212,7 +212,7 @@ impl TreeFiles {
             behind.push(next);
         }
         // The path ends in a folder.
-        Err(FileError::NotText)
+        Err(FileError::NotPlain)
     }
 }
 
@@ -315,9 +315,12 @@ mod tests {
     fn what_is_no_text_is_refused() {
         let Place { tree, files, .. } = &place();
         fs::write(tree.join("bytes"), [0xff, 0xfe]).expect("a file");
-        for way in ["bytes", "src", ""] {
+        let refused = files.read(&tree.join("bytes"), None, None).expect_err("no text");
+        assert!(matches!(refused, FileError::NotText), "{refused:?}");
+        assert_eq!(files.read_bytes(&tree.join("bytes")).expect("a file"), [0xff, 0xfe]);
+        for way in ["src", ""] {
             let refused = files.read(&tree.join(way), None, None).expect_err(way);
-            assert!(matches!(refused, FileError::NotText), "{way}: {refused:?}");
+            assert!(matches!(refused, FileError::NotPlain), "{way}: {refused:?}");
         }
         assert!(matches!(files.read(&tree.join("none"), None, None), Err(FileError::NotFound)));
     }

@@ -176,7 +176,11 @@ impl AgentSession for AcpSession {
         let _ = cancel.send(());
         let told = self.connection.cancel(&self.name);
         self.withdraw_requests();
-        told.map_err(|error| self.failure("cancel the turn", error))
+        match told {
+            // There is nothing left to cancel, and whoever listens is told of the end.
+            Ok(()) | Err(AcpError::Gone) => Ok(()),
+            Err(error) => Err(self.failure("cancel the turn", error)),
+        }
     }
 
     async fn close(mut self: Box<Self>) -> Result<(), TransportError> {

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod handshake;
 #[cfg(test)]
 mod hostile;

@@ -4,6 +4,15 @@ use std::{io, time::Duration};
 
 pub use tokio;
 
+/// Runs a case on one thread, with a clock that stands still while anything happens.
+///
+/// # Errors
+/// If there is no runtime to be had.
+pub fn run_paused(case: impl Future<Output = ()>) -> io::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(case);
+    Ok(())
+}
+
 /// Runs a case on several threads.
 ///
 /// # Errors

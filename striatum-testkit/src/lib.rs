@@ -4,6 +4,8 @@
 //! that is added here reaches every store at its next build. Sandboxes have the same: [`sandbox::SandboxFactory`] and
 //! [`sandbox_conformance!`].
 //!
+//! Whoever writes a transport to agents does the same with [`transport::TransportFactory`] and [`transport_conformance!`].
+//!
 //! Whoever writes a workflow tries it out with a [`harness`], in a test of a few lines, and puts it through a [`simulation`].
 //!
 //! This crate is a dev-dependency: its functions panic when what they test is broken.
@@ -21,6 +23,7 @@ pub mod pg;
 pub mod sandbox;
 pub mod simulation;
 pub mod store;
+pub mod transport;
 
 mod skip;
 mod words;

@@ -3,9 +3,13 @@
 
 // The attribute lets clippy see that helpers are test code too.
 #[cfg(test)]
+mod acp;
+#[cfg(test)]
 mod asking;
 #[cfg(test)]
 mod command;
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]

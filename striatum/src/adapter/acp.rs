@@ -1,13 +1,18 @@
 //! Agents that speak the Agent Client Protocol, and record what they do by tools.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
 use striatum_core::{
     run::Usage,
     sandbox::{EnvVar, Exec, Isolation, Limits, Listen, SandboxSession, SandboxSpec},
-    transport::{Advice, AgentSession, AgentTransport, Choices, SessionSpec, TransportError},
+    transport::{
+        Advice, AgentSession, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError,
+    },
     workflow::Offers,
 };
 
@@ -44,6 +49,7 @@ pub struct AcpAdapter {
     policy: Option<PermissionPolicy>,
     choices: Choices,
     pace: Pace,
+    bridge: Option<Vec<OsString>>,
 }
 
 /// How patiently an agent is worked with.
@@ -92,6 +98,25 @@ impl AcpAdapter {
         Self { pace, ..self }
     }
 
+    /// Puts this program between an agent that reaches tools only as programs that it starts, and the tools: `striatum-mcp`, or one
+    /// that finds their address in `STRIATUM_MCP_URL` and the token in `STRIATUM_MCP_TOKEN` like it. Without one, such an agent is
+    /// refused.
+    #[must_use]
+    pub fn bridge<A: Into<OsString>>(self, argv: impl IntoIterator<Item = A>) -> Self {
+        Self { bridge: Some(argv.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// How an agent reaches the tools.
+    fn server(&self, tools: &OpenTools) -> ToolServer {
+        let server = tools.server();
+        let Some(argv) = self.bridge.clone() else { return server };
+        let env = vec![
+            EnvVar::new("STRIATUM_MCP_URL", &server.address.url),
+            EnvVar::new("STRIATUM_MCP_TOKEN", server.address.token.reveal()),
+        ];
+        server.with_bridge(Bridge { argv, env })
+    }
+
     fn options(&self, sandbox: &Isolation) -> AcpOptions {
         let mut options = self.known.map(Adapter::options).unwrap_or_default();
         options.policy = self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(sandbox));
@@ -126,7 +151,7 @@ impl AcpAdapter {
         // Beyond the time that an agent has, what it calls is no use to anybody.
         let tools = assignment.toolbox.open(listener, assignment.patience.wall)?;
         let mut spec = SessionSpec::new(assignment.fence.clone(), &assignment.tree)
-            .with_tools(tools.server())
+            .with_tools(self.server(&tools))
             .choosing(self.choices.clone());
         spec.resume = assignment.packet.answers.last().and_then(|answer| answer.resume.clone());
 
