@@ -10,6 +10,8 @@ mod memory;
 #[cfg(feature = "pg")]
 mod pg;
 mod processes;
+#[cfg(feature = "pulling")]
+mod pulling;
 mod recorder;
 mod resident;
 mod sqlite;
@@ -72,12 +74,18 @@ enum Section {
     /// The workload, appends, waiting and growth on Postgres.
     #[cfg(feature = "pg")]
     Pg,
+    /// The workload on Postgres alone, again and again.
+    #[cfg(feature = "pg")]
+    PgWorkload,
     /// One process of several that append.
     #[cfg(feature = "pg")]
     #[value(hide = true)]
     Produce,
     /// Eight processes on one SQLite file for a minute; fails if anything is wrong with what they leave.
     Processes,
+    /// Two hundred agents that wait for work over HTTP.
+    #[cfg(feature = "pulling")]
+    Pulling,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
@@ -107,12 +115,16 @@ fn main() -> Outcome {
         #[cfg(feature = "pg")]
         Section::Pg => runtime.block_on(pg::run(&args.folder, args.quick)),
         #[cfg(feature = "pg")]
+        Section::PgWorkload => runtime.block_on(pg::repeat(args.quick)),
+        #[cfg(feature = "pg")]
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
             let time = std::time::Duration::from_secs(*seconds);
             runtime.block_on(pg::producers::produce(address, schema, *number, time))
         }
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
+        #[cfg(feature = "pulling")]
+        Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
@@ -131,6 +143,8 @@ fn all(args: &Args) -> Outcome {
         Section::Sqlite,
         Section::Resident,
         Section::Processes,
+        #[cfg(feature = "pulling")]
+        Section::Pulling,
         #[cfg(feature = "takeover")]
         Section::Takeover,
         #[cfg(feature = "pg")]

@@ -17,13 +17,13 @@ use crate::{
 };
 
 mod bare;
-mod cpu;
+pub(crate) mod cpu;
 mod growth;
 pub(crate) mod producers;
 mod waiting;
 
 use bare::Rows;
-use cpu::Cpu;
+use cpu::{Burnt, Cpu};
 
 /// A cluster, and schemas in it that nobody has used.
 pub(crate) struct Server {
@@ -64,6 +64,22 @@ pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     growth::run(&mut server, quick).await
 }
 
+/// W and nothing else, 64 at once, in turns with W fused: something to point a profiler at.
+pub(crate) async fn repeat(quick: bool) -> Outcome {
+    let mut server = Server::start(&[])?;
+    let load = Load { lines: 64, runs: 16, rounds: if quick { 3 } else { 10 } };
+    let runs = load.lines * load.runs;
+    for _ in 0..load.rounds {
+        for way in [Way::Plain, Way::Fused] {
+            let (time, burnt) = engines(&mut server, &load, way).await?;
+            let Burnt { client, server } = burnt.each(u32::try_from(runs)?);
+            let rate = per_second((runs * COMMANDS) as f64 / time.as_secs_f64());
+            println!("{way:?}: {rate}, CPU per run: client {client:.0?}, server {server:.0?}");
+        }
+    }
+    Ok(())
+}
+
 /// How many runs one behind the other, in how many lines at once.
 struct Load {
     lines: usize,
@@ -74,7 +90,7 @@ struct Load {
 /// How many runs of each line are not counted.
 const WARM_UP: usize = 4;
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Plain,
     Fused,
@@ -85,7 +101,7 @@ async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome
     let recording = Recording::of(lines * (runs + WARM_UP)).await?;
     let rows = recording.rows();
     let mut turns = Turns::default();
-    let mut cpu = Duration::MAX;
+    let mut cpu: Option<Burnt> = None;
     for _ in 0..rounds {
         let bare = appends(server, &recording, load).await?;
         let (plain, burnt) = engines(server, load, Way::Plain).await?;
@@ -93,7 +109,8 @@ async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome
         let rows =
             Rows::open(&server.cluster.url(), lines).await?.commit(&rows[..lines * runs * COMMANDS]).await?;
         turns.take([bare, plain, fused, rows]);
-        cpu = cpu.min(burnt / u32::try_from(lines * runs)?);
+        let each = burnt.each(u32::try_from(lines * runs)?);
+        cpu = Some(cpu.filter(|best| best.both() < each.both()).unwrap_or(each));
     }
     let [bare, plain, fused, rows] = turns.rates(lines * runs * COMMANDS);
     let [_, plain_ratio, fused_ratio, rows_ratio] = turns.ratios();
@@ -115,11 +132,10 @@ async fn compare(table: &mut Table, server: &mut Server, load: &Load) -> Outcome
         "",
     );
     let wanted = if lines == 64 { "< 0.8 ms" } else { "" };
-    table.plain(
-        &format!("CPU of client and server per run, {lines} in flight"),
-        format!("{:.2} ms", cpu.as_secs_f64() * 1e3),
-        wanted,
-    );
+    let cpu = cpu.unwrap_or_default();
+    let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
+    table.plain(&format!("CPU of client and server per run, {lines} in flight"), millis(cpu.both()), wanted);
+    table.plain("  the server's part of it", millis(cpu.server), "");
     Ok(())
 }
 
@@ -133,7 +149,7 @@ async fn appends(server: &mut Server, recording: &Recording, load: &Load) -> Out
 }
 
 /// The store under an engine: how long it took, and how much of the processors.
-async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duration, Duration)> {
+async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duration, Burnt)> {
     let config = server.schema().await?;
     let store = Arc::new(PgStore::connect(&config).await?);
     let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
@@ -145,16 +161,16 @@ async fn engines(server: &mut Server, load: &Load, way: Way) -> Outcome<(Duratio
         let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
         try_join_all(lines.iter_mut().zip(&prepared).map(|(line, run)| line.work(*run))).await?;
     }
-    let (mut watch, mut burnt) = (Stopwatch::default(), Duration::ZERO);
+    let (mut watch, mut burnt) = (Stopwatch::default(), Burnt::default());
     for _ in 0..load.runs {
         let prepared = try_join_all(lines.iter_mut().map(Shell::prepare)).await?;
-        let before = Cpu::now(&server.cluster)?;
+        let cpu = Cpu::start(&server.cluster)?;
         let work = lines.iter_mut().zip(&prepared).map(async |(line, run)| match way {
             Way::Plain => line.work(*run).await,
             Way::Fused => line.work_fused(*run).await,
         });
         let fences = watch.during(try_join_all(work)).await?;
-        burnt += Cpu::now(&server.cluster)?.since(&before);
+        burnt += cpu.used(&server.cluster)?;
         let ended = lines.iter_mut().zip(&prepared).zip(&fences);
         try_join_all(ended.map(|((line, run), fences)| line.finish(*run, fences))).await?;
     }

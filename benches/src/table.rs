@@ -16,14 +16,15 @@ impl Table {
         self.rows.push([what.to_owned(), figure, String::new(), String::new()]);
     }
 
-    /// A figure with its ratio, and what that should be.
+    /// A figure with its ratio, and what that should be: `≥ 0.6`, say.
     pub(crate) fn row(&mut self, what: &str, figure: String, ratio: f64, wanted: &str) {
-        self.rows.push([what.to_owned(), figure, format!("{ratio:.2}"), wanted.to_owned()]);
+        self.rows.push([what.to_owned(), figure, format!("{ratio:.2}"), judged(wanted, Some(ratio))]);
     }
 
-    /// A figure that is wanted as such.
+    /// A figure that is wanted as such, in the same unit.
     pub(crate) fn plain(&mut self, what: &str, figure: String, wanted: &str) {
-        self.rows.push([what.to_owned(), figure, String::new(), wanted.to_owned()]);
+        let wanted = judged(wanted, number(&figure));
+        self.rows.push([what.to_owned(), figure, String::new(), wanted]);
     }
 
     pub(crate) fn print(&self) {
@@ -39,6 +40,24 @@ impl Table {
         }
         println!();
     }
+}
+
+/// What is wanted, and whether it is so.
+fn judged(wanted: &str, found: Option<f64>) -> String {
+    let bound = wanted.split_once(' ').and_then(|(sign, bound)| Some((sign, number(bound)?)));
+    let is_met = match (bound, found) {
+        (Some(("≥", bound)), Some(found)) => found >= bound,
+        (Some(("≤", bound)), Some(found)) => found <= bound,
+        (Some(("<", bound)), Some(found)) => found < bound,
+        _ => return wanted.to_owned(),
+    };
+    format!("{wanted}: {}", if is_met { "met" } else { "missed" })
+}
+
+/// The number that a text begins with.
+fn number(text: &str) -> Option<f64> {
+    let end = text.find(|it: char| !matches!(it, '0'..='9' | '.' | ',')).unwrap_or(text.len());
+    text[..end].replace(',', "").parse().ok()
 }
 
 /// `1,234,567/s`
@@ -57,4 +76,25 @@ pub(crate) fn thousands(number: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_judged_by_what_is_wanted() {
+        for (wanted, found, expected) in [
+            ("≥ 0.6", Some(0.6), "≥ 0.6: met"),
+            ("≥ 300,000/s", number("124,044/s"), "≥ 300,000/s: missed"),
+            ("≤ 1.1 × empty", Some(1.3), "≤ 1.1 × empty: missed"),
+            ("< 0.8 ms", number("0.79 ms"), "< 0.8 ms: met"),
+            ("< 0.8 ms", number("0.80 ms"), "< 0.8 ms: missed"),
+            ("≤ 10", number("2"), "≤ 10: met"),
+            ("constant", number("0.1 MB"), "constant"),
+            ("", Some(1.0), ""),
+        ] {
+            assert_eq!(judged(wanted, found), expected);
+        }
+    }
 }

@@ -161,6 +161,16 @@ impl Shell {
         Ok(())
     }
 
+    /// A run that is canceled as soon as it begins.
+    #[cfg(feature = "pg")]
+    pub(crate) async fn fill_short(&mut self) -> Outcome {
+        let run = self.prepare().await?;
+        let begin = self.command(self.names.person.clone(), Intent::Start);
+        let cancel = self.command(self.names.person.clone(), Intent::Cancel { reason: None });
+        self.engine.execute_all(run, &[begin, cancel]).await?;
+        Ok(())
+    }
+
     /// Begins the run.
     pub(crate) async fn start(&mut self, run: RunId) -> Outcome {
         self.give(run, self.names.person.clone(), Intent::Start).await

@@ -124,8 +124,13 @@ static GEMINI: Adapter = Adapter {
     install: "npm install -g @google/gemini-cli",
     at_least: Version::new(0, 61, 0),
     runtime: Some((NODE, Version::new(20, 0, 0))),
-    // Else it starts itself again, and the child outlives it with its streams.
-    env: &[("GEMINI_CLI_NO_RELAUNCH", "true"), ("GEMINI_TELEMETRY_ENABLED", "false")],
+    env: &[
+        // Else it starts itself again, and the child outlives it with its streams.
+        ("GEMINI_CLI_NO_RELAUNCH", "true"),
+        // Else it leaves out tools that we bring: to it every work tree is a folder that nobody has trusted yet.
+        ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+        ("GEMINI_TELEMETRY_ENABLED", "false"),
+    ],
     credentials: &["GEMINI_API_KEY"],
     settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
     home: None,

@@ -290,7 +290,7 @@ mod tests {
             let path = tree.join(way);
             let refused = files.read(&path, None, None).expect_err(way);
             assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
-            let refused = files.write(&path, "mine").expect_err(way);
+            let refused = files.write(&path, b"mine").expect_err(way);
             assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
         }
         for way in ["/etc/passwd", "relative", "/"] {
@@ -304,10 +304,10 @@ mod tests {
     #[test]
     fn a_file_is_made_with_its_folders_and_replaced_whole() {
         let Place { tree, files, .. } = &place();
-        files.write(&tree.join("new/er/file"), "long text").expect("written");
-        files.write(&tree.join("new/er/file"), "short").expect("written");
+        files.write(&tree.join("new/er/file"), b"long text").expect("written");
+        files.write(&tree.join("new/er/file"), b"short").expect("written");
         assert_eq!(fs::read_to_string(tree.join("new/er/file")).expect("text"), "short");
-        files.write(&tree.join("src/inner"), "through").expect("written");
+        files.write(&tree.join("src/inner"), b"through").expect("written");
         assert_eq!(fs::read_to_string(tree.join("src/a.txt")).expect("text"), "through");
     }
 

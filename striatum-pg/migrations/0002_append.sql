@@ -114,7 +114,8 @@ END $$;
 -- An answer is `ok`, `conflict`, `guard` or `busy`; with `ok` goes the head of the run.
 CREATE FUNCTION append(
     chain_name text,
-    run_ids uuid[], expected_versions bigint[], expected_digests bytea[], sizes integer[], bodies bytea[],
+    run_ids uuid[], expected_versions bigint[], expected_digests bytea[], sizes integer[],
+    event_of integer[], bodies bytea[],
     statuses text[], pauses boolean[], rooms bigint[], workflows text[], actives boolean[],
     guard_of integer[], guard_jobs text[], guard_epochs bigint[], guard_sessions uuid[],   -- without a session: a timer
     unready_of integer[], unready_jobs text[],
@@ -148,13 +149,12 @@ DECLARE
     link     bytea;
     prev     bytea;
     sealed_at bigint;
-    body     bytea;
-    nth      integer := 0;
     place    integer := 0;
     i        integer;
-    seqs     bigint[] := '{}';
-    ofs      integer[] := '{}';
-    links    bytea[] := '{}';
+    written  integer;
+    sealed_bytes bytea;
+    before   integer[];   -- for each batch, how many events are written before its own
+    links    bytea[];     -- the digest of each event, from 1
 BEGIN
     -- What a later statement of this function reads must be what is committed then.
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -283,37 +283,33 @@ BEGIN
         INSERT INTO events (chain, seq, at, version, run, prev, digest, body)
             VALUES (home, seq, sealed_at, new_versions[1], run_ids[1], prev, link, bodies[1]);
     ELSE
-        prev := link;
-        i := 1;
+        IF false = ANY (accepted) THEN
+            SELECT array_agg(e.of ORDER BY e.nth), array_agg(e.body ORDER BY e.nth) INTO event_of, bodies
+                FROM unnest(event_of, bodies) WITH ORDINALITY AS e (of, body, nth) WHERE accepted[e.of];
+        END IF;
+        -- This is done for each event: what can be done for all of them is done before and behind it.
+        written := cardinality(bodies);
+        sealed_bytes := int8send(sealed_at);
+        links := array_fill(link, ARRAY[written + 1], ARRAY[0]);
+        FOR nth IN 1 .. written LOOP
+            link := sha256(link || int8send(seq + nth) || sealed_bytes || bodies[nth]);
+            links[nth] := link;
+        END LOOP;
+        before := array_fill(0, ARRAY[batches]);
         place := 0;
-        FOREACH body IN ARRAY bodies LOOP
-            WHILE nth = sizes[i] LOOP
-                i := i + 1;
-                nth := 0;
-            END LOOP;
-            nth := nth + 1;
-            place := place + 1;
-            ofs[place] := i;
+        FOR i IN 1 .. batches LOOP
             IF accepted[i] THEN
-                seq := seq + 1;
-                seqs[place] := seq;
-                link := sha256(link || int8send(seq) || int8send(sealed_at) || body);
-                IF nth = sizes[i] THEN
-                    new_versions[i] := expected_versions[i] + nth;
-                    new_digests[i] := link;
-                END IF;
-            ELSE
-                seqs[place] := NULL;
+                before[i] := place;
+                place := place + sizes[i];
+                new_versions[i] := expected_versions[i] + sizes[i];
+                new_digests[i] := links[place];
             END IF;
-            -- Also for what is not written: the next event finds its predecessor one place before.
-            links[place] := link;
         END LOOP;
         INSERT INTO events (chain, seq, at, version, run, prev, digest, body)
-            SELECT home, s.seq, sealed_at,
-                   new_versions[s.of] - sizes[s.of] + row_number() OVER (PARTITION BY s.of ORDER BY s.nth),
-                   run_ids[s.of], coalesce(links[s.nth - 1], prev), s.digest, s.body
-            FROM unnest(seqs, ofs, links, bodies) WITH ORDINALITY AS s (seq, of, digest, body, nth)
-            WHERE s.seq IS NOT NULL;
+            SELECT home, seq + e.nth, sealed_at, expected_versions[event_of[e.nth]] + e.nth - before[event_of[e.nth]],
+                   run_ids[event_of[e.nth]], links[e.nth - 1], links[e.nth], bodies[e.nth]
+            FROM generate_series(1, written) AS e (nth);
+        seq := seq + written;
     END IF;
     IF batches = 1 AND expected_versions[1] > 0 THEN
         UPDATE runs r SET version = new_versions[1], digest = new_digests[1], status = statuses[1], paused = pauses[1],
@@ -321,12 +317,11 @@ BEGIN
                 open = statuses[1] = 'running' AND NOT pauses[1], updated_at = sealed_at
             WHERE r.run = run_ids[1];
     ELSE
-        UPDATE runs r SET version = b.version, digest = b.digest, status = b.status, paused = b.paused, room = b.room,
-                workflow = b.workflow, active = b.active, open = b.status = 'running' AND NOT b.paused,
-                updated_at = sealed_at
-            FROM unnest(run_ids, expected_versions, new_versions, new_digests, statuses, pauses, rooms, workflows, actives,
-                        accepted) AS b (run, expected, version, digest, status, paused, room, workflow, active, accepted)
-            WHERE r.run = b.run AND b.accepted AND b.expected > 0;
+        UPDATE runs r SET version = new_versions[b.nth], digest = new_digests[b.nth], status = statuses[b.nth],
+                paused = pauses[b.nth], room = rooms[b.nth], workflow = workflows[b.nth], active = actives[b.nth],
+                open = statuses[b.nth] = 'running' AND NOT pauses[b.nth], updated_at = sealed_at
+            FROM generate_series(1, batches) AS b (nth)
+            WHERE r.run = run_ids[b.nth] AND accepted[b.nth] AND expected_versions[b.nth] > 0;
     END IF;
     IF 0 = ANY (expected_versions) THEN
         INSERT INTO runs (run, chain, version, digest, status, paused, room, workflow, active, open, created_at, updated_at)

@@ -1,5 +1,7 @@
 //! A group of batches on the wire, and the answers that come back.
 
+use std::iter;
+
 use deadpool_postgres::Object;
 use striatum_core::{
     digest::Digest,
@@ -17,7 +19,7 @@ use crate::{
 const APPEND: &str = "SELECT answers, new_versions, new_digests, busy, grown_to FROM append(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
     $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, \
-    $42, $43, $44, $45, $46, $47, $48, $49, $50)";
+    $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)";
 
 /// What one batch is told.
 pub(crate) type Answer = Result<RunHead, AppendError>;
@@ -48,6 +50,8 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
     let heads: Vec<RunHead> = expected().collect();
     let digests: Vec<&[u8]> = heads.iter().map(|head| head.digest.as_bytes().as_slice()).collect();
     let sizes: Vec<i32> = batches.iter().map(|batch| place(batch.bodies().len())).collect();
+    let events = |(nth, batch): (usize, &&Batch)| iter::repeat_n(place(nth + 1), batch.bodies().len());
+    let event_of: Vec<i32> = batches.iter().enumerate().flat_map(events).collect();
     let bodies: Vec<&[u8]> = batches.iter().flat_map(|batch| batch.bodies()).map(AsRef::as_ref).collect();
     let rows = || batches.iter().map(|batch| &batch.delta().run);
     let statuses: Vec<&str> = rows().map(|row| row.status.as_str()).collect();
@@ -72,6 +76,7 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
                 &versions,
                 &digests,
                 &sizes,
+                &event_of,
                 &bodies,
                 &statuses,
                 &pauses,

@@ -70,6 +70,8 @@ macro_rules! codes {
 codes! {
     /// The arguments of a tool are not what its schema asks for.
     ArgumentsInvalid = "arguments_invalid", "correct the arguments as the tool's schema says, and call again";
+    /// A call has ended the grant before.
+    WorkConcluded = "work_concluded", "stop now; nothing more is needed of you, and nothing more would count";
     /// The task names no such text.
     DocumentUnknown = "document_unknown", "read the packet as JSON and use a digest that it names";
     /// There is no tree.
@@ -82,8 +84,6 @@ codes! {
     SessionWaits = "session_waits", "wait for the answer to the call that is under way";
     /// The session holds no job.
     NoWork = "no_work", "call await_work";
-    /// A lane demands walls that a pulling agent does not have.
-    NotEnforced = "not_enforced", "have the job done by an agent that is started in a sandbox, or lower what its lane demands";
     /// The request is for somebody else.
     HostUnknown = "host_unknown", "call this server by an address that it was given";
     /// The request is from a page that is not ours.

@@ -61,6 +61,8 @@ pub(crate) fn server<T: Toolbox>(
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(over.clone())
         .with_max_request_body_bytes(max_body_bytes)
+        // It would come in an event without data, which some clients take for a message.
+        .with_sse_retry(None)
         // The boundary has judged both, with lists of its own.
         .disable_allowed_hosts()
         .disable_allowed_origins();

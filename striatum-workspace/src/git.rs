@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -160,6 +161,12 @@ impl Call {
     pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self.command.stdin(Stdio::piped());
+        self
+    }
+
+    /// Gives git a file as its standard input, to hold rather than to read.
+    pub(crate) fn holding(mut self, file: File) -> Self {
+        self.command.stdin(file);
         self
     }
 

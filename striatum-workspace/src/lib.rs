@@ -33,6 +33,7 @@ mod filters;
 mod git;
 mod manifest;
 mod merge;
+mod moving;
 mod repository;
 mod room;
 mod snapshot;

@@ -13,6 +13,7 @@ use crate::{
     disk,
     error::WorkspaceError,
     git::{Call, Git, unexpected},
+    moving::Moving,
 };
 
 /// Everything that merging, hashing and writing depends on is said here, so that no one else's settings count. Whoever moves a
@@ -79,7 +80,7 @@ impl Room {
         common: PathBuf,
         object_format: &str,
     ) -> Result<Self, WorkspaceError> {
-        for folder in ["info", "objects", "indexes"] {
+        for folder in ["info", "objects", "indexes", "moves"] {
             disk::folder(&dir.join(folder))?;
         }
         for (name, text) in [
@@ -158,11 +159,20 @@ impl Room {
         let doing = format!("move {name} to {to}");
         let absent = "0".repeat(to.as_str().len());
         let from_text = from.map_or(absent.as_str(), CommitId::as_str);
-        let ended = self
-            .call(&doing)
-            .args(["update-ref", "--no-deref", name, to.as_str(), from_text])
-            .ended()
-            .await?;
+        let mut moving = Moving::declare(&self.dir.join("moves"), &self.common, name, to).await?;
+        let mut is_second = false;
+        let ended = loop {
+            let call = self.call(&doing).holding(moving.held()?);
+            let ended = call.args(["update-ref", "--no-deref", name, to.as_str(), from_text]).ended().await?;
+            if ended.status.code().is_none() {
+                moving.died(to);
+            }
+            if ended.status.success() || is_second || !moving.clear()? {
+                break ended;
+            }
+            is_second = true;
+        };
+        moving.end();
         if ended.status.success() {
             return Ok(Swapped::Yes);
         }

@@ -1,8 +1,8 @@
 //! Every effect may be repeated, whole or after half of it was done.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
-use striatum_workspace::{Git, Repository, Tree};
+use striatum_workspace::{BranchName, Delivered, Delivery, Git, Repository, Tree};
 
 use crate::fixture::{Outcome, Person, code, git_in, grant, put};
 
@@ -127,5 +127,60 @@ async fn folders_that_forbid_removal_are_removed() -> Outcome {
     fs::set_permissions(tree.path().join("target/cache"), fs::Permissions::from_mode(0o555))?;
     repository.close_tree(&tree).await?;
     assert!(!tree.path().exists());
+    Ok(())
+}
+
+/// A git that dies, and with it what it started, while it has the lock of the ref that it moves.
+fn killed_at_update_ref(person: &Person) -> Outcome<(Git, PathBuf)> {
+    let (folder, ready) = (person.beside("bin"), person.beside("locked"));
+    fs::create_dir_all(&folder)?;
+    let path = std::env::var("PATH")?;
+    let script = format!(
+        "#!/bin/sh\nPATH='{path}'\ncase $1 in\nupdate-ref)\n  \
+         (printf 'start\\nupdate %s %s %s\\nprepare\\n' \"$3\" \"$4\" \"$5\"; exec sleep 600) |\n  \
+         git update-ref --no-deref --stdin | while read -r said; do [ \"$said\" = 'prepare: ok' ] && : >'{}'; done;;\n\
+         *) exec git \"$@\";;\nesac\n",
+        ready.display()
+    );
+    put(&folder, "git", script)?;
+    fs::set_permissions(folder.join("git"), fs::Permissions::from_mode(0o755))?;
+    Ok((Git::on_path(&folder), ready))
+}
+
+#[tokio::test]
+async fn the_lock_of_a_git_that_was_killed_blocks_no_delivery() -> Outcome {
+    let person = Person::new()?;
+    let (git, ready) = killed_at_update_ref(&person)?;
+    let killed = Repository::open(person.root(), &person.beside("data"), git).await?;
+    let repository = person.open().await?;
+    let commit = repository.head().await?;
+    let delivery = Delivery { branch: BranchName::new("out")?, expected: None, commit: commit.clone() };
+    let lock = person.root().join(".git/refs/heads/out.lock");
+    {
+        let mut moving = std::pin::pin!(killed.deliver(&delivery));
+        let until = async {
+            while !ready.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let locked = async {
+            tokio::select! { _ = &mut moving => false, () = until => true }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(60), locked).await?, "it was moved");
+        // Whoever stops waiting has it killed.
+    }
+    assert_eq!(fs::read_to_string(&lock)?.trim_end(), commit.as_str());
+    assert_eq!(repository.deliver(&delivery).await?, Delivered::Moved);
+    assert_eq!(person.git(&["rev-parse", "out"])?, commit.as_str());
+    assert!(!lock.exists());
+
+    // The lock of somebody of whom nothing is known stays, and git says so.
+    let other = Delivery { branch: BranchName::new("other")?, expected: None, commit: commit.clone() };
+    let held = person.root().join(".git/refs/heads/other.lock");
+    fs::write(&held, format!("{commit}\n"))?;
+    assert_eq!(code(repository.deliver(&other).await), "git_failed");
+    assert!(held.exists());
+    fs::remove_file(&held)?;
+    assert_eq!(repository.deliver(&other).await?, Delivered::Moved);
     Ok(())
 }

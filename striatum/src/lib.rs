@@ -13,6 +13,7 @@
 //! - [`sandbox`]: where agents run;
 //! - `acp` (feature `acp`, on by default): the Agent Client Protocol;
 //! - `sqlite` (feature `sqlite`, on by default): the embedded store;
+//! - `server` (feature `server`): what agents and operators reach over the network;
 //! - `pg` (feature `pg`): the store for many processes and hosts.
 //!
 //! ```no_run
@@ -46,6 +47,8 @@ pub use striatum_core as core;
 #[cfg(feature = "pg")]
 pub use striatum_pg as pg;
 pub use striatum_sandbox as sandbox;
+#[cfg(feature = "server")]
+pub use striatum_server as server;
 #[cfg(feature = "sqlite")]
 pub use striatum_sqlite as sqlite;
 pub use striatum_workspace as workspace;
@@ -55,6 +58,8 @@ pub mod command;
 pub mod fault;
 mod instance;
 pub mod mint;
+#[cfg(feature = "server")]
+mod operators;
 mod orchestrator;
 mod progress;
 mod prompt;

@@ -61,7 +61,7 @@ pub struct Orchestrator {
 
 #[derive(Debug)]
 struct Shared {
-    engine: Engine,
+    engine: Arc<Engine>,
     repository: Repository,
     sandbox: Arc<dyn Sandbox>,
     adapters: Registry,
@@ -86,8 +86,8 @@ impl Orchestrator {
         Builder::default()
     }
 
-    /// The engine, for commands that have no shorthand here, and for reading.
-    pub fn engine(&self) -> &Engine {
+    /// The engine, for commands that have no shorthand here, for reading, and to share with whoever else gives commands.
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.shared.engine
     }
 

@@ -23,6 +23,9 @@ mod joining;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod operators;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod panels;

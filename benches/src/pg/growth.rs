@@ -24,57 +24,88 @@ use crate::{
 const LINES: u64 = 64;
 const PAGE: usize = 1024;
 
+/// One run of so many is worked off, 27 events; the others are canceled as soon as they begin.
+const WHOLE: usize = 4;
+
+/// A store with a history.
+struct Place {
+    store: Arc<PgStore>,
+    lines: Vec<Shell>,
+    runs: usize,
+    /// A run that the appends go to.
+    run: RunId,
+    head: RunHead,
+    costs: Costs,
+}
+
+/// How long an append took, and finding and claiming a job.
+#[derive(Default)]
+struct Costs {
+    appends: Vec<Duration>,
+    claims: Vec<Duration>,
+}
+
 pub(super) async fn run(server: &mut Server, quick: bool) -> Outcome {
-    let (few, many) = if quick { (100, 5_000) } else { (100, 100_000) };
-    let config = server.schema().await?;
-    let store = Arc::new(PgStore::connect(&config).await?);
-    let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
-    let mut lines = (1..=LINES).map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
+    let (many, turns) = if quick { (5_000, 4) } else { (100_000, 10) };
+    let (mut small, mut large) = (Place::open(server).await?, Place::open(server).await?);
+    small.fill(100).await?;
+    large.fill(many).await?;
     let mut table = Table::new("Postgres, growth");
-    let mut filled = 0;
-    let mut first: Option<Costs> = None;
-    for runs in [few, many] {
-        while filled < runs {
-            try_join_all(lines.iter_mut().map(Shell::fill)).await?;
-            filled += lines.len();
+    let described = [small.describe().await?, large.describe().await?];
+    for _ in 0..turns {
+        for place in [&mut small, &mut large] {
+            place.measure().await?;
         }
-        let costs =
-            Costs::take(&store, &mut lines[0], u8::from(first.is_some()), if quick { 300 } else { 2_000 })
-                .await?;
-        let events = store.head(shell.chain()).await?.seq;
-        let place = format!("{} runs, {} events", thousands(filled as f64), thousands(events as f64));
-        for (nth, what) in
-            ["append, p50", "append, p99", "ready and claim, p50", "ready and claim, p99"].iter().enumerate()
-        {
-            let figure = format!("{:.2} ms", costs.0[nth].as_secs_f64() * 1e3);
-            match &first {
-                None => table.base(&format!("{what}, {place}"), figure),
-                Some(before) => {
-                    let ratio = costs.0[nth].as_secs_f64() / before.0[nth].as_secs_f64();
-                    table.row(&format!("{what}, {place}"), figure, ratio, "≤ 1.25");
-                }
-            }
-        }
-        first.get_or_insert(costs);
     }
-    verify(&mut table, &store, &shell).await?;
+    let rows = small.costs.percentiles().into_iter().zip(large.costs.percentiles());
+    for (what, (small, large)) in
+        ["append, p50", "append, p99", "ready and claim, p50", "ready and claim, p99"].iter().zip(rows)
+    {
+        let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
+        table.base(&format!("{what}, {}", described[0]), millis(small));
+        let ratio = large.as_secs_f64() / small.as_secs_f64();
+        table.row(&format!("{what}, {}", described[1]), millis(large), ratio, "≤ 1.25");
+    }
+    verify(&mut table, &large.store, &large.lines[0]).await?;
     table.print();
     Ok(())
 }
 
-/// The medians and 99th percentiles of an append, and of finding and claiming a job.
-struct Costs([Duration; 4]);
+impl Place {
+    async fn open(server: &mut Server) -> Outcome<Self> {
+        let store = Arc::new(PgStore::connect(&server.schema().await?).await?);
+        let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
+        let lines = (1..=LINES).map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
+        let run = RunId::from_bytes([0xff; 16]);
+        Ok(Self { store, lines, runs: 0, run, head: RunHead::START, costs: Costs::default() })
+    }
 
-impl Costs {
-    async fn take(store: &Arc<PgStore>, line: &mut Shell, number: u8, times: usize) -> Outcome<Self> {
-        let (run, mut head) = (RunId::from_bytes([0xf0 + number; 16]), RunHead::START);
-        let (mut appends, mut claims) = (Vec::new(), Vec::new());
-        for _ in 0..times {
-            let begun = Instant::now();
-            head = producers::append_one(store, line.chain(), run, head).await?;
-            appends.push(begun.elapsed());
+    async fn fill(&mut self, runs: usize) -> Outcome {
+        while self.runs < runs {
+            let fill = self.lines.iter_mut().enumerate().map(async |(number, line)| {
+                if number.is_multiple_of(WHOLE) { line.fill().await } else { line.fill_short().await }
+            });
+            try_join_all(fill).await?;
+            self.runs += self.lines.len();
         }
-        for _ in 0..times / 10 {
+        Ok(())
+    }
+
+    async fn describe(&self) -> Outcome<String> {
+        let events = self.store.head(self.lines[0].chain()).await?.seq;
+        Ok(format!("{} runs, {} events", thousands(self.runs as f64), thousands(events as f64)))
+    }
+
+    /// One turn: appends one behind the other, then claims.
+    async fn measure(&mut self) -> Outcome {
+        let Self { store, lines, run, head, costs, .. } = self;
+        let line = &mut lines[0];
+        for _ in 0..200 {
+            let begun = Instant::now();
+            *head = producers::append_one(store, line.chain(), *run, *head).await?;
+            costs.appends.push(begun.elapsed());
+        }
+        for _ in 0..60 {
             let run = line.prepare().await?;
             line.start(run).await?;
             let query = ReadyQuery {
@@ -85,18 +116,25 @@ impl Costs {
             let begun = Instant::now();
             let found = store.ready(&query).await?;
             let fence = line.grab(run).await?;
-            claims.push(begun.elapsed());
+            costs.claims.push(begun.elapsed());
             if !found.iter().any(|ready| ready.run == run) {
                 return Err("the run that was started is not ready".into());
             }
             line.end(run, fence).await?;
         }
-        let pick = |mut times: Vec<Duration>| {
+        Ok(())
+    }
+}
+
+impl Costs {
+    /// The medians and 99th percentiles of both.
+    fn percentiles(&mut self) -> [Duration; 4] {
+        let pick = |times: &mut Vec<Duration>| {
             times.sort_unstable();
             [times[times.len() / 2], times[times.len() * 99 / 100]]
         };
-        let ([a, b], [c, d]) = (pick(appends), pick(claims));
-        Ok(Self([a, b, c, d]))
+        let ([a, b], [c, d]) = (pick(&mut self.appends), pick(&mut self.claims));
+        [a, b, c, d]
     }
 }
 

@@ -167,6 +167,13 @@ pub(crate) enum Verb {
         /// The run, or the beginning of its id.
         run: Option<String>,
     },
+    /// Work on the runs of this repository until Ctrl-C, and let operators see and steer them: people, programs and AI operators, by
+    /// HTTP, as server-sent events and as tools of the Model Context Protocol. This machine alone is listened to.
+    Serve {
+        /// The port; one that is free unless given.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
     /// Show a workflow document to start from, with its prompts and roles; `--write` writes them.
     Generate(Scaffolding),
     /// Play an agent of the demonstration.

@@ -11,9 +11,9 @@ use striatum::workspace::WorkspaceError;
 /// Something that ends the program.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: String,
-    sentence: String,
-    remedy: String,
+    pub(crate) code: String,
+    pub(crate) sentence: String,
+    pub(crate) remedy: String,
 }
 
 impl Failure {

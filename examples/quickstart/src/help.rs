@@ -7,7 +7,8 @@ use striatum::core::{
 };
 
 /// The command that helps a job that waits, or that is lost.
-pub(crate) fn with_job(state: &State, spec: &Job, job: &JobState) -> Option<String> {
+pub(crate) fn with_job(again: &str, state: &State, spec: &Job, job: &JobState) -> Option<String> {
+    let command = |what: &str, arguments: &str| command(again, what, arguments);
     let resolve = |how: &str| command("waits", &format!("resolve {} {} {how}", state.run().short(), spec.id));
     let help = match (job.status, job.checkpoint) {
         (JobStatus::AwaitingInput, _) => {
@@ -68,7 +69,8 @@ pub(crate) fn raised(escalation: &Escalation) -> &'static str {
 }
 
 /// The command that settles an escalation.
-pub(crate) fn with_escalation(state: &State, escalation: &Escalation) -> String {
+pub(crate) fn with_escalation(again: &str, state: &State, escalation: &Escalation) -> String {
+    let command = |what: &str, arguments: &str| command(again, what, arguments);
     let (run, number) = (state.run().short(), escalation.raised.escalation);
     let settle = format!("settle {run} {number} accept|reject");
     match escalation.raised.topic {
@@ -103,6 +105,6 @@ pub(crate) fn used(state: &State) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
 }
 
-fn command(what: &str, arguments: &str) -> String {
-    format!("{what}: cargo run -p quickstart -- {arguments}")
+fn command(again: &str, what: &str, arguments: &str) -> String {
+    format!("{what}: {again} {arguments}")
 }

@@ -17,6 +17,7 @@ mod live;
 mod operate;
 mod report;
 mod scene;
+mod serve;
 mod story;
 mod walls;
 mod work;
@@ -61,6 +62,10 @@ async fn perform(args: Args) -> Result<ExitCode, Failure> {
     let scene = Scene::open(&args).await?;
     match &args.verb {
         None => work::main_job(&scene, &args).await,
+        Some(Verb::Serve { port }) => {
+            let port = *port;
+            serve::serve(scene, args, port).await
+        }
         Some(verb) => operate::perform(&scene, &args, verb).await,
     }
 }

@@ -99,7 +99,7 @@ pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failur
         if let Some(doubt) = &job.doubt {
             say!("{stem}   doubted: {}", help::doubted(doubt));
         }
-        if let Some(help) = help::with_job(state, spec, job) {
+        if let Some(help) = help::with_job(&scene.again, state, spec, job) {
             say!("{stem}   {help}");
         }
     }
@@ -111,7 +111,7 @@ pub(crate) async fn print_run(scene: &Scene, state: &State) -> Result<(), Failur
         if escalation.raised.topic == EscalationTopic::UnjudgedDelivery {
             story.deviations.iter().for_each(|deviation| say!("  {}", help::differs(deviation)));
         }
-        say!("  {}", help::with_escalation(state, escalation));
+        say!("  {}", help::with_escalation(&scene.again, state, escalation));
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ fn print_places(scene: &Scene, state: &State, head: Position) {
         say!("\nwhat to try next");
     }
     say!("  cargo run -p verify -- {}", scene.store.display());
-    say!("  cargo run -p quickstart -- show");
+    say!("  {} show", scene.again);
     say!("  cargo run -p quickstart -- --help");
 }
 

@@ -1,6 +1,7 @@
 //! Everything opened: data folder, store, repository, orchestrator.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,12 +27,32 @@ use crate::{args::Args, demo, failure::Failure, walls};
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
 
+#[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) orchestrator: Orchestrator,
     pub(crate) data: PathBuf,
     pub(crate) store: PathBuf,
     pub(crate) repository: PathBuf,
     pub(crate) me: Actor,
+    /// How this program is started again on the same things.
+    pub(crate) again: String,
+}
+
+fn again(args: &Args) -> String {
+    let mut command = "cargo run -p quickstart --".to_owned();
+    let folders = [("--repo", args.repo.as_deref()), ("--data", Some(args.data.as_path()))];
+    for (flag, folder) in folders {
+        if let Some(folder) = folder.filter(|folder| *folder != Path::new(".striatum")) {
+            let _ = write!(command, " {flag} {}", quoted(&folder.display().to_string()));
+        }
+    }
+    command
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 impl Scene {
@@ -57,7 +78,14 @@ impl Scene {
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();
-        Ok(Self { orchestrator, data, store, repository, me: Actor::Human(args.name.clone()) })
+        Ok(Self {
+            orchestrator,
+            data,
+            store,
+            repository,
+            me: Actor::Human(args.name.clone()),
+            again: again(args),
+        })
     }
 
     /// Waits until no other program begins a run here, and keeps others from it until the file is dropped.

@@ -88,7 +88,7 @@ async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
 }
 
 /// The document to run, with the agents that the command line puts in place of its own.
-async fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
+pub(crate) async fn document(scene: &Scene, args: &Args) -> Result<Document, Failure> {
     let path = args.workflow.clone().unwrap_or_else(|| scene.repository.join(demo::WORKFLOW));
     if args.workflow.is_none() && args.repo.is_some() && !path.exists() {
         return Err(Failure::new(

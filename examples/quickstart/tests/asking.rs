@@ -23,7 +23,7 @@ fn a_question_outlives_its_agent_and_the_program_and_its_answer_goes_to_the_next
     assert_eq!(run(crashing).signal, Some(Signal::ABORT.as_raw()));
     let asked = run(site.begin()).expect_code(3);
     let id = asked.run();
-    let help = format!("waits: cargo run -p quickstart -- answer {id} 1 TEXT");
+    let help = format!("waits: {} answer {id} 1 TEXT", site.again());
     expect_words(&asked, &["a: awaiting_input", "question 1: Tabs or blanks?", &help]);
     expect_words(&site.say(&["show", &id]).expect_code(0), &["question 1: Tabs or blanks?", &help]);
     site.say(&["answer", &id, "2", "Blanks."]).expect_error("question_unknown", &["2"]);
@@ -47,7 +47,7 @@ fn what_was_not_judged_is_delivered_when_a_person_accepts_it() {
     let site = deviating();
     let held = run(site.begin()).expect_code(3);
     let id = held.run();
-    let help = format!("waits: cargo run -p quickstart -- settle {id} 1 accept|reject");
+    let help = format!("waits: {} settle {id} 1 accept|reject", site.again());
     expect_words(&held, &["notice[delivery_withheld]", "escalation 1: ", "out/a.md of a: judged ", &help]);
     site.say(&["settle", &id, "2", "accept"]).expect_error("escalation_unknown", &["2"]);
     let done = site.say(&["settle", &id, "1", "accept", "--reason", "it is better"]).expect_code(0);
@@ -74,7 +74,7 @@ fn a_spent_budget_says_how_to_grant_more() {
     let site = Site::new(&usage, |document| document["budget"] = json!({"turns": 3}));
     let spent = run(site.begin()).expect_code(3);
     let id = spent.run();
-    let help = format!("grant as much again: cargo run -p quickstart -- pause {id} --resume | settle {id} 1");
+    let help = format!("grant as much again: {} pause {id} --resume | settle {id} 1", site.again());
     expect_words(&spent, &["notice[budget_spent]", "running, paused, ", "used: 4 turns (budget 3)", &help]);
     site.say(&["pause", &id, "--resume"]).expect_code(0);
     expect_words(&run(site.begin()).expect_code(0), &["used: 6 turns"]);

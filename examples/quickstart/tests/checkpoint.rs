@@ -33,7 +33,9 @@ impl Parked {
         command.arg("--repo").arg(&repository).arg("--workflow").arg(repository.join(workflow));
         let said = run(command).expect_code(3);
         let run = said.run();
-        let help = format!("waits: cargo run -p quickstart -- resolve {run} ");
+        let (data, repo) = (place.data(), repository.display());
+        let again = format!("cargo run -p quickstart -- --repo {repo} --data {}", data.display());
+        let help = format!("waits: {again} resolve {run} ");
         assert!(said.out.contains(&help), "{}", said.out);
         Self { place, repository, run }
     }

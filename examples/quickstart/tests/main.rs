@@ -30,6 +30,8 @@ mod panel;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod site;
 #[cfg(test)]
 mod together;

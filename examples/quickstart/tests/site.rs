@@ -54,6 +54,12 @@ impl Site {
         command
     }
 
+    /// The command that people are told to give.
+    pub(crate) fn again(&self) -> String {
+        let (repository, data) = (self.repository.display(), self.place.data());
+        format!("cargo run -p quickstart -- --repo {repository} --data {}", data.display())
+    }
+
     pub(crate) fn begin(&self) -> Command {
         let mut command = self.command(&[]);
         command.arg("--workflow").arg(self.repository.join("workflow.json"));

@@ -28,7 +28,7 @@ use crate::{
     Boundary, Refusal, Serving,
     agents::{
         Endpoint, OpenSession, Pull, Workbench,
-        pull::{Puller, Pulling},
+        pull::{Puller, Pulling, SESSIONS},
         session::Live,
     },
     authority::{Authority, Bearer, ClaimScope, Denied, NoEntropy, Scope, TokenId},
@@ -54,7 +54,7 @@ pub struct AgentsOptions {
     pub boundary: Boundary,
     /// Where [`Agents::listen`] listens. Port 0 lets the system choose.
     pub bind: SocketAddr,
-    /// How many MCP sessions one token may have open at a time. One more ends that which was used longest ago.
+    /// How many MCP sessions the token of a grant may have open at a time. One more ends that which was used longest ago.
     pub room: usize,
     /// Lets agents pull; without it a claim token opens nothing.
     pub pull: Option<Pull>,
@@ -149,7 +149,7 @@ impl Agents {
         let over = CancellationToken::new();
         let deadline = Instant::now() + valid_for;
         let live = Arc::new(Live::new(fence, issued.id, bench, deadline, over));
-        let server = self.shared.server(&live, live.over());
+        let server = self.shared.server(&live, live.over(), self.shared.options.room);
         self.shared.seats().insert(issued.id, Arc::new(Seat::Grant { live: live.clone(), server }));
         let expiring = live.clone();
         tokio::spawn(async move { expiring.expire().await });
@@ -227,14 +227,15 @@ impl Shared {
                 shared.forget(&token);
             }
         });
-        let server = self.server(&puller, puller.over());
+        // Many agents may share the token, each with an MCP session.
+        let server = self.server(&puller, puller.over(), self.options.room.max(SESSIONS));
         let seat = Arc::new(Seat::Claim { puller, server });
         seats.insert(bearer.id, seat.clone());
         seat
     }
 
-    fn server<T: Toolbox>(&self, toolbox: &Arc<T>, over: &CancellationToken) -> Server<T> {
-        toolbox::server(toolbox, over, self.options.boundary.max_body_bytes, self.options.room)
+    fn server<T: Toolbox>(&self, toolbox: &Arc<T>, over: &CancellationToken, room: usize) -> Server<T> {
+        toolbox::server(toolbox, over, self.options.boundary.max_body_bytes, room)
     }
 
     pub(super) fn authority(&self) -> &Authority {

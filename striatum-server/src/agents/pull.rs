@@ -25,7 +25,7 @@ mod puller;
 mod tools;
 mod watcher;
 
-pub(super) use puller::Puller;
+pub(super) use puller::{Puller, SESSIONS};
 
 /// Lets agents pull.
 #[derive(Debug, Clone)]

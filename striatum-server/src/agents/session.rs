@@ -18,6 +18,7 @@ use crate::{
     Refusal,
     agents::{Act, Conclusion, Mode, Receipt, Task, Workbench, listener::Shared},
     authority::TokenId,
+    refusal::Code,
 };
 
 /// Where an agent finds its tools, and what opens them.
@@ -102,7 +103,7 @@ impl OpenSession {
     /// Makes the token worthless, and waits until the call that is under way, if there is one, has ended.
     pub async fn close(self) {
         self.live.over.cancel();
-        drop(self.live.conclusion.lock().await);
+        drop(self.live.concluded.lock().await);
     }
 
     async fn wait(&self, until: impl FnMut(&Attendance) -> bool) {
@@ -144,8 +145,8 @@ pub(super) struct Live {
     /// Cancelled when the token opens nothing any more.
     over: CancellationToken,
     attendance: watch::Sender<Attendance>,
-    /// Held by the call that is under way.
-    conclusion: Mutex<Conclusion>,
+    /// What ended the grant, once a call has. Held by the call that is under way.
+    concluded: Mutex<Option<String>>,
 }
 
 impl Live {
@@ -163,7 +164,7 @@ impl Live {
             deadline,
             over,
             attendance: watch::Sender::default(),
-            conclusion: Mutex::new(Conclusion::GoesOn),
+            concluded: Mutex::default(),
         }
     }
 
@@ -213,10 +214,12 @@ impl Live {
 
     /// Does one thing after the other.
     pub(super) async fn act(&self, act: Act, mode: Mode) -> Result<Receipt, Refusal> {
-        let mut conclusion = self.conclusion.lock().await;
+        let mut concluded = self.concluded.lock().await;
         self.expect_open()?;
-        if *conclusion == Conclusion::Over {
-            return Err(self.over_refusal());
+        if let Some(by) = &*concluded {
+            return Err(
+                Code::WorkConcluded.because(format!("your work on this task was accepted and is over: {by}"))
+            );
         }
         let tool = act.tool();
         let answer = self.bench.act(act, mode).await;
@@ -224,10 +227,10 @@ impl Live {
             Ok(receipt) => tracing::info!(fence = %self.fence, tool, ?mode, "accepted: {}", receipt.sentence),
             Err(refusal) => tracing::info!(fence = %self.fence, tool, ?mode, "{refusal}"),
         }
-        if let Ok(Receipt { conclusion: Conclusion::Over, .. }) = answer
+        if let Ok(Receipt { conclusion: Conclusion::Over, sentence }) = &answer
             && mode == Mode::Perform
         {
-            *conclusion = Conclusion::Over;
+            *concluded = Some(sentence.clone());
             self.attendance.send_modify(|attendance| attendance.concluded = true);
         }
         answer

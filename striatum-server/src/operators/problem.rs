@@ -145,7 +145,13 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        let status = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&EngineError> for Problem {
+    fn from(error: &EngineError) -> Self {
+        let status = match error {
             EngineError::NoSuchRun(_) => 404,
             EngineError::Rejected(Rejection::PrincipalRequired) => 403,
             EngineError::Rejected(
@@ -160,7 +166,7 @@ impl From<EngineError> for Problem {
             EngineError::Blob(error) => of_blob(error.kind),
             _ => 500,
         };
-        Self::of(status, Refusal::new(error.code(), chain(&error), error.remedy()))
+        Self::of(status, Refusal::new(error.code(), chain(error), error.remedy()))
     }
 }
 

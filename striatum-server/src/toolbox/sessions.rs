@@ -30,6 +30,8 @@ impl Sessions {
         let mut inner = Inner::default();
         // An agent may work for hours between two calls. Its sessions end with the token, or for a later one, and never by idling.
         inner.session_config.keep_alive = None;
+        // It would come in an event without data, which some clients take for a message.
+        inner.session_config.sse_retry = None;
         Self { inner, room: room.max(1), used: Mutex::default() }
     }
 

@@ -9,8 +9,9 @@ use striatum_core::{
     engine::Engine,
     id::{CommandId, CommitId, InstanceId, LaneId, RoleId, RunId},
     run::{Actor, Command, DeliveryMode, Intent, JobStatus, Pending, RunStatus, State, Verdict},
+    sandbox::Level,
     store::{ChainMeta, MemoryBlobs, MemoryStore, Store as _},
-    workflow::{JobBuilder, LaneBuilder, Snapshot, Workflow},
+    workflow::{Constraint, JobBuilder, LaneBuilder, Offers, Rules, Snapshot, Workflow},
 };
 use striatum_server::{
     agents::{Agents, AgentsOptions, Documents, Pull},
@@ -33,6 +34,11 @@ struct Office {
 
 impl Office {
     async fn open() -> Self {
+        Self::with(LaneBuilder::process(["pulls"])).await
+    }
+
+    /// With this lane for the author.
+    async fn with(author: LaneBuilder) -> Self {
         let clock = ManualClock::default();
         let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
         let chain = "repo".parse().expect("a name");
@@ -40,7 +46,7 @@ impl Office {
         let blobs = Arc::new(MemoryBlobs::default());
         let engine = Arc::new(Engine::new(store, blobs, Arc::new(clock.clone())));
         let base = CommitId::new("a".repeat(40)).expect("a commit");
-        let snapshot = Snapshot::new(workflow(), base, Vec::new()).expect("it is sound");
+        let snapshot = Snapshot::new(workflow(author), base, Vec::new()).expect("it is sound");
         let actor = Actor::Human("ada".to_owned());
         engine.prepare(&chain, RUN, snapshot, id(), actor).await.expect("it is new");
 
@@ -125,11 +131,12 @@ fn rand() -> [u8; 16] {
     bytes
 }
 
-fn workflow() -> Workflow {
-    let lane = |model| LaneBuilder::process(["pulls"]).model(model);
+fn workflow(author: LaneBuilder) -> Workflow {
+    // Where an orchestrator has walls, the document asks for no more than there is.
+    let offers = Offers::process().raise(Constraint::Network, "forbidden", Level::Enforced);
     let built = Workflow::builder("pulled")
-        .lane("author", lane("one"))
-        .lane("reviewer", lane("two"))
+        .lane("author", author.model("one"))
+        .lane("reviewer", LaneBuilder::process(["pulls"]).model("two"))
         .role("author", "Writes.")
         .role("reviewer", "Judges.")
         .job(
@@ -147,7 +154,7 @@ fn workflow() -> Workflow {
                 .leaves("review", "docs/REVIEW.md"),
         )
         .cycle("review", "draft", 2)
-        .build();
+        .build_by(&Rules::default().with_offers(offers));
     built.expect("it is sound").workflow
 }
 
@@ -282,6 +289,27 @@ async fn a_claim_token_opens_its_own_role_and_lane_and_nothing_else() {
     let lease =
         state.job(&"draft".parse().expect("a name")).and_then(|job| job.lease.clone()).expect("it is held");
     assert_eq!(lease.mode, DeliveryMode::Pull);
+}
+
+#[tokio::test]
+async fn what_must_be_enforced_is_not_given_to_agents_that_pull() {
+    for (level, is_given) in
+        [(Level::Enforced, false), (Level::AdvisoryStrict, false), (Level::Advisory, true)]
+    {
+        let lane = LaneBuilder::process(["pulls"]).require(Constraint::Network, "forbidden", level);
+        let office = Office::with(lane).await;
+        office.start().await;
+        let author = office.puller("author").await;
+        if is_given {
+            author.work().await;
+        } else {
+            author.finds_nothing().await;
+        }
+        let state = office.state().await;
+        let draft = state.job(&"draft".parse().expect("a name")).expect("it is there");
+        let expected = if is_given { JobStatus::Running } else { JobStatus::Ready };
+        assert_eq!((draft.status, draft.epoch), (expected, u32::from(is_given)), "{level}");
+    }
 }
 
 #[tokio::test]

@@ -9,11 +9,16 @@ use striatum_server::{
     Refusal,
     agents::{Act, Mode, Receipt, Task, Workbench},
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::{
     bench::{LONG, call, connect, fence, listening},
-    wire::{INITIALIZE, post, send},
+    wire::{INITIALIZE, authority_of, post, send},
 };
 
 /// Begins a call, and ends it when it is told to.
@@ -85,7 +90,7 @@ async fn calls_of_one_session_never_overlap() {
     }
     said.sort();
     assert!(said[0].0.starts_with("accepted: done") && !said[0].1, "{said:?}");
-    assert!(said[1].0.starts_with("refused (stale_fence)") && said[1].1, "{said:?}");
+    assert!(said[1].0.starts_with("refused (work_concluded)") && said[1].1, "{said:?}");
     assert_eq!(*bench.begun.borrow(), 1);
 }
 
@@ -137,4 +142,38 @@ async fn a_session_can_be_served_at_two_places_until_one_is_closed() {
     drop(serving);
     assert!(super::bench::client(&there.url, token).await.is_err());
     assert_eq!(call(&connect(&session).await, "get_packet", json!({})).await, (String::new(), false));
+}
+
+#[tokio::test]
+async fn no_event_of_a_stream_is_without_data() {
+    let agents = listening().await;
+    let session = agents.open(fence("draft"), Slow::new(), LONG).expect("chance");
+    let token = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&session.endpoint().bearer));
+    let (_, hello) = send(&agents, post(&agents, &[("authorization", &token)], INITIALIZE).as_bytes()).await;
+    let id = hello.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).expect("a session").trim();
+    let headers = [("authorization", token.as_str()), ("mcp-session-id", id)];
+    let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
+    let (_, listed) = send(&agents, post(&agents, &headers, list).as_bytes()).await;
+
+    let get = post(&agents, &headers, "").replacen("POST", "GET", 1);
+    let (authority, listening) = (authority_of(&agents), watch::Sender::new(false));
+    let reads = async {
+        let mut stream = TcpStream::connect(authority).await.expect("a listener");
+        stream.write_all(get.as_bytes()).await.expect("it is read");
+        let mut read = Vec::new();
+        while stream.read_buf(&mut read).await.is_ok_and(|count| count > 0) {
+            listening.send_replace(read.windows(4).any(|end| end == b"\r\n\r\n"));
+        }
+        String::from_utf8_lossy(&read).into_owned()
+    };
+    let ends = async {
+        listening.subscribe().wait_for(|listens| *listens).await.expect("it is counted");
+        drop(session);
+    };
+    let (alone, ()) = timeout(LONG, async { tokio::join!(reads, ends) }).await.expect("an end in time");
+    assert!(alone.contains("text/event-stream"), "{alone}");
+    for stream in [hello, listed, alone] {
+        let data: Vec<_> = stream.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+        assert!(data.iter().all(|data| data.trim_start().starts_with('{')), "{stream}");
+    }
 }

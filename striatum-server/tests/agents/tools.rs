@@ -35,7 +35,9 @@ async fn a_call_reaches_the_workbench_and_its_answer_the_agent() {
     let judged = Act::Judge { verdict: Verdict::Accept, findings: vec!["[low] One typo".to_owned()] };
     assert_eq!(bench.asked(), vec![(judged, Mode::Perform); 2]);
     let (said, is_error) = call(&client, "complete_work", json!({})).await;
-    assert!(said.starts_with("refused (stale_fence)") && is_error, "{said}");
+    let again =
+        "refused (work_concluded): your work on this task was accepted and is over: the verdict is recorded.";
+    assert!(said.starts_with(again) && is_error, "{said}");
     assert_eq!(bench.asked().len(), 2, "nothing is asked once the grant is over");
 }
 

@@ -62,6 +62,9 @@ fn block(events: &mut Events, content: &Value) {
 
 fn read(body: &Value) -> Conversation {
     let mut turns = Vec::new();
+    // What agents tell their models in the middle of a conversation comes as a message, too.
+    let told = list(body, "messages").filter(|message| message["role"] == "system");
+    let instructions: Vec<String> = [&body["system"]].into_iter().chain(told).map(text_of).collect();
     for message in list(body, "messages").filter(|message| message["role"] == "user") {
         match &message["content"] {
             Value::Array(parts) => turns.extend(parts.iter().map(|part| match &part["type"] {
@@ -80,8 +83,9 @@ fn read(body: &Value) -> Conversation {
     Conversation {
         api: Api::Anthropic,
         model: field(body, "model"),
-        instructions: text_of(&body["system"]),
+        instructions: instructions.join("\n"),
         turns,
         tools: tools.collect(),
+        schema: body.pointer("/output_config/format/schema").cloned(),
     }
 }

@@ -19,6 +19,8 @@ pub struct Conversation {
     pub turns: Vec<Turn>,
     /// The tools that the model may call.
     pub tools: Vec<Tool>,
+    /// The JSON Schema that the answer must fit, where the agent wants such an answer.
+    pub schema: Option<Value>,
 }
 
 /// Something that was said to the model.

@@ -72,5 +72,6 @@ fn read(model: &str, body: &Value) -> Conversation {
         instructions: text_of(&body["systemInstruction"]),
         turns: turns.collect(),
         tools: tools.collect(),
+        schema: body.pointer("/generationConfig/responseSchema").cloned(),
     }
 }

@@ -126,6 +126,7 @@ fn read(body: &Value) -> Conversation {
         instructions: text_of(&body["instructions"]),
         turns,
         tools: tools.collect(),
+        schema: body.pointer("/text/format/schema").cloned(),
     }
 }
 

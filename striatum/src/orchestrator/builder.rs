@@ -155,7 +155,7 @@ impl Builder {
         let instance = Instance::new(mint::instance_id()?, &data).map_err(unusable)?;
         Ok(Orchestrator {
             shared: Arc::new(Shared {
-                engine: Engine::new(store, blobs, self.clock),
+                engine: Arc::new(Engine::new(store, blobs, self.clock)),
                 repository,
                 sandbox,
                 adapters: Registry::new(self.adapters),

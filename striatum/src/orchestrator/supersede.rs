@@ -23,11 +23,22 @@ impl Orchestrator {
     /// # Errors
     /// [`Error`]; what the machine refuses is refused before anything is committed.
     pub async fn supersede(&self, run: RunId, actor: Actor, wanted: Supersede) -> Result<Applied, Error> {
+        let wanted = self.amended(run, &actor, wanted).await?;
+        self.command(run, actor, Intent::Supersede(wanted)).await
+    }
+
+    /// The same with the commit that holds it, which is made.
+    pub(crate) async fn amended(
+        &self,
+        run: RunId,
+        actor: &Actor,
+        wanted: Supersede,
+    ) -> Result<Supersede, Error> {
         let state = self.load(run).await?.state;
-        let artifacts = published(&state, &actor, &wanted)?;
+        let artifacts = published(&state, actor, &wanted)?;
         let had_one = state.job(&wanted.job).is_some_and(|job| job.submission.is_some());
         let submission = if had_one { Some(self.amend(&state, &wanted, &artifacts).await?) } else { None };
-        self.command(run, actor, Intent::Supersede(Supersede { submission, ..wanted })).await
+        Ok(Supersede { submission, ..wanted })
     }
 
     async fn amend(

@@ -8,6 +8,7 @@ use striatum_core::{
     run::{Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Packet, Rejection, State},
     sandbox::{Isolation, Level},
     store::{ReadyJob, ReadyQuery},
+    workflow::Constraint,
 };
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// How many ready jobs are looked at in one go.
-const LOOK: usize = 8;
+const LOOK: usize = 32;
 
 /// Jobs that a session may never hold.
 pub(super) type Refused = BTreeSet<(RunId, JobId)>;
@@ -79,6 +80,13 @@ impl Pulling {
         refused: &mut Refused,
     ) -> Result<Option<Granted>, Refusal> {
         let (run, job) = (ready.run, ready.job.clone());
+        let state = self.pull.engine.load(run).await?.state;
+        if let Some(constraint) = demanded(&state, ready) {
+            // Before it is claimed: a grant that is given back at once counts as one that was lost.
+            tracing::warn!(run = %run.short(), %job, %constraint, "the lane demands of agents that pull what nobody enforces on them");
+            refused.insert((run, job));
+            return Ok(None);
+        }
         let claim = Claim {
             job: job.clone(),
             session,
@@ -90,12 +98,9 @@ impl Pulling {
         let state = match self.command(run, session, Intent::Claim(claim)).await {
             Ok(state) => state,
             Err(EngineError::Rejected(rejection)) => {
-                use Rejection::{NotIndependent, SameModel, SessionMismatch, SessionNotFresh};
-                if let SessionNotFresh { .. }
-                | NotIndependent { .. }
-                | SessionMismatch { .. }
-                | SameModel { .. } = rejection
-                {
+                use Rejection::{NotIndependent, SessionMismatch, SessionNotFresh};
+                // Anything else may be otherwise by and by.
+                if let SessionNotFresh { .. } | NotIndependent { .. } | SessionMismatch { .. } = rejection {
                     refused.insert((run, job));
                 }
                 return Ok(None);
@@ -123,14 +128,6 @@ impl Pulling {
             .job(&fence.job)
             .and_then(|job| state.workflow().lanes.get(&job.lane_id))
             .ok_or_else(|| Code::ServerDefect.because("a job without a lane was claimed"))?;
-        if let Some((constraint, _)) =
-            lane.required_enforcement.iter().find(|(_, level)| **level == Level::Enforced)
-        {
-            let sentence = format!(
-                "the lane demands that {constraint:?} is enforced, and nobody enforces it on an agent that pulls"
-            );
-            return Err(Code::NotEnforced.because(sentence));
-        }
         let packet = Packet::of(state, fence)
             .ok_or_else(|| Code::ServerDefect.because("a grant without a packet was claimed"))?;
         let bench = self.pull.workshop.open(state, fence).await?;
@@ -163,4 +160,15 @@ impl Pulling {
         let command = Command { id, actor: Actor::Session(session), intent };
         Ok(self.pull.engine.execute(run, command).await?.state)
     }
+}
+
+/// Something to which the lane of a job demands that agents are held, and not only asked.
+fn demanded(state: &State, ready: &ReadyJob) -> Option<Constraint> {
+    let lane = state.workflow().lanes.get(&ready.lane)?;
+    let is_more_than_asked = |what: Constraint, level: Level| {
+        // Nobody keeps transcripts of agents that are elsewhere.
+        what != Constraint::Transcripts && !matches!(level, Level::Unsupported | Level::Advisory)
+    };
+    let mut demanded = lane.required_enforcement.iter().map(|(what, level)| (*what, *level));
+    demanded.find(|(what, level)| is_more_than_asked(*what, *level)).map(|(what, _)| what)
 }

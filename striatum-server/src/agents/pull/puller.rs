@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How many sessions one token may have.
-const SESSIONS: usize = 256;
+pub(in crate::agents) const SESSIONS: usize = 256;
 /// A session that holds nothing is forgotten after this, if there is need for room.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 

@@ -1,0 +1,4 @@
+//! The bot as a CI job runs it.
+
+#[cfg(test)]
+mod bot;

@@ -1,0 +1,195 @@
+//! A repository, a workflow whose lanes are real agents, and an orchestrator, all in a folder that goes with it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use striatum::{
+    Document, Limits, Orchestrator,
+    acp::{Adapter, Decision, PermissionPolicy},
+    adapter::AcpAdapter,
+    core::{
+        id::{JobId, RunId},
+        run::{Actor, Event, Intent, Record, RunStatus, State},
+        store::RunHead,
+    },
+    sandbox::NoSandbox,
+    sqlite::SqliteStore,
+    workspace::{Git, ObjectBlobs, Repository},
+};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::{
+    Outcome,
+    agents::{Agent, Installed},
+};
+
+const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/code_change");
+
+/// How long a scenario may take.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+pub(crate) struct Scene {
+    pub(crate) orchestrator: Orchestrator,
+    pub(crate) run: RunId,
+    folder: TempDir,
+}
+
+impl Scene {
+    /// A prepared run of the reviewed change, whose author, reviewer and finisher ask the model at this URL.
+    pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
+        let mut folder = match &installed.keep {
+            Some(place) => tempfile::tempdir_in(place)?,
+            None => tempfile::tempdir()?,
+        };
+        folder.disable_cleanup(installed.keep.is_some());
+        let (repository, data) = (folder.path().join("repository"), folder.path().join("data"));
+        fs::create_dir_all(&repository)?;
+        fs::write(repository.join("README.md"), "A program that greets.\n")?;
+        for arguments in [&["init", "--quiet", "--initial-branch=main"][..], &["add", "--all"]] {
+            git(&repository, arguments)?;
+        }
+        git(&repository, &["commit", "--quiet", "--message", "Begin"])?;
+
+        let allow = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+        let mut builder = Orchestrator::builder()
+            .store(Arc::new(SqliteStore::open(&folder.path().join("striatum.db")).await?))
+            .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
+            .repository(Repository::open(&repository, &data, Git::default()).await?)
+            .sandbox(Arc::new(NoSandbox::new(installed.path()?)))
+            .data(&data)
+            .limits(Limits::default());
+        for known in Adapter::ALL {
+            let adapter = AcpAdapter::of(known).policy(allow.clone());
+            builder = builder.adapter(format!("acp:{}", known.name), Arc::new(adapter));
+        }
+        let orchestrator = builder.build().await?;
+
+        let lanes = parts.map(|agent| installed.lane(agent, model, folder.path()));
+        let document = Document::new(workflow(lanes)?, WORKFLOW);
+        let me = Actor::Human("ada".to_owned());
+        let prepared = orchestrator.prepare(&document, me.clone()).await?;
+        if prepared.needs_confirmation {
+            orchestrator.confirm_branch(prepared.run, me.clone(), &prepared.branch).await?;
+        }
+        orchestrator.command(prepared.run, me, Intent::Start).await?;
+        Ok(Self { orchestrator, run: prepared.run, folder })
+    }
+
+    /// Works until nothing goes on by itself.
+    pub(crate) async fn work(&self) -> Outcome<Arc<State>> {
+        timeout(PATIENCE, self.orchestrator.run_until_idle()).await.map_err(|_| "it takes too long")??;
+        self.state().await
+    }
+
+    pub(crate) async fn state(&self) -> Outcome<Arc<State>> {
+        Ok(Arc::new(self.orchestrator.load(self.run).await?.state))
+    }
+
+    /// What a file holds in the result.
+    pub(crate) async fn delivered(&self, path: &str) -> Outcome<String> {
+        let state = self.state().await?;
+        let commit = state.delivered().ok_or("nothing was delivered")?.clone();
+        let bytes = self.orchestrator.repository().read_at(&commit, path).await?;
+        Ok(String::from_utf8(bytes.ok_or_else(|| format!("{path} was not delivered"))?)?)
+    }
+
+    /// Ends a scenario whose run is not completed, with every reason that was written down for the end of a grant.
+    pub(crate) async fn expect_completed(&self, state: &State) -> Outcome<()> {
+        if state.status() == Some(RunStatus::Completed) {
+            return Ok(());
+        }
+        let jobs = state.jobs().map(|(spec, job)| format!("{} {}", spec.id, job.status));
+        let jobs = jobs.collect::<Vec<_>>().join(", ");
+        let reasons = self.reasons().await?.join("; ");
+        Err(format!("the run is {:?}: {jobs}; {reasons}", state.status()).into())
+    }
+
+    /// Why grants ended that did not end well, as the chain has it.
+    pub(crate) async fn reasons(&self) -> Outcome<Vec<String>> {
+        let engine = self.orchestrator.engine();
+        let mut reasons = Vec::new();
+        for sealed in engine.store().read_run(&self.run, RunHead::START, 1000).await? {
+            let (job, ended) = match Record::decode(&sealed.body)?.event {
+                Event::JobBlocked(e) => (e.job, e.ended),
+                Event::JobFailed(e) => (e.job, e.ended),
+                Event::JobReadied(e) => match e.ended {
+                    Some(ended) => (e.job, ended),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            let Some(reason) = ended.reason else { continue };
+            let text = engine.blobs().get(&reason.digest).await?;
+            reasons.push(format!("{job} {:?}: {}", ended.cause, String::from_utf8_lossy(&text)));
+        }
+        Ok(reasons)
+    }
+
+    /// The folders of the sessions of a job, where its agents' processes are recorded.
+    pub(crate) fn sessions(&self, job: &str) -> Outcome<Vec<PathBuf>> {
+        let folder = self.folder.path().join("data/sessions").join(self.run.to_string()).join(job);
+        let mut sessions = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            sessions.push(entry?.path());
+        }
+        Ok(sessions)
+    }
+
+    /// The leaders of the process groups that agents of a job were started in.
+    pub(crate) fn agents_of(&self, job: &str) -> Outcome<Vec<i32>> {
+        let mut pids = Vec::new();
+        for session in self.sessions(job)? {
+            for entry in fs::read_dir(session)? {
+                let path = entry?.path();
+                let is_record =
+                    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("process"));
+                if !is_record {
+                    continue;
+                }
+                let record: Value = serde_json::from_slice(&fs::read(path)?)?;
+                pids.extend(record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()));
+            }
+        }
+        Ok(pids)
+    }
+}
+
+/// The document of the reviewed change with real agents for lanes.
+fn workflow(lanes: [Outcome<Value>; 3]) -> Outcome<Vec<u8>> {
+    let [author, reviewer, finisher] = lanes;
+    let mut document: Value = serde_json::from_slice(&fs::read(Path::new(WORKFLOW).join("workflow.json"))?)?;
+    document["lanes"] = json!({"author": author?, "reviewer": reviewer?, "finisher": finisher?});
+    let jobs = document["jobs"].as_array_mut().ok_or("the workflow has jobs")?;
+    for job in jobs.iter_mut().filter(|job| job["id"] == "apply") {
+        job["lane_id"] = json!("finisher");
+    }
+    Ok(serde_json::to_vec(&document)?)
+}
+
+/// A job of the workflow.
+pub(crate) fn job(id: &str) -> Outcome<JobId> {
+    Ok(JobId::new(id)?)
+}
+
+/// Runs git without anybody's settings.
+fn git(repository: &Path, arguments: &[&str]) -> Outcome<()> {
+    let ended = Command::new("git")
+        .args(["-c", "user.name=Striatum", "-c", "user.email=agents@striatum.invalid"])
+        .args(arguments)
+        .current_dir(repository)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdin(Stdio::null())
+        .output()?;
+    match ended.status.success() {
+        true => Ok(()),
+        false => Err(format!("git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr)).into()),
+    }
+}

@@ -1,0 +1,106 @@
+//! What the model says: a change is drafted, sent back once, drafted again, accepted and finished.
+
+use serde_json::{Value, json};
+use striatum_testkit::llm::{Conversation, Reply};
+
+/// The titles of the jobs, with which their prompts begin.
+const DRAFT: &str = "# Draft the change";
+const REVIEW: &str = "# Review the change";
+const APPLY: &str = "# Finish the accepted change";
+
+/// Plays every part of the reviewed change.
+pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
+    if let Some(schema) = &conversation.schema {
+        return aside(schema);
+    }
+    let results = |title| conversation.results_since(title);
+    if let Some(done) = results(DRAFT) {
+        let again = conversation.turns.iter().any(|turn| format!("{turn:?}").contains("This is attempt 2"));
+        let greeting = if again { "Good morning, everybody" } else { "hello" };
+        return match done {
+            0 => write(conversation, "src/greeting.txt", greeting),
+            1 => publish(conversation, "change_note", &format!("The greeting is now: {greeting}")),
+            2 => conversation.call(&[("complete_work", json!({}))]),
+            _ => Reply::say("The change is drafted."),
+        };
+    }
+    if let Some(done) = results(REVIEW) {
+        let revised = conversation.turns.iter().any(|turn| format!("{turn:?}").contains("draft, attempt 2"));
+        let (verdict, finding) = match revised {
+            false => ("needs_revision", "A greeting begins with a capital letter and greets somebody."),
+            true => ("accept_with_findings", "It could name the time of day."),
+        };
+        return match done {
+            0 => publish(conversation, "review", finding),
+            1 => conversation.call(&[("submit_review", json!({"verdict": verdict, "findings": [finding]}))]),
+            _ => Reply::say("The change is judged."),
+        };
+    }
+    if let Some(done) = results(APPLY) {
+        return match done {
+            0 => write(conversation, "docs/code_change/SUMMARY.md", "The greeting greets everybody."),
+            1 => conversation.call(&[("complete_work", json!({}))]),
+            _ => Reply::say("The change is finished."),
+        };
+    }
+    Reply::say("A reviewed change")
+}
+
+/// Answers a question that an agent has on the side: codex has its model judge what it is about to do.
+fn aside(schema: &Value) -> Reply {
+    let judges = schema.pointer("/properties/outcome").is_some();
+    Reply::say(
+        if judges {
+            json!({"outcome": "allow", "rationale": "It is what was asked for."})
+        } else {
+            json!({})
+        }
+        .to_string(),
+    )
+}
+
+/// The same, but the first word of every draft is another.
+pub(crate) fn at_first(
+    first: impl Fn(usize) -> Option<Reply> + Send + Sync,
+) -> impl Fn(&Conversation) -> Reply + Send + Sync {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    move |conversation| {
+        if conversation.results_since(DRAFT) != Some(0) || conversation.tools.is_empty() {
+            return reviewed_change(conversation);
+        }
+        let nth = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        first(nth).unwrap_or_else(|| reviewed_change(conversation))
+    }
+}
+
+fn publish(conversation: &Conversation, name: &str, text: &str) -> Reply {
+    conversation.call(&[("publish_artifact", json!({"name": name, "text": format!("{text}\n")}))])
+}
+
+/// Writes a file with a tool of the agent's own.
+fn write(conversation: &Conversation, path: &str, text: &str) -> Reply {
+    let file = format!("{}/{path}", folder(conversation).unwrap_or_default());
+    let shell = format!("mkdir -p $(dirname {path}) && echo '{text}' > {path}");
+    conversation.call(&[
+        ("Write", json!({"file_path": file, "content": format!("{text}\n")})),
+        ("write_file", json!({"file_path": file, "content": format!("{text}\n")})),
+        ("exec_command", json!({"cmd": shell})),
+        ("shell_command", json!({"command": shell})),
+        ("shell", json!({"command": ["bash", "-lc", shell]})),
+    ])
+}
+
+/// The folder that the agent works in, as it tells its model.
+fn folder(conversation: &Conversation) -> Option<String> {
+    let said = conversation.turns.iter().map(|turn| match turn {
+        striatum_testkit::llm::Turn::Said(text) | striatum_testkit::llm::Turn::Result(text) => text.as_str(),
+    });
+    let words = ["orking directory: ", "Workspace Directories:**\n  - ", "<cwd>"];
+    [conversation.instructions.as_str()].into_iter().chain(said).find_map(|text| {
+        words.iter().find_map(|word| {
+            let (_, rest) = text.split_once(word)?;
+            let end = rest.find(['\n', '<', ' ']).unwrap_or(rest.len());
+            rest.get(..end).map(|path| path.trim_end_matches('.').to_owned())
+        })
+    })
+}

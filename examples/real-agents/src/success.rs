@@ -1,0 +1,79 @@
+//! Changes that come to a good end.
+
+use striatum::core::run::{IdentityBasis, State, Verdict};
+use striatum_testkit::llm::MockLlm;
+
+use crate::{
+    Outcome,
+    agents::{Agent, Installed, PLACEHOLDER},
+    ensure,
+    scene::{Scene, job},
+    script,
+};
+
+/// Everything that the agents need is there.
+pub(crate) async fn nothing_is_missing(installed: &Installed) -> Outcome<String> {
+    let folder = tempfile::tempdir()?;
+    for agent in Agent::ALL {
+        let lane = installed.lane(agent, "http://127.0.0.1:1", folder.path())?;
+        let lacks = installed.lacks(agent, &lane).await?;
+        ensure(lacks.is_empty(), || format!("{} lacks: {}", agent.name(), lacks.join("; ")))?;
+    }
+    Ok("preflight finds every agent".to_owned())
+}
+
+/// One change is drafted, sent back once, drafted again, accepted, finished and delivered, by these agents.
+pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcome<String> {
+    let model = MockLlm::start(script::reviewed_change).await?;
+    let scene = Scene::open(installed, &model.url(), parts).await?;
+    let state = scene.work().await?;
+    if let Ok(p) = std::env::var("DUMP") {
+        let all: Vec<_> = model
+            .asked()
+            .iter()
+            .map(|a| format!("{}\n{}\n", a.line, String::from_utf8_lossy(&a.body)))
+            .collect();
+        std::fs::write(p, all.join("\n"))?;
+    }
+    scene.expect_completed(&state).await?;
+
+    let verdicts = &state.job(&job("review")?).ok_or("there is a review")?.verdicts;
+    let said: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.verdict).collect();
+    ensure(said == [Verdict::NeedsRevision, Verdict::AcceptWithFindings], || {
+        format!("the verdicts are {said:?}")
+    })?;
+    for verdict in verdicts {
+        let agent = &verdict.agent;
+        ensure(
+            verdict.basis == IdentityBasis::Reported && agent.name.is_some() && agent.version.is_some(),
+            || format!("the reviewer is {agent:?} by {:?}", verdict.basis),
+        )?;
+    }
+
+    let greeting = scene.delivered("src/greeting.txt").await?;
+    ensure(greeting.trim() == "Good morning, everybody", || format!("what was delivered is {greeting:?}"))?;
+    let note = scene.delivered("docs/code_change/CHANGE.md").await?;
+    ensure(note.contains("Good morning"), || format!("the note is {note:?}"))?;
+    scene.delivered("docs/code_change/SUMMARY.md").await?;
+
+    let asked = model.asked();
+    let placeholder =
+        asked.iter().flat_map(|asked| &asked.headers).any(|(_, value)| value.contains(PLACEHOLDER));
+    ensure(placeholder, || "no agent showed the key that it was given".to_owned())?;
+    Ok(format!("{} requests to the model; {}", asked.len(), identities(&state)))
+}
+
+/// What the agents said that they are, in the order of their sessions.
+fn identities(state: &State) -> String {
+    let holders = state.jobs().flat_map(|(_, job)| &job.holders);
+    let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
+    sessions.sort_by_key(|session| session.ordinal);
+    let named = sessions.iter().filter_map(|session| {
+        let agent = session.agent.as_ref()?;
+        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
+        Some(format!("{} {} ({})", part(&agent.name), part(&agent.version), part(&agent.model)))
+    });
+    let mut named: Vec<String> = named.collect();
+    named.dedup();
+    named.join(", ")
+}
