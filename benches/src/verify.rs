@@ -13,8 +13,8 @@ use striatum_core::{
 };
 
 use crate::{
-    Outcome, measure,
-    measure::{Best, Stopwatch},
+    Outcome,
+    measure::{Best, Effort},
     resident,
     table::{Table, per_second},
     workload::{Shell, now},
@@ -33,13 +33,13 @@ pub(crate) async fn run(quick: bool) -> Outcome {
     let before = resident::now()?;
     let mut most = before;
     for _ in 0..rounds {
-        let (time, sum) =
-            measure::time(|| hashed.iter().fold(0, |sum, bytes| sum ^ Sha256::digest(bytes)[0]));
-        std::hint::black_box(sum);
-        alone.take(time);
-        let mut watch = Stopwatch::default();
-        watch.during(store.verify(&chain, None, |_| {})).await?;
-        verified.take(watch.read());
+        let mut effort = Effort::default();
+        let hash = async { hashed.iter().fold(0, |sum, bytes| sum ^ Sha256::digest(bytes)[0]) };
+        std::hint::black_box(effort.during(hash).await);
+        alone.take(effort.read());
+        let mut effort = Effort::default();
+        effort.during(store.verify(&chain, None, |_| {})).await?;
+        verified.take(effort.read());
         most = most.max(resident::now()?);
     }
 
@@ -51,12 +51,12 @@ pub(crate) async fn run(quick: bool) -> Outcome {
     let head = store.head(shell.chain()).await?;
     let (mut decoded, mut folded) = (Best::new(), Best::new());
     for _ in 0..rounds {
-        let mut watch = Stopwatch::default();
-        watch.during(audit(Auditor::new(&*store, shell.chain(), head))).await?;
-        decoded.take(watch.read());
-        let mut watch = Stopwatch::default();
-        watch.during(audit(Auditor::new(&*store, shell.chain(), head).folding(&*blobs))).await?;
-        folded.take(watch.read());
+        let mut effort = Effort::default();
+        effort.during(audit(Auditor::new(&*store, shell.chain(), head))).await?;
+        decoded.take(effort.read());
+        let mut effort = Effort::default();
+        effort.during(audit(Auditor::new(&*store, shell.chain(), head).folding(&*blobs))).await?;
+        folded.take(effort.read());
     }
 
     let sha2 = alone.rate(events);

@@ -117,5 +117,29 @@ impl Sealed {
 }
 
 fn link(prev: &Digest, seq: u64, at: Timestamp, body: &[u8]) -> Digest {
-    Digest::of_parts(&[prev.as_bytes(), &seq.to_be_bytes(), &at.as_micros().to_be_bytes(), body])
+    // The first block as one piece: a hash takes whole blocks as they are, and has to put together what comes in parts.
+    const FRONT: usize = 48;
+    let mut block = [0; 64];
+    let (start, rest) = body.split_at(body.len().min(block.len() - FRONT));
+    block[..32].copy_from_slice(prev.as_bytes());
+    block[32..40].copy_from_slice(&seq.to_be_bytes());
+    block[40..FRONT].copy_from_slice(&at.as_micros().to_be_bytes());
+    block[FRONT..FRONT + start.len()].copy_from_slice(start);
+    Digest::of_parts(&[&block[..FRONT + start.len()], rest])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_the_digest_of_its_parts_whatever_the_length_of_the_body() {
+        let (prev, seq, at) = (Digest::of(b"before"), 0x0102_0304_0506_0708_u64, Timestamp::from_micros(9));
+        let body: Vec<u8> = (0..200).collect();
+        for length in 0..=body.len() {
+            let parts: [&[u8]; 4] =
+                [prev.as_bytes(), &seq.to_be_bytes(), &at.as_micros().to_be_bytes(), &body[..length]];
+            assert_eq!(link(&prev, seq, at, &body[..length]), Digest::of(&parts.concat()));
+        }
+    }
 }
