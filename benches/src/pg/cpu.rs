@@ -10,6 +10,7 @@ use crate::Outcome;
 const TICK: Duration = Duration::from_millis(10);
 
 /// How much of the processors this process has used.
+#[cfg(feature = "pulling")]
 pub(crate) fn own() -> Outcome<Duration> {
     Ok(TICK * u32::try_from(Stat::of("self")?.own)?)
 }
