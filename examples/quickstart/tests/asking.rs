@@ -89,7 +89,8 @@ fn a_reviewer_of_the_authors_family_is_named_with_the_author() {
     let site = Site::new(&model, |_| {});
     let blocked = run(site.begin()).expect_code(3);
     let id = blocked.run();
-    let help = format!("-- resolve {id} r resume | continue | override --reason TEXT | cancel");
+    let help =
+        format!("waits: {} resolve {id} r resume | continue | override --reason TEXT | cancel", site.again());
     expect_words(&blocked, &["claude-r judges what claude-a made in a", "of the family anthropic", &help]);
     let done = site.say(&["resolve", &id, "r", "override", "--reason", "there is no other"]).expect_code(0);
     expect_words(&done, &["└─ later: completed"]);

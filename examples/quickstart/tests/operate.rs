@@ -24,7 +24,7 @@ fn a_failed_job_is_done_once_more_when_it_is_retried() {
     command.arg("--reviewer-command").arg(place.agent("")).arg("--workflow").arg(&file);
     let failed = run(command).expect_code(1);
     for words in
-        ["artifacts_missing", "draft at proposals/greet.sh", "write each artifact to its path", "-- retry "]
+        ["artifacts_missing", "draft at proposals/greet.sh", "write each artifact to its path", " retry "]
     {
         assert!(failed.out.contains(words), "{words:?} is missing in {}", failed.out);
     }
