@@ -84,7 +84,8 @@ pub(crate) async fn stopped(installed: &Installed, agent: Agent) -> Outcome<Stri
     Ok("the draft is ready again, and its agent is gone".to_owned())
 }
 
-/// An agent that dies in the middle of a turn costs its grant, and another finishes.
+/// An agent that dies in the middle of a turn costs its attempt, and another finishes. The reviewer sees a second attempt and accepts
+/// it.
 pub(crate) async fn killed(installed: &Installed, agent: Agent) -> Outcome<String> {
     let (model, begun) = thinking().await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
@@ -100,8 +101,8 @@ pub(crate) async fn killed(installed: &Installed, agent: Agent) -> Outcome<Strin
     let state = state?;
     scene.expect_completed(&state).await?;
     let draft = draft(&state)?;
-    ensure(draft.epoch == 3, || {
-        format!("the draft was granted {} times: one died, one was sent back", draft.epoch)
+    ensure((draft.attempt, draft.epoch) == (2, 2), || {
+        format!("the draft was granted {} times, and is at attempt {}", draft.epoch, draft.attempt)
     })?;
     expect_gone(&scene)?;
     let reasons = scene.reasons().await?;
