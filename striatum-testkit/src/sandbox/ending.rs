@@ -124,14 +124,14 @@ pub async fn closing_the_session_ends_a_daemon(factory: &dyn SandboxFactory) {
     place.spec.limits.grace = LONG;
     place.pipe("held");
     let mut session = place.open().await;
-    let daemon =
-        "setsid sh -c 'exec 9>held; echo begun >&9; exec sleep 1000' </dev/null >/dev/null 2>&1 & read line";
+    // That the pipe is open says that the daemon has begun: nobody else opens it.
+    let daemon = "setsid sh -c 'exec 9>held; exec sleep 1000' </dev/null >/dev/null 2>&1 & read line";
     let mut process = spawn(session.as_mut(), &shell(daemon)).await;
     let held = place.held("held").await;
     drop(process.stdin.take());
     exit(&mut process).await;
     soon(session.close()).await.expect("it ends");
-    assert_eq!(held.let_go().await, "begun\n");
+    held.let_go().await;
 }
 
 /// See the name.
