@@ -2,19 +2,18 @@
 
 use std::{future::Future, path::Path, time::Duration};
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use striatum_acp::{AcpError, AcpOptions, AcpTransport, Failure};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{Child, Exit, Process, SandboxError},
+    sandbox::{Exit, Process},
     transport::{
         AgentSession, AgentTransport, AgentUpdate, Prompt, SessionSpec, Stream, TransportError, TurnEnd,
     },
 };
+use striatum_testkit::transport::child;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex},
-    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
@@ -111,46 +110,17 @@ pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(
     let (stdin, heard) = duplex(4096);
     let (out, stdout) = duplex(4096);
     let (err, stderr) = duplex(4096);
-    let agent = Agent { lines: BufReader::new(heard).lines(), out, err };
+    let script = script(Agent { lines: BufReader::new(heard).lines(), out, err });
+    let task = tokio::spawn(async move {
+        script.await;
+        Exit::Code(0)
+    });
     Process {
         stdin: Some(Box::pin(stdin.compat_write())),
         stdout: Some(Box::pin(stdout.compat())),
         stderr: Some(Box::pin(stderr.compat())),
-        child: Box::new(Scripted { task: tokio::spawn(script(agent)), exit: None }),
+        child: child(task),
         listeners: Vec::new(),
-    }
-}
-
-#[derive(Debug)]
-struct Scripted {
-    task: JoinHandle<()>,
-    exit: Option<Exit>,
-}
-
-#[async_trait]
-impl Child for Scripted {
-    async fn wait(&mut self) -> Result<Exit, SandboxError> {
-        if let Some(exit) = self.exit {
-            return Ok(exit);
-        }
-        let exit = match (&mut self.task).await {
-            Ok(()) => Exit::Code(0),
-            Err(e) if e.is_cancelled() => Exit::Signal(9),
-            Err(_) => Exit::Code(101),
-        };
-        self.exit = Some(exit);
-        Ok(exit)
-    }
-
-    async fn kill(&mut self) -> Result<(), SandboxError> {
-        self.task.abort();
-        self.wait().await.map(drop)
-    }
-}
-
-impl Drop for Scripted {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

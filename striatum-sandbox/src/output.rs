@@ -6,14 +6,32 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use striatum_core::sandbox::{Limits, Output};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::compat::TokioAsyncReadCompatExt;
+
+use crate::child::Leader;
 
 /// As much as a pipe can hold for a user without privileges.
 const PIPE_BYTES: u64 = 1 << 20;
 
+/// What a process writes to one of its streams, as its limits allow. It ends a grace after the process at the latest.
+pub(crate) fn bounded(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    leader: &Leader,
+    limits: &Limits,
+) -> Output {
+    let (ended, grace) = (leader.ended(), limits.grace);
+    let over = async move {
+        let _ = ended.await;
+        tokio::time::sleep(grace).await;
+    };
+    Box::pin(Bounded::new(stream, limits.output_bytes, over).compat())
+}
+
 /// Passes on a stream up to a limit, then reads on and throws away, so that the process does not block. It ends with the
 /// stream, or once `over` is: a daemon that inherited the stream may hold it open for ever.
-pub(crate) struct Bounded<R> {
+struct Bounded<R> {
     stream: R,
     left: u64,
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -22,7 +40,7 @@ pub(crate) struct Bounded<R> {
 }
 
 impl<R> Bounded<R> {
-    pub(crate) fn new(stream: R, limit: u64, over: impl Future<Output = ()> + Send + 'static) -> Self {
+    fn new(stream: R, limit: u64, over: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { stream, left: limit, over: Box::pin(over), rest: None }
     }
 }

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod dice;
 pub mod faulty;
 pub mod fixture;
+pub mod git;
 pub mod harness;
 #[cfg(feature = "llm")]
 pub mod llm;

@@ -27,7 +27,7 @@ pub mod tasks;
 pub mod words;
 
 pub use list::cases;
-pub use puppet::Puppet;
+pub use puppet::{Puppet, child};
 
 /// A future that borrows nothing.
 pub type Playing = Pin<Box<dyn Future<Output = Exit> + Send>>;

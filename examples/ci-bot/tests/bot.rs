@@ -42,13 +42,7 @@ impl Site {
     }
 
     fn git(&self, args: &[&str]) {
-        let status = Command::new("git")
-            .current_dir(self.repository())
-            .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")])
-            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.invalid"])
-            .args(args)
-            .status()
-            .unwrap();
+        let status = striatum_testkit::git::call(&self.repository(), "Ada").args(args).status().unwrap();
         assert!(status.success(), "git {args:?}");
     }
 

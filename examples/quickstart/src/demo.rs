@@ -1,10 +1,6 @@
 //! The demonstration repository.
 
-use std::{
-    fs, io,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, io, path::Path};
 
 use crate::failure::Failure;
 
@@ -53,17 +49,8 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let missing = |error: io::Error| {
         Failure::new("git_missing", format!("cannot run git: {error}"), "install git 2.40 or newer")
     };
-    let ended = Command::new("git")
-        .args(["-c", "user.name=Striatum quickstart", "-c", "user.email=quickstart@striatum.invalid"])
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"])
+    let ended = striatum_testkit::git::call(folder, "Striatum quickstart")
         .args(arguments)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(Stdio::null())
         .output()
         .map_err(missing)?;
     if ended.status.success() {

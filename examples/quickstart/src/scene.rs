@@ -43,16 +43,12 @@ fn again(args: &Args) -> String {
     let folders = [("--repo", args.repo.as_deref()), ("--data", Some(args.data.as_path()))];
     for (flag, folder) in folders {
         if let Some(folder) = folder.filter(|folder| *folder != Path::new(".striatum")) {
-            let _ = write!(command, " {flag} {}", quoted(&folder.display().to_string()));
+            let folder = folder.display().to_string();
+            let _ =
+                write!(command, " {flag} {}", shlex::try_quote(&folder).unwrap_or(folder.as_str().into()));
         }
     }
     command
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 impl Scene {

@@ -248,15 +248,8 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
 
 #[track_caller]
 pub(crate) fn git_bytes(folder: &Path, arguments: &[&str]) -> Vec<u8> {
-    let ended = Command::new("git")
-        .args(["-c", "user.name=Ada", "-c", "user.email=ada@striatum.invalid"])
-        .args(arguments)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .output()
-        .unwrap();
+    let mut call = striatum_testkit::git::call(folder, "Ada");
+    let ended = call.args(arguments).env("GIT_OPTIONAL_LOCKS", "0").output().unwrap();
     assert!(ended.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
     ended.stdout
 }

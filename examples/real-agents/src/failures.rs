@@ -23,7 +23,7 @@ fn draft(state: &State) -> Outcome<JobState> {
 pub(crate) async fn not_let_in(installed: &Installed, agent: Agent) -> Outcome<String> {
     let model = MockLlm::start(script::at_first(|_| Some(Reply::refuse(401)))).await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
-    let draft = draft(&*scene.work().await?)?;
+    let draft = draft(&scene.work().await?)?;
     let waits = matches!(draft.status, JobStatus::WaitingHuman | JobStatus::Blocked);
     ensure(waits && draft.attempt == 1, || {
         format!("the draft is {} at attempt {}", draft.status, draft.attempt)
@@ -31,20 +31,10 @@ pub(crate) async fn not_let_in(installed: &Installed, agent: Agent) -> Outcome<S
     Ok(format!("the draft is {} ({:?})", draft.status, draft.checkpoint))
 }
 
-/// A limit that ends by itself is waited for.
-pub(crate) async fn limited(installed: &Installed, agent: Agent) -> Outcome<String> {
+/// What ends by itself is waited for, or costs an attempt at most: a limit, a model that is broken for a moment.
+pub(crate) async fn recovers(installed: &Installed, agent: Agent, at_first: Reply) -> Outcome<String> {
     // The agent itself tries once more before it gives up.
-    let model = MockLlm::start(script::at_first(|nth| (nth < 2).then(|| Reply::limit(1)))).await?;
-    let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
-    let state = scene.work().await?;
-    scene.expect_completed(&state).await?;
-    let draft = draft(&state)?;
-    Ok(format!("the draft was granted {} times", draft.epoch))
-}
-
-/// A model that is broken for a moment costs an attempt at most.
-pub(crate) async fn broken_once(installed: &Installed, agent: Agent) -> Outcome<String> {
-    let model = MockLlm::start(script::at_first(|nth| (nth < 2).then(|| Reply::refuse(500)))).await?;
+    let model = MockLlm::start(script::at_first(move |nth| (nth < 2).then(|| at_first.clone()))).await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
     let state = scene.work().await?;
     scene.expect_completed(&state).await?;
@@ -76,7 +66,7 @@ pub(crate) async fn stopped(installed: &Installed, agent: Agent) -> Outcome<Stri
     };
     let (state, stopped) = tokio::join!(scene.work(), stop);
     stopped?;
-    let draft = draft(&*state?)?;
+    let draft = draft(&state?)?;
     ensure(draft.status == JobStatus::Ready && draft.attempt == 1, || {
         format!("the draft is {}", draft.status)
     })?;

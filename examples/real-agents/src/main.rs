@@ -13,6 +13,7 @@ mod success;
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
+use striatum_testkit::llm::Reply;
 
 use agents::{Agent, Installed};
 
@@ -65,10 +66,10 @@ async fn main() -> Outcome<ExitCode> {
         "codex writes, claude reviews, gemini finishes" => success::reviewed(&installed, [Agent::Codex, Agent::Claude, Agent::Gemini]),
         "claude is not let in (401)" => failures::not_let_in(&installed, Agent::Claude),
         "codex is not let in (401)" => failures::not_let_in(&installed, Agent::Codex),
-        "claude is limited for a while (429)" => failures::limited(&installed, Agent::Claude),
-        "codex is limited for a while (429)" => failures::limited(&installed, Agent::Codex),
-        "the model of claude is broken once (500)" => failures::broken_once(&installed, Agent::Claude),
-        "the model of codex is broken once (500)" => failures::broken_once(&installed, Agent::Codex),
+        "claude is limited for a while (429)" => failures::recovers(&installed, Agent::Claude, Reply::limit(1)),
+        "codex is limited for a while (429)" => failures::recovers(&installed, Agent::Codex, Reply::limit(1)),
+        "the model of claude is broken once (500)" => failures::recovers(&installed, Agent::Claude, Reply::refuse(500)),
+        "the model of codex is broken once (500)" => failures::recovers(&installed, Agent::Codex, Reply::refuse(500)),
         "claude is stopped in a turn" => failures::stopped(&installed, Agent::Claude),
         "codex is stopped in a turn" => failures::stopped(&installed, Agent::Codex),
         "claude is killed in a turn" => failures::killed(&installed, Agent::Claude),

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -83,13 +82,13 @@ impl Scene {
     }
 
     /// Works until nothing goes on by itself.
-    pub(crate) async fn work(&self) -> Outcome<Arc<State>> {
+    pub(crate) async fn work(&self) -> Outcome<State> {
         timeout(PATIENCE, self.orchestrator.run_until_idle()).await.map_err(|_| "it takes too long")??;
         self.state().await
     }
 
-    pub(crate) async fn state(&self) -> Outcome<Arc<State>> {
-        Ok(Arc::new(self.orchestrator.load(self.run).await?.state))
+    async fn state(&self) -> Outcome<State> {
+        Ok(self.orchestrator.load(self.run).await?.state)
     }
 
     /// What a file holds in the result.
@@ -133,7 +132,7 @@ impl Scene {
     }
 
     /// The folders of the sessions of a job, where its agents' processes are recorded.
-    pub(crate) fn sessions(&self, job: &str) -> Outcome<Vec<PathBuf>> {
+    fn sessions(&self, job: &str) -> Outcome<Vec<PathBuf>> {
         let folder = self.folder.path().join("data/sessions").join(self.run.to_string()).join(job);
         let mut sessions = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -180,14 +179,7 @@ pub(crate) fn job(id: &str) -> Outcome<JobId> {
 
 /// Runs git without anybody's settings.
 fn git(repository: &Path, arguments: &[&str]) -> Outcome<()> {
-    let ended = Command::new("git")
-        .args(["-c", "user.name=Striatum", "-c", "user.email=agents@striatum.invalid"])
-        .args(arguments)
-        .current_dir(repository)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .stdin(Stdio::null())
-        .output()?;
+    let ended = striatum_testkit::git::call(repository, "Striatum").args(arguments).output()?;
     match ended.status.success() {
         true => Ok(()),
         false => Err(format!("git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr)).into()),

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -73,17 +72,8 @@ impl Site {
 
     /// Runs git without anybody's settings.
     fn git(&self, arguments: &[&str]) -> Outcome<String> {
-        let ended = Command::new("git")
-            .args(["-c", "user.name=Striatum swarm", "-c", "user.email=swarm@striatum.invalid"])
-            .args(arguments)
-            .current_dir(self.repository())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .stdin(Stdio::null())
-            .output()?;
+        let ended =
+            striatum_testkit::git::call(&self.repository(), "Striatum swarm").args(arguments).output()?;
         if !ended.status.success() {
             return Err(format!("git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr)).into());
         }

@@ -4,13 +4,10 @@ use std::{ffi::OsString, sync::Arc};
 
 use async_trait::async_trait;
 use striatum_core::sandbox::{
-    EnvVar, Exec, Limits, Output, Process, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+    EnvVar, Exec, Limits, Process, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
 };
-use tokio::{
-    io::AsyncRead,
-    process::{ChildStderr, ChildStdin, ChildStdout},
-};
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use super::{
     Parts,
@@ -19,12 +16,12 @@ use super::{
 };
 use crate::{
     blocking::aside,
-    child::{Handle, Leader},
+    child::Handle,
     crew::Crew,
     environment::{MARK, assemble, check},
     failure::failed,
     folder::Folder,
-    output::Bounded,
+    output::bounded,
     program,
     shim::order::{MOST_DESCRIPTORS, Order},
 };
@@ -80,15 +77,6 @@ impl Session {
             processes: self.limits.processes.into(),
         })
     }
-
-    fn bounded(&self, stream: impl AsyncRead + Unpin + Send + 'static, leader: &Leader) -> Output {
-        let (ended, grace) = (leader.ended(), self.limits.grace);
-        let over = async move {
-            let _ = ended.await;
-            tokio::time::sleep(grace).await;
-        };
-        Box::pin(Bounded::new(stream, self.limits.output_bytes, over).compat())
-    }
 }
 
 #[async_trait]
@@ -133,8 +121,8 @@ impl SandboxSession for Session {
         let stderr = ChildStderr::from_std(stderr).map_err(unusable())?;
         Ok(Process {
             stdin: Some(Box::pin(stdin.compat_write())),
-            stdout: Some(self.bounded(stdout, &leader)),
-            stderr: Some(self.bounded(stderr, &leader)),
+            stdout: Some(bounded(stdout, &leader, &self.limits)),
+            stderr: Some(bounded(stderr, &leader, &self.limits)),
             child: Box::new(handle),
             listeners: names.zip(listeners).collect(),
         })

@@ -12,14 +12,13 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_core::sandbox::{
-    EnvVar, Exec, Limits, Listen, Output, Process, SandboxError, SandboxErrorKind, SandboxSession,
-    SandboxSpec,
+    EnvVar, Exec, Limits, Listen, Process, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::AsyncReadExt,
     process::{ChildStderr, ChildStdin, ChildStdout},
 };
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use crate::{
     child::{Author, Handle, Leader, Started},
@@ -27,7 +26,7 @@ use crate::{
     environment::{MARK, assemble, check},
     failure::failed,
     folder::Folder,
-    output::Bounded,
+    output::bounded,
     program,
 };
 
@@ -92,15 +91,6 @@ impl Session {
             .stderr(Stdio::piped());
         Ok(command)
     }
-
-    fn bounded(&self, stream: impl AsyncRead + Unpin + Send + 'static, leader: &Leader) -> Output {
-        let (ended, grace) = (leader.ended(), self.limits.grace);
-        let over = async move {
-            let _ = ended.await;
-            tokio::time::sleep(grace).await;
-        };
-        Box::pin(Bounded::new(stream, self.limits.output_bytes, over).compat())
-    }
 }
 
 #[async_trait]
@@ -135,8 +125,8 @@ impl SandboxSession for Session {
         }
         Ok(Process {
             stdin: stdin.map(|stdin| Box::pin(stdin.compat_write()) as _),
-            stdout: stdout.map(|stdout| self.bounded(stdout, &leader)),
-            stderr: stderr.map(|stderr| self.bounded(stderr, &leader)),
+            stdout: stdout.map(|stdout| bounded(stdout, &leader, &self.limits)),
+            stderr: stderr.map(|stderr| bounded(stderr, &leader, &self.limits)),
             child: Box::new(handle),
             listeners,
         })

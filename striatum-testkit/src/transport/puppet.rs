@@ -134,7 +134,7 @@ pub(super) fn start(play: impl FnOnce(Puppet) -> Playing) -> (Process, Witness) 
         stdin: Some(Box::pin(input.compat_write())),
         stdout: Some(Box::pin(output.compat())),
         stderr: Some(Box::pin(errors.compat())),
-        child: Box::new(Played { task, exit: None }),
+        child: child(task),
         listeners: Vec::new(),
     };
     (process, Witness { gone, written })
@@ -147,6 +147,11 @@ impl Drop for Last {
     fn drop(&mut self) {
         self.0.send_replace(true);
     }
+}
+
+/// A task as the child of a process: its end is the process's, killing it aborts it (signal 9), and a panic is status 101.
+pub fn child(task: JoinHandle<Exit>) -> Box<dyn Child> {
+    Box::new(Played { task, exit: None })
 }
 
 #[derive(Debug)]

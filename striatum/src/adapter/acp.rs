@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
 use striatum_core::{
     run::Usage,
-    sandbox::{EnvVar, Exec, Isolation, Limits, Listen, SandboxSession, SandboxSpec},
+    sandbox::{EnvVar, Exec, Isolation, Limits, Listen, SandboxSession},
     transport::{
         Advice, AgentSession, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError,
     },
@@ -20,7 +20,7 @@ use self::conversation::Conversation;
 use crate::{
     adapter::{
         AdapterError, Assignment, End, Finished, LaneAdapter, OpenTools,
-        process::{demands, soon},
+        process::{open, soon},
     },
     fault,
 };
@@ -197,16 +197,7 @@ impl LaneAdapter for AcpAdapter {
         let mut limits = Limits::default();
         // A conversation goes on for hours; the transport bounds what is kept of it.
         limits.output_bytes = u64::MAX;
-        let spec = SandboxSpec {
-            fence: assignment.fence.clone(),
-            tree: assignment.tree.clone(),
-            folder: assignment.folder.clone(),
-            mounts: assignment.mounts.clone(),
-            env: assignment.env.clone(),
-            demands: demands(&assignment.lane),
-            limits,
-        };
-        let mut sandbox = soon("open the sandbox", assignment.sandbox.open(&spec)).await?;
+        let mut sandbox = open(&assignment, limits).await?;
         let talked = self.talk(sandbox.as_mut(), &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", sandbox.close()).await;

@@ -38,16 +38,7 @@ impl LaneAdapter for ProcessAdapter {
 
     async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
         let begun = Instant::now();
-        let spec = SandboxSpec {
-            fence: assignment.fence.clone(),
-            tree: assignment.tree.clone(),
-            folder: assignment.folder.clone(),
-            mounts: assignment.mounts.clone(),
-            env: assignment.env.clone(),
-            demands: demands(&assignment.lane),
-            limits: Limits::default(),
-        };
-        let mut session = soon("open the sandbox", assignment.sandbox.open(&spec)).await?;
+        let mut session = open(&assignment, Limits::default()).await?;
         let talked = talk(session.as_mut(), &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", session.close()).await;
@@ -58,8 +49,25 @@ impl LaneAdapter for ProcessAdapter {
     }
 }
 
+/// Opens the sandbox for a grant.
+pub(super) async fn open(
+    assignment: &Assignment,
+    limits: Limits,
+) -> Result<Box<dyn SandboxSession>, AdapterError> {
+    let spec = SandboxSpec {
+        fence: assignment.fence.clone(),
+        tree: assignment.tree.clone(),
+        folder: assignment.folder.clone(),
+        mounts: assignment.mounts.clone(),
+        env: assignment.env.clone(),
+        demands: demands(&assignment.lane),
+        limits,
+    };
+    soon("open the sandbox", assignment.sandbox.open(&spec)).await
+}
+
 /// What the sandbox must hold an agent to: what the lane demands beyond what a plain process gives by itself.
-pub(super) fn demands(lane: &Lane) -> Isolation {
+fn demands(lane: &Lane) -> Isolation {
     let mut demands = Isolation::uniform(Level::Unsupported);
     for Shortfall { constraint, required, .. } in Offers::process().shortfalls(lane) {
         match constraint {
