@@ -1,7 +1,6 @@
 //! A way to the server that breaks at a chosen message of the protocol.
 
 use std::{
-    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -57,14 +56,20 @@ impl Proxy {
         self.fate.all.notify_waiters();
     }
 
-    /// The kinds of messages that were not let through any more, each behind `>` (to the server) or `<`.
-    pub(crate) fn cut_at(&self) -> String {
-        self.fate.cuts.lock().unwrap().iter().cloned().collect::<Vec<_>>().join(" ")
+    /// Breaks at the next message of this kind, a letter of the protocol behind `>` (to the server) or `<` (from it); the
+    /// first message of all is `>start`. What comes later passes.
+    pub(crate) fn cut_at(&self, message: &'static str) {
+        *self.fate.message.lock().unwrap() = Some(message);
     }
 
     /// Whether it has broken since.
     pub(crate) fn was_cut(&self) -> bool {
         self.fate.budget.load(Ordering::SeqCst) < 0
+    }
+
+    /// Whether the message has come at which it is to break.
+    pub(crate) fn was_cut_at(&self) -> bool {
+        self.fate.message.lock().unwrap().is_none()
     }
 }
 
@@ -82,26 +87,25 @@ fn config_host(address: &str) -> String {
 #[derive(Clone, Default)]
 struct Fate {
     budget: Arc<AtomicI64>,
-    cuts: Arc<Mutex<BTreeSet<String>>>,
+    message: Arc<Mutex<Option<&'static str>>>,
     all: Arc<Notify>,
 }
 
 impl Fate {
     /// Whether a message may pass.
     fn lets_pass(&self, direction: char, kind: Option<u8>) -> bool {
+        let name = kind.map_or("start".to_owned(), |kind| char::from(kind).to_string());
+        let wanted = self.message.lock().unwrap().take_if(|wanted| *wanted == format!("{direction}{name}"));
         match self.budget.fetch_sub(1, Ordering::SeqCst) {
-            0 => {
-                let kind = kind.map_or("start".to_owned(), |kind| char::from(kind).to_string());
-                self.cuts.lock().unwrap().insert(format!("{direction}{kind}"));
-                return false;
+            0 => false,
+            spent => {
+                if spent < 0 {
+                    // The cut was elsewhere.
+                    self.budget.fetch_add(1, Ordering::SeqCst);
+                }
+                wanted.is_none()
             }
-            // The cut was elsewhere.
-            spent if spent < 0 => {
-                self.budget.fetch_add(1, Ordering::SeqCst);
-            }
-            _ => {}
         }
-        true
     }
 }
 
