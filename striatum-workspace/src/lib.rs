@@ -21,16 +21,19 @@
 //! refs move by compare-and-swap. A tree is described by a small file beside it, written before the tree is made and removed
 //! after it is gone; [`Repository::trees`] lists what is left.
 
-mod admin;
 mod blobs;
 mod branch;
 mod close;
+mod copied;
 mod deliver;
 mod disk;
 mod error;
 mod files;
 mod filters;
+mod foreign;
 mod git;
+mod history;
+mod inside;
 mod manifest;
 mod merge;
 mod moving;
@@ -46,6 +49,7 @@ pub use deliver::{Delivered, Delivery};
 pub use error::WorkspaceError;
 pub use files::{MAX_READ_BYTES, NewFile};
 pub use git::{Git, OLDEST_GIT};
+pub use history::FilesOnly;
 pub use manifest::{Change, Changed, InvalidManifest, Manifest, Mode};
 pub use merge::{Merged, Stamp};
 pub use repository::Repository;
