@@ -72,15 +72,14 @@ impl Repository {
     /// - failures of git and of the file system. The tree is as it was, and the call may be repeated.
     pub async fn commit(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        let (commit, left_out) = self.commit_onto(tree, &left, message).await?;
-        let kept = self.beyond(&left, &[&commit]).await?;
-        for lost in &kept {
+        let saved = self.written(tree, &left, message).await?;
+        for lost in &saved.kept {
             // Named by its own id, so whoever made it made the same.
             self.room().swap(&kept_ref(tree, lost), None, lost).await?;
         }
         let full = tree.branch().full();
-        match self.room().swap(&full, left.branch.as_ref(), &commit).await? {
-            Swapped::Yes => Ok(Saved { commit, kept, left_out, files_only: left.files_only }),
+        match self.room().swap(&full, left.branch.as_ref(), &saved.commit).await? {
+            Swapped::Yes => Ok(saved),
             Swapped::No { found } => Err(WorkspaceError::BranchMoved {
                 branch: tree.branch().to_string(),
                 expected: left.branch,
@@ -89,13 +88,19 @@ impl Repository {
         }
     }
 
-    /// The commit that [`commit`](Self::commit) would make now. No branch moves, so git forgets it by and by.
+    /// What [`commit`](Self::commit) would give now. No ref moves, so git forgets it by and by.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<CommitId, WorkspaceError> {
+    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        Ok(self.commit_onto(tree, &left, message).await?.0)
+        self.written(tree, &left, message).await
+    }
+
+    async fn written(&self, tree: &Tree, left: &Left, message: &str) -> Result<Saved, WorkspaceError> {
+        let (commit, left_out) = self.commit_onto(tree, left, message).await?;
+        let kept = self.beyond(left, &[&commit]).await?;
+        Ok(Saved { commit, kept, left_out, files_only: left.files_only.clone() })
     }
 
     async fn commit_onto(

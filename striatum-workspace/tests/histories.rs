@@ -147,7 +147,8 @@ async fn what_an_agent_committed_on_its_branches_is_kept_with_its_messages() -> 
     }
     let mut kept: Vec<_> = saved.kept.iter().map(CommitId::as_str).collect();
     let mut expected = [tried.as_str(), stashed.as_str()];
-    (kept.sort_unstable(), expected.sort_unstable());
+    kept.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(kept, expected);
     Ok(())
 }
@@ -360,6 +361,16 @@ const REFUSED: &[Case] = &[
             Ok(fs::remove_file(stage.tree.path().join("bomb"))?)
         },
         |why| matches!(why, FilesOnly::Large(_) | FilesOnly::Broken(_)),
+    ),
+    (
+        // A few hundred bytes of instructions for an object of thirteen gigabytes.
+        "have a pack that grows without bounds",
+        |stage| {
+            stage.commits("own", "1")?;
+            let bomb = include_bytes!("delta-bomb.pack");
+            put(&stage.dot_git(), "objects/pack/pack-bomb.pack", bomb)
+        },
+        |why| matches!(why, FilesOnly::Broken(said) if said.contains("over limit")),
     ),
     (
         "have a pack without an end",
