@@ -14,6 +14,8 @@ mod processes;
 mod pulling;
 mod recorder;
 mod resident;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod sqlite;
 mod table;
 #[cfg(feature = "takeover")]
@@ -86,6 +88,9 @@ enum Section {
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
+    /// Sessions behind walls, against bare bubblewrap and plain processes.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
@@ -101,6 +106,8 @@ enum Section {
 }
 
 fn main() -> Outcome {
+    #[cfg(feature = "sandbox")]
+    striatum_sandbox::shim::main_if_shim();
     let args = Args::parse();
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
@@ -125,6 +132,8 @@ fn main() -> Outcome {
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         #[cfg(feature = "pulling")]
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
@@ -145,6 +154,8 @@ fn all(args: &Args) -> Outcome {
         Section::Processes,
         #[cfg(feature = "pulling")]
         Section::Pulling,
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox,
         #[cfg(feature = "takeover")]
         Section::Takeover,
         #[cfg(feature = "pg")]
