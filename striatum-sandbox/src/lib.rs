@@ -16,6 +16,8 @@
 mod blocking;
 mod child;
 mod crew;
+#[cfg(feature = "egress")]
+pub mod egress;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod environment;

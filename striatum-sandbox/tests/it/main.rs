@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+#[cfg(feature = "egress")]
+mod egress;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod environment;
