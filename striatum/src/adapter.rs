@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 mod account;
 #[cfg(feature = "acp")]
 mod acp;
+mod gateway;
 mod process;
 #[cfg(feature = "acp")]
 mod toolbox;
@@ -30,6 +31,7 @@ mod toolbox;
 pub use account::{Account, Told};
 #[cfg(feature = "acp")]
 pub use acp::{AcpAdapter, Pace};
+pub use gateway::{Gateway, Passage, Porter, Seen};
 pub use process::ProcessAdapter;
 #[cfg(feature = "acp")]
 pub use toolbox::{OpenTools, Toolbox};
