@@ -14,7 +14,11 @@
 //! Everything here runs on tokio, with its IO and time drivers enabled.
 
 mod blocking;
+#[cfg(feature = "broker")]
+pub mod broker;
 mod child;
+#[cfg(feature = "broker")]
+pub mod credential;
 mod crew;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -26,10 +30,14 @@ mod measured;
 mod namespaces;
 mod none;
 mod output;
+#[cfg(feature = "broker")]
+mod patient;
 pub mod process;
 mod program;
 mod remains;
 pub mod shim;
+#[cfg(feature = "broker")]
+pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
