@@ -14,7 +14,11 @@
 //! Everything here runs on tokio, with its IO and time drivers enabled.
 
 mod blocking;
+#[cfg(feature = "broker")]
+pub mod broker;
 mod child;
+#[cfg(feature = "outward")]
+pub mod credential;
 mod crew;
 #[cfg(feature = "egress")]
 pub mod egress;
@@ -28,10 +32,14 @@ mod measured;
 mod namespaces;
 mod none;
 mod output;
+#[cfg(feature = "broker")]
+mod patient;
 pub mod process;
 mod program;
 mod remains;
 pub mod shim;
+#[cfg(feature = "outward")]
+pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
