@@ -15,12 +15,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::SystemTime};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::{CryptoProvider, ring},
-    pki_types::CertificateDer,
-};
-use secrecy::SecretString;
+use rustls::crypto::ring;
 use striatum_core::sandbox::{EnvVar, Listen};
 
 mod address;
@@ -59,19 +54,21 @@ use authority::Authority;
 use placeholder::{Placeholder, Placeholders};
 use server::Session;
 
+use crate::{credential::Credential, upstream::Trust};
+
 /// The proxy of one session, with an authority and placeholders of its own.
 #[derive(Debug)]
 pub struct Egress {
     session: Arc<Session>,
-    system_roots: Vec<CertificateDer<'static>>,
+    trust: Trust,
 }
 
 /// What a proxy is made of.
 #[derive(Debug)]
 pub struct EgressBuilder {
     rules: EgressRules,
-    secrets: BTreeMap<String, SecretString>,
-    roots: Vec<CertificateDer<'static>>,
+    secrets: BTreeMap<String, Credential>,
+    trust: Option<Trust>,
     resolver: Arc<dyn Resolve>,
     audit: Arc<dyn EgressAudit>,
     limits: EgressLimits,
@@ -83,7 +80,7 @@ impl Egress {
         EgressBuilder {
             rules,
             secrets: BTreeMap::new(),
-            roots: Vec::new(),
+            trust: None,
             resolver: Arc::new(SystemResolver),
             audit: Arc::new(Traced),
             limits: EgressLimits::default(),
@@ -95,12 +92,15 @@ impl Egress {
         trust::listen(name)
     }
 
-    /// Writes the certificates that programs are to trust: the session's own authority, and those that the host trusts.
+    /// Writes the certificates that programs are to trust: the session's own authority, and those that the proxy itself believes.
     ///
     /// # Errors
     /// [`io::Error`] if the file cannot be written.
     pub fn write_trust(&self, file: &Path) -> io::Result<()> {
-        fs::write(file, trust::pem([self.session.authority.root()].into_iter().chain(&self.system_roots)))
+        fs::write(
+            file,
+            trust::pem([self.session.authority.root()].into_iter().chain(self.trust.certificates())),
+        )
     }
 
     /// The variables of a program that uses it: the file of certificates under its usual names, what is reached without a proxy, and a
@@ -123,16 +123,15 @@ impl Egress {
 impl EgressBuilder {
     /// Gives a secret of the rules its value.
     #[must_use]
-    pub fn secret(mut self, name: impl Into<String>, value: SecretString) -> Self {
+    pub fn secret(mut self, name: impl Into<String>, value: Credential) -> Self {
         self.secrets.insert(name.into(), value);
         self
     }
 
-    /// Trusts this authority of hosts as well.
+    /// Believes these authorities of hosts, and not those of this host.
     #[must_use]
-    pub fn root(mut self, certificate: CertificateDer<'static>) -> Self {
-        self.roots.push(certificate);
-        self
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// Resolves names by this.
@@ -153,47 +152,36 @@ impl EgressBuilder {
         Self { limits, ..self }
     }
 
-    /// Makes the session's authority and placeholders.
+    /// Makes the session's authority and placeholders, and reads each secret once, so that a missing one is noticed now.
     ///
     /// # Errors
-    /// [`EgressErrorKind::Secret`] if a secret of the rules has no value, or one that fits into no header;
-    /// [`EgressErrorKind::Unavailable`] if the host gives no chance or no certificates.
-    pub fn open(mut self) -> Result<Egress, EgressError> {
+    /// [`EgressErrorKind::Secret`] if a secret of the rules has no value; [`EgressErrorKind::Unavailable`] if this machine gives no
+    /// chance or no certificates.
+    pub async fn open(mut self) -> Result<Egress, EgressError> {
         let mut placeholders = Vec::new();
         for name in self.rules.secrets() {
             let missing =
                 || EgressError::new(EgressErrorKind::Secret, format!("the secret {name} has no value"));
-            placeholders.push(Placeholder::new(name, self.secrets.remove(name).ok_or_else(missing)?)?);
+            let secret = self.secrets.remove(name).ok_or_else(missing)?;
+            secret.get().await.map_err(|error| missing().because(error))?;
+            placeholders.push(Placeholder::new(name, secret)?);
         }
-        let provider = Arc::new(ring::default_provider());
-        let system_roots = rustls_native_certs::load_native_certs().certs;
+        let unbelieving = |error| {
+            EgressError::new(EgressErrorKind::Unavailable, "nobody's certificates could be believed")
+                .because(error)
+        };
+        let trust = self.trust.map_or_else(Trust::of_this_host, Ok).map_err(unbelieving)?;
+        let mut upstream = trust.config();
+        upstream.alpn_protocols = vec![b"http/1.1".to_vec()];
         let session = Session {
             placeholders: Placeholders::new(placeholders),
-            authority: Authority::new(provider.clone(), SystemTime::now().into())?,
-            upstream: Arc::new(upstream(provider, system_roots.iter().chain(&self.roots))?),
+            authority: Authority::new(Arc::new(ring::default_provider()), SystemTime::now().into())?,
+            upstream: Arc::new(upstream),
             rules: self.rules,
             resolver: self.resolver,
             audit: self.audit,
             limits: self.limits,
         };
-        Ok(Egress { session: Arc::new(session), system_roots })
+        Ok(Egress { session: Arc::new(session), trust })
     }
-}
-
-/// How hosts are spoken to within TLS.
-fn upstream<'a>(
-    provider: Arc<CryptoProvider>,
-    roots: impl Iterator<Item = &'a CertificateDer<'static>>,
-) -> Result<ClientConfig, EgressError> {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots.cloned());
-    let unavailable =
-        |error| EgressError::new(EgressErrorKind::Unavailable, "TLS cannot be spoken").because(error);
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(unavailable)?
-        .with_root_certificates(store);
-    let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }

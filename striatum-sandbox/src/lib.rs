@@ -39,6 +39,7 @@ mod program;
 mod remains;
 pub mod shim;
 #[cfg(feature = "outward")]
+#[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
 pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]

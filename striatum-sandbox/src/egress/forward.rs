@@ -15,6 +15,7 @@ use super::{
     head,
     host::Authority,
     link::Link,
+    placeholder::Used,
     record::{Account, Way},
     refusal::Refusal,
     rule::Scheme,
@@ -33,11 +34,11 @@ pub(super) struct Route<'a> {
 
 impl Route<'_> {
     /// Judges a request: what is sent in its stead, and what may not come back.
-    pub(super) fn judge(
+    pub(super) async fn judge(
         &self,
         request: Request<Incoming>,
         account: &Account,
-    ) -> Result<(Request<Passing>, Wanted), Refusal> {
+    ) -> Result<(Request<Passing>, Used), Refusal> {
         let Session { placeholders, limits, .. } = self.session;
         head::agrees(&request, self.authority, self.scheme.port())?;
         head::is_plain(&request)?;
@@ -52,8 +53,8 @@ impl Route<'_> {
         }
         let (mut parts, body) = request.into_parts();
         head::strip(&mut parts.headers);
-        let secrets = placeholders.substitute(&mut parts.headers, rule)?;
-        head::readdress(&mut parts.headers, self.scheme, self.authority, !secrets.is_empty());
+        let used = placeholders.substitute(&mut parts.headers, rule).await?;
+        head::readdress(&mut parts.headers, self.scheme, self.authority, !used.is_empty());
         parts.uri = target;
         parts.version = Version::HTTP_11;
         let terms = Terms {
@@ -63,13 +64,13 @@ impl Route<'_> {
             scan: Scan::new(placeholders.wanted().clone()),
             found: Refusal::PlaceholderMisplaced,
         };
-        Ok((Request::from_parts(parts, Passing::new(body, terms, account.clone())), secrets))
+        Ok((Request::from_parts(parts, Passing::new(body, terms, account.clone())), used))
     }
 
     /// Sends it, and passes the answer back.
     pub(super) async fn send(
         &self,
-        (request, secrets): (Request<Passing>, Wanted),
+        (request, used): (Request<Passing>, Used),
         link: &mut Link,
         account: &Account,
     ) -> Result<Response<AnswerBody>, Refusal> {
@@ -82,6 +83,10 @@ impl Route<'_> {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Refusal::UpgradeRefused);
         }
+        if status == StatusCode::UNAUTHORIZED {
+            used.renew().await;
+        }
+        let secrets = used.wanted();
         let (mut parts, body) = response.into_parts();
         head::strip(&mut parts.headers);
         if !is_head && status != StatusCode::NOT_MODIFIED {

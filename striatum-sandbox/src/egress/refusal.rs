@@ -79,6 +79,8 @@ refusals! {
     FramingRefused = "framing_refused", BAD_REQUEST, "Frame the body by its length, or by chunks alone.";
     /// A placeholder stands where its secret does not belong.
     PlaceholderMisplaced = "placeholder_misplaced", FORBIDDEN, "Use the placeholder alone in Authorization or another header of its secret, for its own hosts.";
+    /// The secret of the placeholder cannot be read now.
+    SecretUnavailable = "secret_unavailable", BAD_GATEWAY, "Mend the source of the secret, which the records of the host program name.";
     /// The answer contained the secret of the request.
     SecretReflected = "secret_reflected", BAD_GATEWAY, "Ask the host for something that does not repeat credentials.";
     /// The request is larger than it may be.

@@ -198,7 +198,7 @@ impl Session {
         account.goes_to(&authority);
         let door = self.rules.door(Scheme::Http, &authority)?;
         let route = Route { session: self, scheme: Scheme::Http, authority: &authority, door: &door };
-        let judged = route.judge(request, account)?;
+        let judged = route.judge(request, account).await?;
         let mut link = Link::connect(&*self.resolver, &door, &authority, self.limits).await?;
         route.send(judged, &mut link, account).await
     }

@@ -101,7 +101,7 @@ impl Tunnel {
                     if request.method() == Method::CONNECT {
                         return Err(Refusal::Malformed);
                     }
-                    let judged = route.judge(request, &account)?;
+                    let judged = route.judge(request, &account).await?;
                     route.send(judged, &mut *link.lock().await, &account).await
                 };
                 settled(answered.await, &account)

@@ -31,9 +31,9 @@ async fn every_attempt_is_passed_or_refused_as_the_rules_say() {
 
 async fn attempt(number: usize) -> Result<(), String> {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits());
+    let proxy = stage.proxy(limits()).await;
     let case = table::all(&proxy.placeholder(), SECRET).swap_remove(number);
-    let proxy = if case.is_slow { stage.proxy(impatient()) } else { proxy };
+    let proxy = if case.is_slow { stage.proxy(impatient()).await } else { proxy };
     let mut client = Client::connect(proxy.address).await;
     let steps = filled(&stage, &case.steps);
     let walk = client.walk(&steps);

@@ -24,7 +24,7 @@ async fn received(stage: &Stage, proxy: &Proxy, host: &'static str, path: &str, 
 
 async fn refusal_of(limits: EgressLimits, host: &'static str, path: &str) -> (Refusal, Vec<u8>) {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits);
+    let proxy = stage.proxy(limits).await;
     let received = received(&stage, &proxy, host, path, "X-Nothing: 1").await;
     (soon(path, proxy.records.refusal()).await, received)
 }
@@ -54,7 +54,7 @@ async fn a_host_that_cannot_be_resolved_or_reached_is_told_before_anything_is_se
         [("unknown.test:{tls}", Refusal::NameUnknown), ("closed.test:{closed}", Refusal::Unreachable)]
     {
         let stage = Stage::new().await;
-        let proxy = stage.proxy(limits());
+        let proxy = stage.proxy(limits()).await;
         let mut client = Client::connect(proxy.address).await;
         client.walk(&filled(&stage, &connect(authority))).await;
         assert_eq!(soon(authority, proxy.records.refusal()).await, expected);
@@ -68,7 +68,7 @@ async fn a_secret_does_not_come_back() {
     for path in ["/repeat", "/repeat-name"] {
         for scheme in ["Bearer", "basic"] {
             let stage = Stage::new().await;
-            let proxy = stage.proxy(limits());
+            let proxy = stage.proxy(limits()).await;
             let header = match scheme {
                 "Bearer" => format!("Authorization: Bearer {}", proxy.placeholder()),
                 _ => format!("Authorization: Basic {}", super::table::basic("me", &proxy.placeholder())),
@@ -88,7 +88,7 @@ async fn a_secret_does_not_come_back() {
 #[tokio::test]
 async fn an_answer_framed_in_two_ways_is_passed_on_in_one() {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits());
+    let proxy = stage.proxy(limits()).await;
     let received = received(&stage, &proxy, "inspected.test", "/open/both", "X-Nothing: 1").await;
     let text = String::from_utf8(received).expect("text").to_lowercase();
     assert!(text.ends_with("2\r\nok\r\n0\r\n\r\n"), "{text}");
@@ -98,7 +98,7 @@ async fn an_answer_framed_in_two_ways_is_passed_on_in_one() {
 #[tokio::test]
 async fn a_name_is_resolved_once_for_a_connection_and_anew_for_the_next() {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits());
+    let proxy = stage.proxy(limits()).await;
     let turns = ["127.0.0.1", "10.0.0.1"].map(|address| address.parse().expect("an address"));
     proxy.resolver.turns.lock().expect("answers").insert("inspected.test".into(), turns.into());
 
@@ -123,7 +123,7 @@ async fn a_name_is_resolved_once_for_a_connection_and_anew_for_the_next() {
 #[tokio::test]
 async fn a_record_says_what_became_of_a_request_and_no_secret() {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits());
+    let proxy = stage.proxy(limits()).await;
     let header = format!("Authorization: Bearer {}", proxy.placeholder());
     received(&stage, &proxy, "partial.test", "/with/a/path?and=query", &header).await;
     received(&stage, &proxy, "spliced.test", "/close", "X-Nothing: 1").await;
@@ -153,7 +153,7 @@ async fn a_record_says_what_became_of_a_request_and_no_secret() {
 #[tokio::test]
 async fn dropping_a_proxy_ends_its_connections() {
     let stage = Stage::new().await;
-    let proxy = stage.proxy(limits());
+    let proxy = stage.proxy(limits()).await;
     let mut client = Client::connect(proxy.address).await;
     client.walk(&filled(&stage, &within("spliced.test", get("spliced.test", "/", &["X-It: arrived"])))).await;
     soon("the request", stage.log.has(b"arrived")).await;

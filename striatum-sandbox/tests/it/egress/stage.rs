@@ -9,9 +9,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use striatum_sandbox::egress::{
-    Egress, EgressAudit, EgressLimits, EgressRecord, EgressRules, EgressServing, Fate, Refusal, Resolve,
+use striatum_sandbox::{
+    credential::{Credential, CredentialSource},
+    egress::{
+        Egress, EgressAudit, EgressLimits, EgressRecord, EgressRules, EgressServing, Fate, Refusal, Resolve,
+    },
 };
+use tempfile::NamedTempFile;
 use tokio::{net::TcpSocket, sync::watch, time::timeout};
 
 use super::upstream::{Log, Manner, Pki, Running, Shared, host};
@@ -50,6 +54,7 @@ const NAMES: &[(&str, &[&str])] = &[
 pub(super) struct Stage {
     pub(super) pki: Pki,
     pub(super) log: Log,
+    secret: NamedTempFile,
     /// A port on which nobody listens.
     closed: TcpSocket,
     tls: Running,
@@ -67,7 +72,9 @@ impl Stage {
         let mute = host(Manner::Mute, log.clone()).await;
         let closed = TcpSocket::new_v4().expect("a socket");
         closed.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
-        Self { pki, log, closed, tls, plain, mute }
+        let secret = NamedTempFile::new().expect("a file");
+        std::fs::write(&secret, SECRET).expect("a secret");
+        Self { pki, log, secret, closed, tls, plain, mute }
     }
 
     /// A text with the ports in it.
@@ -119,16 +126,17 @@ impl Stage {
         EgressRules::parse(&self.fill(&rules)).expect("rules")
     }
 
-    pub(super) fn proxy(&self, limits: EgressLimits) -> Proxy {
+    pub(super) async fn proxy(&self, limits: EgressLimits) -> Proxy {
         let records = Records::default();
         let resolver = Arc::new(Names::default());
         let egress = Egress::builder(self.rules())
-            .secret("TOKEN", SECRET.into())
-            .root(self.pki.root.clone())
+            .secret("TOKEN", Credential::new(CredentialSource::File(self.secret.path().to_owned())))
+            .trust(self.pki.trust())
             .resolver(resolver.clone())
             .audit(Arc::new(records.clone()))
             .limits(limits)
             .open()
+            .await
             .expect("a proxy");
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
         let address = listener.local_addr().expect("an address");

@@ -6,11 +6,8 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer},
-};
+use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use striatum_sandbox::upstream::Trust;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -45,7 +42,7 @@ pub(super) fn contains(bytes: &[u8], marker: &[u8]) -> bool {
 
 /// An issuer of certificates, with one for every name of the tests.
 pub(super) struct Pki {
-    pub(super) root: CertificateDer<'static>,
+    root: String,
     config: Arc<ServerConfig>,
 }
 
@@ -54,7 +51,7 @@ impl Pki {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
-        let root = params.self_signed(&key).expect("a certificate").der().clone();
+        let root = params.self_signed(&key).expect("a certificate").pem();
         let leaf_key = KeyPair::generate().expect("a key");
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut leaf = CertificateParams::new(names).expect("names");
@@ -68,6 +65,11 @@ impl Pki {
             .with_single_cert(vec![leaf], key)
             .expect("a certificate and its key");
         Self { root, config: Arc::new(config) }
+    }
+
+    /// Whoever believes its issuer.
+    pub(super) fn trust(&self) -> Trust {
+        Trust::in_pem(self.root.as_bytes()).expect("a certificate")
     }
 }
 
