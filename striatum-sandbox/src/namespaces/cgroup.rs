@@ -6,6 +6,7 @@ use std::{
     num::NonZeroU32,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -48,16 +49,14 @@ impl Cgroups {
     }
 
     fn works(&self) -> bool {
-        let name = format!("striatum-try-{}", std::process::id());
-        let limits = Limits::default();
-        self.make(&name, &limits).is_ok()
+        self.make(&unused("try"), &Limits::default()).is_ok()
     }
 
     /// Whether a process in a group that is given little processor time is held back. Takes about a tenth of a second.
     pub(super) fn bounds_processors(&self) -> bool {
-        let limits = Limits { processor_thousandths: Some(LEAST_PROCESSOR), ..Limits::default() };
-        let name = format!("striatum-busy-{}", std::process::id());
-        let Ok(group) = self.make(&name, &limits) else { return false };
+        let mut limits = Limits::default();
+        limits.processor_thousandths = Some(LEAST_PROCESSOR);
+        let Ok(group) = self.make(&unused("busy"), &limits) else { return false };
         let begun = Command::new("/bin/sh")
             .args(["-c", "read go; while :; do :; done"])
             .env_clear()
@@ -170,6 +169,12 @@ impl Drop for Group {
     fn drop(&mut self) {
         remove(std::mem::take(&mut self.folders));
     }
+}
+
+/// A name for a group that nobody else tries at the same time.
+fn unused(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("striatum-{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Removes groups. The last processes behind the walls are on their way out for a moment after the first has ended.
