@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_core::{
-    id::Fence,
+    id::{Fence, LaneId},
     run::{Packet, Usage},
     sandbox::{EnvVar, Exit, Isolation, Limits, Mount, Sandbox},
     transport::{Advice, AgentIdentity, AgentUpdate},
@@ -23,7 +23,11 @@ use tokio_util::sync::CancellationToken;
 mod account;
 #[cfg(feature = "acp")]
 mod acp;
+#[cfg(feature = "egress")]
+mod egress;
 mod gateway;
+#[cfg(feature = "broker")]
+mod model;
 mod process;
 #[cfg(feature = "acp")]
 mod toolbox;
@@ -31,7 +35,11 @@ mod toolbox;
 pub use account::{Account, Told};
 #[cfg(feature = "acp")]
 pub use acp::{AcpAdapter, Pace};
+#[cfg(feature = "egress")]
+pub use egress::EgressGateway;
 pub use gateway::{Gateway, Passage, Porter, Seen};
+#[cfg(feature = "broker")]
+pub use model::ModelGateway;
 pub use process::ProcessAdapter;
 #[cfg(feature = "acp")]
 pub use toolbox::{OpenTools, Toolbox};
@@ -65,6 +73,8 @@ pub struct Assignment {
     pub prompt: String,
     /// The lane.
     pub lane: Lane,
+    /// Its name.
+    pub lane_id: LaneId,
     /// The work tree, or the folder in which a reviewer finds what it judges and nothing else.
     pub tree: PathBuf,
     /// The session's own folder, outside the work tree.

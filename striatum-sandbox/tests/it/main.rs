@@ -7,7 +7,13 @@ mod bad_input;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+#[cfg(feature = "broker")]
+mod broker;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+#[cfg(feature = "egress")]
+mod egress;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]

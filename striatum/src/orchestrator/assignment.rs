@@ -73,6 +73,7 @@ impl Work<'_> {
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
             lane: self.lane.clone(),
+            lane_id: self.lane_id.clone(),
             tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
             updates: self.updates(&folder)?,
             folder,
