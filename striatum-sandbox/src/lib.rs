@@ -44,7 +44,7 @@ pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
-pub use measured::Measured;
+pub use measured::{Bounds, Measured};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
 pub use none::NoSandbox;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use striatum_core::{
     id::{Fence, LaneId},
     run::{Packet, Usage},
-    sandbox::{EnvVar, Exit, Isolation, Mount, Sandbox},
+    sandbox::{EnvVar, Exit, Isolation, Limits, Mount, Sandbox},
     transport::{Advice, AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
@@ -87,6 +87,8 @@ pub struct Assignment {
     pub env: Vec<EnvVar>,
     /// Where to run it.
     pub sandbox: Arc<dyn Sandbox>,
+    /// What it may use there.
+    pub limits: Limits,
     /// How long it may work, by its lane, the orchestrator's limits and what is left of its budget, and how long it may be silent.
     pub patience: Patience,
     /// Where to tell what is learned of the agent while it works.

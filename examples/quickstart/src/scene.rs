@@ -64,6 +64,8 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let sandbox = walls::choose(args, &data).await?;
+        let mut session = striatum::core::sandbox::Limits::default();
+        session.processor_thousandths = args.processors;
         let gateways = outside::gateway(args).await?;
         let orchestrator = adapters(sandbox.as_ref(), gateways.as_slice())
             .store(Arc::new(SqliteStore::open(&store).await?))
@@ -71,7 +73,7 @@ impl Scene {
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
-            .limits(Limits::default().outage(OUTAGE))
+            .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();

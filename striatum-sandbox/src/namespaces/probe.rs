@@ -28,8 +28,9 @@ use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::{Parts, open, root::SHIM};
 use crate::{
+    blocking::aside,
     failure::failed,
-    measured::Measured,
+    measured::{Bounds, Measured},
     shim::{
         CALL,
         probe::{Bait, Reached},
@@ -55,12 +56,13 @@ pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Me
     let late = |_| unmeasured().because(format!("it took more than {} s", PATIENCE.as_secs()));
     let reached = tried.map_err(late)??;
     let held = |breaches: &[String]| if breaches.is_empty() { Level::Enforced } else { Level::Advisory };
+    let bounds = bounds(parts).await?;
     let isolation = Isolation {
         file_system: held(&reached.file_system),
         network: held(&reached.network),
         processes: held(&reached.processes),
         system_calls: held(&reached.system_calls),
-        resources: if bounded(parts).await? { Level::Enforced } else { Level::Advisory },
+        resources: if bounds.memory && bounds.processes { Level::Enforced } else { Level::Advisory },
         credentials: held(&reached.credentials).min(held(&reached.file_system)),
     };
     let Reached { file_system, network, processes, system_calls, credentials } = reached;
@@ -68,33 +70,35 @@ pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Me
     for breach in &breaches {
         tracing::warn!(breach, "a process behind the walls could do what it should not");
     }
-    Ok(Measured { isolation, bubblewrap, landlock, breaches })
+    Ok(Measured { isolation, bubblewrap, landlock, bounds, breaches })
 }
 
-/// Whether memory and the number of processes are bounded for all that a process starts: limits of single processes bound
-/// neither.
-async fn bounded(parts: &Arc<Parts>) -> Result<bool, SandboxError> {
-    if parts.cgroups.is_none() {
-        return Ok(false);
-    }
+/// What is bounded for all that a process starts together: limits of single processes bound nothing of it.
+async fn bounds(parts: &Arc<Parts>) -> Result<Bounds, SandboxError> {
+    let Some(groups) = parts.cgroups.clone() else { return Ok(Bounds::default()) };
     let place = Place::new().map_err(failed("make a folder for the probe"))?;
     place.furnish().map_err(failed("furnish a folder for the probe"))?;
     let mut spec = spec(&place)?;
     spec.limits.memory_bytes = 48 << 20;
     spec.limits.processes = 16;
     let mut session = open(parts, &spec).await?;
-    let mut held = true;
-    for (script, beyond) in [
-        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000"),
-        ("for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all", "all"),
+    let mut bounds = Bounds { memory: true, processes: true, ..Bounds::default() };
+    for (script, beyond, held) in [
+        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000", &mut bounds.memory),
+        (
+            "for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all",
+            "all",
+            &mut bounds.processes,
+        ),
     ] {
         let mut process = session.spawn(&Exec::new(["/bin/sh", "-c", script])).await?;
         let said = tokio::time::timeout(PATIENCE, read(process.stdout.take())).await;
         let said = said.map_err(|_| unmeasured())?.map_err(failed("read what the probe found"))?;
-        held &= String::from_utf8_lossy(&said).trim() != beyond;
+        *held = String::from_utf8_lossy(&said).trim() != beyond;
     }
     Box::new(session).close().await?;
-    Ok(held)
+    bounds.processors = aside(move || Ok(groups.bounds_processors())).await?;
+    Ok(bounds)
 }
 
 fn unmeasured() -> SandboxError {

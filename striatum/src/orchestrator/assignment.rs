@@ -78,6 +78,7 @@ impl Work<'_> {
             updates: self.updates(&folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
+            limits: self.shared.limits.session,
             patience: self.patience(),
             account,
             #[cfg(feature = "acp")]

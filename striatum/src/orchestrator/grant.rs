@@ -92,8 +92,9 @@ impl<'a> Work<'a> {
         let lease = state.job(&fence.job)?.lease.as_ref()?;
         let spec = state.workflow().job(&fence.job)?;
         let lane = state.workflow().lanes.get(&spec.lane_id)?;
-        let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at: lease.granted_at };
-        let (attempt, granted_at, owner) = (grant.attempt, grant.granted_at, shared.instance.id());
+        let (granted_at, scope) = (lease.granted_at, spec.write_scope.clone());
+        let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at, scope };
+        let (attempt, owner) = (grant.attempt, shared.instance.id());
         let drive = Pending::Drive { fence: fence.clone(), attempt, granted_at, owner };
         let closing = Pending::CloseTree { fence: fence.clone(), attempt, granted_at, owner };
         let lane_id = &spec.lane_id;
