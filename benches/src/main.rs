@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod bare;
+#[cfg(feature = "egress")]
+mod egress;
 mod machine;
 mod measure;
 mod memory;
@@ -86,6 +88,9 @@ enum Section {
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
+    /// A new TLS session through the proxy for agents.
+    #[cfg(feature = "egress")]
+    Egress,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
@@ -125,6 +130,8 @@ fn main() -> Outcome {
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         #[cfg(feature = "pulling")]
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "egress")]
+        Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
@@ -145,6 +152,8 @@ fn all(args: &Args) -> Outcome {
         Section::Processes,
         #[cfg(feature = "pulling")]
         Section::Pulling,
+        #[cfg(feature = "egress")]
+        Section::Egress,
         #[cfg(feature = "takeover")]
         Section::Takeover,
         #[cfg(feature = "pg")]
