@@ -16,6 +16,8 @@ mod processes;
 mod pulling;
 mod recorder;
 mod resident;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod sqlite;
 mod table;
 #[cfg(feature = "takeover")]
@@ -91,6 +93,9 @@ enum Section {
     /// A new TLS session through the proxy for agents.
     #[cfg(feature = "egress")]
     Egress,
+    /// Sessions behind walls, against bare bubblewrap and plain processes.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
@@ -106,6 +111,8 @@ enum Section {
 }
 
 fn main() -> Outcome {
+    #[cfg(feature = "sandbox")]
+    striatum_sandbox::shim::main_if_shim();
     let args = Args::parse();
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
@@ -132,6 +139,8 @@ fn main() -> Outcome {
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
         #[cfg(feature = "egress")]
         Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
@@ -154,6 +163,8 @@ fn all(args: &Args) -> Outcome {
         Section::Pulling,
         #[cfg(feature = "egress")]
         Section::Egress,
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox,
         #[cfg(feature = "takeover")]
         Section::Takeover,
         #[cfg(feature = "pg")]
