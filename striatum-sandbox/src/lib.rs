@@ -22,6 +22,8 @@ mod environment;
 mod failure;
 mod folder;
 mod measured;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod microvm;
 #[cfg(target_os = "linux")]
 mod namespaces;
 mod none;
@@ -34,6 +36,8 @@ pub mod shim;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
 pub use measured::Measured;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
 pub use none::NoSandbox;

@@ -18,12 +18,13 @@ use crate::{
 };
 
 mod bubblewrap;
-mod cgroup;
-mod guard;
-mod probe;
-mod root;
-mod session;
-mod start;
+pub(crate) mod cgroup;
+pub(crate) mod guard;
+pub(crate) mod plan;
+pub(crate) mod probe;
+pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod start;
 
 /// Runs agents in namespaces of their own, on Linux, as any user.
 ///
@@ -74,13 +75,13 @@ pub struct Namespaces {
 
 /// What every session is made of.
 #[derive(Debug)]
-struct Parts {
-    shim: Shim,
-    bubblewrap: PathBuf,
-    path: OsString,
-    mounts: Vec<Mount>,
-    guard: Guard,
-    cgroups: Option<Cgroups>,
+pub(crate) struct Parts {
+    pub(crate) shim: Shim,
+    pub(crate) bubblewrap: PathBuf,
+    pub(crate) path: OsString,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) guard: Guard,
+    pub(crate) cgroups: Option<Cgroups>,
 }
 
 impl Namespaces {
@@ -116,7 +117,7 @@ impl Sandbox for Namespaces {
     }
 }
 
-async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
+pub(crate) async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
     let reaped = crew::reap(folder).await?;
     let session = Folder::new(folder)?.note().session;
     if let (Some(cgroups), Some(session)) = (parts.cgroups.clone(), session) {
@@ -193,11 +194,11 @@ impl NamespacesBuilder {
     pub async fn probe(self) -> Result<Namespaces, SandboxError> {
         let (parts, version) = self.parts().await?;
         let parts = Arc::new(parts);
-        let measured = probe::measure(&parts, version).await?;
+        let measured = probe::measure(&parts).await?.measured(version);
         Ok(Namespaces { parts, measured })
     }
 
-    async fn parts(self) -> Result<(Parts, String), SandboxError> {
+    pub(crate) async fn parts(self) -> Result<(Parts, String), SandboxError> {
         let shim = match self.shim {
             Some(shim) => shim,
             None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,

@@ -11,6 +11,9 @@ mod environment;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machines;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod reaping;
