@@ -12,7 +12,8 @@ use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
-const INSTALL: &str = "install it with: apt-get install qemu-system-x86 (dnf: qemu-system-x86-core, apk: qemu-system-x86_64)";
+const INSTALL: &str =
+    "install it with: apt-get install qemu-system-x86 (dnf: qemu-system-x86-core, apk: qemu-system-x86_64)";
 
 /// What carries out a machine's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,7 +42,8 @@ pub(super) const KVM: &str = "/dev/kvm";
 /// # Errors
 /// [`SandboxErrorKind::Unavailable`].
 pub(super) fn find(given: Option<PathBuf>) -> Result<(PathBuf, String), SandboxError> {
-    let missing = |doing: String| SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy(INSTALL);
+    let missing =
+        |doing: String| SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy(INSTALL);
     let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     let program = match given {
         Some(given) if is_program(&given) => given,

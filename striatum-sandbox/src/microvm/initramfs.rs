@@ -48,7 +48,11 @@ pub(super) fn pack(modules: &[Module]) -> Vec<u8> {
         call(libc::SYS_chdir, vec!["/".into()]),
         call(
             libc::SYS_execve,
-            vec![SHIM.into(), Argument::Texts(arguments), Argument::Texts(vec!["PATH=/usr/bin:/bin".to_owned()])],
+            vec![
+                SHIM.into(),
+                Argument::Texts(arguments),
+                Argument::Texts(vec!["PATH=/usr/bin:/bin".to_owned()]),
+            ],
         ),
     ]);
     archive.add("init", PROGRAM, &program(&calls));
@@ -71,7 +75,8 @@ impl Archive {
         self.entries += 1;
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         // ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, namesize, check
-        let fields = [self.entries, mode, 0, 0, 1, 0, length(body.len()), 0, 0, 0, 0, length(name.len() + 1), 0];
+        let fields =
+            [self.entries, mode, 0, 0, 1, 0, length(body.len()), 0, 0, 0, 0, length(name.len() + 1), 0];
         self.bytes.extend(b"070701");
         self.bytes.extend(fields.map(|field| format!("{field:08X}")).concat().bytes());
         self.bytes.extend(name.bytes().chain([0]));

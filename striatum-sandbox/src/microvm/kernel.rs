@@ -9,8 +9,7 @@ use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
 use super::initramfs::Module;
 
-const INSTALL: &str =
-    "install one with: apt-get install linux-image-amd64 (the kernel for clouds, linux-image-cloud-amd64, has no 9p)";
+const INSTALL: &str = "install one with: apt-get install linux-image-amd64 (the kernel for clouds, linux-image-cloud-amd64, has no 9p)";
 
 /// What a machine needs beside what every kernel has.
 const NEEDED: [&str; 4] = ["virtio_mmio", "virtio_net", "9pnet_virtio", "9p"];
@@ -52,7 +51,9 @@ impl Kernel {
 
     fn at(image: &Path) -> io::Result<Self> {
         let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let release = name.strip_prefix("vmlinuz-").ok_or_else(|| io::Error::other("it is not named vmlinuz-RELEASE"))?;
+        let release = name
+            .strip_prefix("vmlinuz-")
+            .ok_or_else(|| io::Error::other("it is not named vmlinuz-RELEASE"))?;
         // Some hosts let nobody but the administrator read their kernel.
         fs::File::open(image)?;
         let modules = modules(&Path::new("/lib/modules").join(release))?;
@@ -89,9 +90,8 @@ fn modules(folder: &Path) -> io::Result<Vec<Module>> {
             None => return Err(io::Error::other(format!("it has no {name}"))),
         }
     }
-    let module = |path: &str| {
-        Ok(Module { bytes: fs::read(folder.join(path))?, packed: !path.ends_with(".ko") })
-    };
+    let module =
+        |path: &str| Ok(Module { bytes: fs::read(folder.join(path))?, packed: !path.ends_with(".ko") });
     order.into_iter().map(module).collect()
 }
 
@@ -112,7 +112,8 @@ mod tests {
     fn folder(dependencies: &str) -> tempfile::TempDir {
         let folder = tempfile::TempDir::new().expect("a folder");
         fs::write(folder.path().join("modules.dep"), dependencies).expect("a file");
-        fs::write(folder.path().join("modules.builtin"), "kernel/drivers/virtio/virtio_mmio.ko\n").expect("a file");
+        fs::write(folder.path().join("modules.builtin"), "kernel/drivers/virtio/virtio_mmio.ko\n")
+            .expect("a file");
         for name in ["ring.ko", "net-a.ko", "virtio_net.ko.xz", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"] {
             fs::write(folder.path().join(name), name).expect("a file");
         }
@@ -126,7 +127,10 @@ mod tests {
         );
         let found = modules(folder.path()).expect("modules");
         let names: Vec<_> = found.iter().map(|module| String::from_utf8_lossy(&module.bytes)).collect();
-        assert_eq!(names, ["ring.ko", "net-a.ko", "virtio_net.ko.xz", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"]);
+        assert_eq!(
+            names,
+            ["ring.ko", "net-a.ko", "virtio_net.ko.xz", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"]
+        );
         assert_eq!(found.iter().filter(|module| module.packed).count(), 1);
     }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use striatum_core::sandbox::{Exit, Output, Process, SandboxError, SandboxErrorKind};
+use striatum_core::sandbox::{Exit, Listen, Output, Process, SandboxError, SandboxErrorKind};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream, tcp},
@@ -32,7 +32,7 @@ use crate::{
 const START: Duration = Duration::from_secs(60);
 
 /// How many listeners the processes of one machine may have together.
-const LISTENERS: u16 = 32;
+pub(super) const LISTENERS: u16 = 32;
 
 /// How much of what a machine complains of is told.
 const COMPLAINT_BYTES: usize = 2048;
@@ -93,7 +93,6 @@ pub(super) struct Started {
     pub(super) input: tcp::OwnedWriteHalf,
     pub(super) output: TcpStream,
     pub(super) errors: TcpStream,
-    pub(super) listeners: Vec<StdListener>,
     pub(super) landlock: u32,
 }
 
@@ -114,8 +113,10 @@ impl Machine {
         for stream in [hypervisor.stdout.take(), hypervisor.stderr.take()].into_iter().flatten() {
             tokio::spawn(complaint.clone().listen(stream));
         }
-        let mut spare: VecDeque<_> =
-            (FIRST_PORT..).zip(std::mem::take(&mut hypervisor.listeners)).map(|(port, (_, it))| (port, it)).collect();
+        let mut spare: VecDeque<_> = (FIRST_PORT..)
+            .zip(std::mem::take(&mut hypervisor.listeners))
+            .map(|(port, (_, it))| (port, it))
+            .collect();
         let first = spare.pop_front().map(|(_, listener)| TcpListener::from_std(listener));
         let calls = first.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()));
         let calls = calls.map_err(failed("wait for a machine"))?;
@@ -151,15 +152,16 @@ impl Machine {
         self.news.clone()
     }
 
+    /// Takes so many listeners for a process, with their ports.
+    pub(super) fn take(&mut self, listeners: usize) -> impl Iterator<Item = (u16, StdListener)> {
+        let rest = self.spare.split_off(listeners.min(self.spare.len()));
+        std::mem::replace(&mut self.spare, rest).into_iter()
+    }
+
     /// Starts a process.
-    pub(super) async fn start(&mut self, mut start: Start) -> Result<Started, SandboxError> {
+    pub(super) async fn start(&mut self, start: Start) -> Result<Started, SandboxError> {
         let (process, doing) = (start.process, format!("start {:?}", start.order.program));
         self.unsure = true;
-        let taken = self.spare.drain(..start.order.ports.len().min(self.spare.len()));
-        let listeners: Vec<StdListener> = taken.map(|(port, listener)| {
-            start.listeners.push(port);
-            listener
-        }).collect();
         let _gone = self.asks.send(Ask::Start(Box::new(start)));
         let mut news = self.news.clone();
         let streams = async {
@@ -177,7 +179,7 @@ impl Machine {
         let answer = answered.ok().and_then(|news| news.answers.get(&process).cloned());
         self.unsure = false;
         let landlock = answer.ok_or_else(|| gone(&doing))?.map_err(refused)?;
-        Ok(Started { input: input.into_split().1, output, errors, listeners, landlock })
+        Ok(Started { input: input.into_split().1, output, errors, landlock })
     }
 }
 
@@ -194,9 +196,8 @@ impl Blueprint {
         let (accelerator, processor) = if kvm { ("kvm", "host") } else { ("tcg,tb-size=256", "max") };
         let counter = if kvm { String::new() } else { format!(" tsc_early_khz={}", self.counter_khz) };
         // Nothing on the way tells the time, tests its ciphers or brings a wall of its own but Landlock.
-        let command_line = format!(
-            "console=ttyS0 quiet reboot=t panic=-1 cryptomgr.notests lsm=landlock,yama{counter}"
-        );
+        let command_line =
+            format!("console=ttyS0 quiet reboot=t panic=-1 cryptomgr.notests lsm=landlock,yama{counter}");
         let shared = |name: &str, access: &str| {
             format!("local,id={name},path={EXPORT},security_model=none,multidevs=remap{access}")
         };
@@ -216,18 +217,19 @@ impl Blueprint {
             program: self.hypervisor.clone().into(),
             arguments: arguments.concat().into_iter().map(OsString::from).collect(),
             writable: root.writable(),
-            ports: (FIRST_PORT..).take((LISTENERS + 1).into()).collect(),
             ..walls.planner().bare_order(Path::new("/"))
         };
-        let listeners = order.ports.iter().map(u16::to_string).collect();
-        Plan { doing: "start a machine".to_owned(), root, order, listeners }
+        let listens = (0..=LISTENERS).map(|place| Listen::new(place.to_string())).collect();
+        let mut plan = Plan { doing: "start a machine".to_owned(), root, order, listens };
+        plan.listen_on(FIRST_PORT..);
+        plan
     }
 }
 
 /// Three quarters of what the host has.
 fn most_memory() -> u64 {
     let host = rustix::system::sysinfo();
-    (u64::from(host.totalram) * u64::from(host.mem_unit)) / 4 * 3
+    host.totalram / 4 * 3 * u64::from(host.mem_unit)
 }
 
 /// Passes on what is asked, and notes down what is told, until either side is gone.

@@ -11,7 +11,7 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use super::{
     Parts,
-    machine::{Machine, News},
+    machine::{LISTENERS, Machine, News},
     wire::{Ask, LIVE, Start},
 };
 use crate::{
@@ -74,6 +74,10 @@ impl Session {
 
     /// A machine in which a process that is to find this root can be started.
     async fn machine(&mut self, root: &Root, listeners: usize) -> Result<&mut Machine, SandboxError> {
+        if listeners > LISTENERS.into() {
+            let doing = format!("open {listeners} listeners for a process in a machine");
+            return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing));
+        }
         let fit = self.machines.iter().position(|machine| machine.can_take(root, listeners));
         let place = match fit {
             Some(place) => place,
@@ -81,16 +85,20 @@ impl Session {
                 let folder = self.folder.clone();
                 let on_end = move |process, exit| folder.write_outcome(&suffix(process), exit);
                 let (initramfs, memory) = (self.initramfs.clone(), self.limits.memory_bytes);
-                let machine =
-                    Machine::boot(&mut self.walls, &self.parts.blueprint, initramfs, root.clone(), memory, on_end);
+                let machine = Machine::boot(
+                    &mut self.walls,
+                    &self.parts.blueprint,
+                    initramfs,
+                    root.clone(),
+                    memory,
+                    on_end,
+                );
                 self.machines.push(machine.await?);
                 self.machines.len() - 1
             }
         };
-        self.machines.get_mut(place).filter(|machine| machine.can_take(root, listeners)).ok_or_else(|| {
-            let doing = format!("open {listeners} listeners for a process in a machine");
-            SandboxError::new(SandboxErrorKind::Unsupported, doing)
-        })
+        let gone = || SandboxError::new(SandboxErrorKind::Other, "keep a machine running");
+        self.machines.get_mut(place).ok_or_else(gone)
     }
 }
 
@@ -102,22 +110,27 @@ fn suffix(process: u32) -> String {
 #[async_trait]
 impl SandboxSession for Session {
     async fn spawn(&mut self, exec: &Exec) -> Result<Process, SandboxError> {
-        let plan = self.planner.plan(exec).await?;
-        let process = self.started + 1;
+        let mut plan = self.planner.plan(exec).await?;
+        self.started += 1;
+        let (process, session) = (self.started, self.session.clone());
+        let (limits, folder) = (self.limits, self.folder.clone());
+        let bubblewrap = self.parts.outside.bubblewrap.clone();
+        let machine = self.machine(&plan.root, plan.listens.len()).await?;
+        let (ports, listeners): (Vec<u16>, Vec<_>) = machine.take(plan.listens.len()).unzip();
+        // The same inside and outside: whoever asks a listener for its address is told what the process connects to.
+        plan.listen_on(ports);
+        let names = plan.names();
         let start = Start {
             process,
-            session: self.session.clone(),
-            bubblewrap: self.parts.outside.bubblewrap.clone(),
+            session,
+            bubblewrap,
             walls: plan.root.in_machine(LIVE.as_ref()).arguments(),
             order: plan.order,
-            listeners: Vec::new(),
-            memory_bytes: self.limits.memory_bytes,
-            grace_ms: u64::try_from(self.limits.grace.as_millis()).unwrap_or(u64::MAX),
+            memory_bytes: limits.memory_bytes,
+            grace_ms: u64::try_from(limits.grace.as_millis()).unwrap_or(u64::MAX),
         };
-        let (limits, folder) = (self.limits, self.folder.clone());
-        self.started = process;
-        let machine = self.machine(&plan.root, plan.listeners.len()).await?;
-        let guest = Guest { process, folder, asks: machine.asks(), news: machine.news(), grace: limits.grace };
+        let guest =
+            Guest { process, folder, asks: machine.asks(), news: machine.news(), grace: limits.grace };
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the process.
         let handle = Handle(guest.clone());
         let started = machine.start(start).await?;
@@ -131,7 +144,7 @@ impl SandboxSession for Session {
             stdout: Some(bounded(started.output, guest.ended(), &patient)),
             stderr: Some(bounded(started.errors, guest.ended(), &patient)),
             child: Box::new(handle),
-            listeners: plan.listeners.into_iter().zip(started.listeners).collect(),
+            listeners: names.into_iter().zip(listeners).collect(),
         })
     }
 

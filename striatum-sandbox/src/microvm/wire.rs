@@ -46,9 +46,8 @@ pub(crate) struct Start {
     pub(crate) session: String,
     pub(crate) bubblewrap: PathBuf,
     pub(crate) walls: Vec<OsString>,
+    /// Its ports are those of the host's own listeners too.
     pub(crate) order: Order,
-    /// Where on the host the listeners of the order are, one for each of its ports.
-    pub(crate) listeners: Vec<u16>,
     pub(crate) memory_bytes: u64,
     pub(crate) grace_ms: u64,
 }

@@ -4,13 +4,12 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 
 use striatum_core::{
     id::SessionId,
-    sandbox::{EnvVar, Exec, Limits, SandboxError, SandboxErrorKind, SandboxSpec},
+    sandbox::{EnvVar, Exec, Limits, Listen, SandboxError, SandboxErrorKind, SandboxSpec},
 };
 
 use super::{
     Parts,
     root::{HOME, Root, SHIM},
-    start::FIRST_PORT,
 };
 use crate::{
     blocking::aside,
@@ -36,8 +35,24 @@ pub(crate) struct Plan {
     pub(crate) doing: String,
     pub(crate) root: Root,
     pub(crate) order: Order,
-    /// The names of its listeners.
-    pub(crate) listeners: Vec<String>,
+    pub(crate) listens: Vec<Listen>,
+}
+
+impl Plan {
+    /// Has the process listen on these ports, and tells it.
+    pub(crate) fn listen_on(&mut self, ports: impl IntoIterator<Item = u16>) {
+        self.order.ports = ports.into_iter().take(self.listens.len()).collect();
+        for (listen, port) in self.listens.iter().zip(&self.order.ports) {
+            for EnvVar { name, value } in listen.variables(([127, 0, 0, 1], *port).into()) {
+                self.order.env.retain(|(other, _)| *other != *name);
+                self.order.env.push((name.into(), value));
+            }
+        }
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.listens.iter().map(|listen| listen.name.clone()).collect()
+    }
 }
 
 impl Planner {
@@ -45,7 +60,7 @@ impl Planner {
         Self { parts, root, env: spec.env.clone(), limits: spec.limits, session: spec.fence.session }
     }
 
-    /// Finds the program, and the root in which it is there.
+    /// Finds the program, and the root in which it is there. On which ports it listens is to be said.
     ///
     /// # Errors
     /// Those of [`spawn`](striatum_core::sandbox::SandboxSession::spawn).
@@ -55,7 +70,7 @@ impl Planner {
             return Err(SandboxError::new(SandboxErrorKind::NotFound, "start a program without a name"));
         };
         let (order, parts, root) = (self.order(exec)?, Arc::clone(&self.parts), self.root.clone());
-        let listeners = exec.listeners.iter().map(|listen| listen.name.clone()).collect();
+        let listens = exec.listeners.clone();
         aside(move || {
             let doing = format!("start {name:?}");
             // The probe runs the shim, which is there for every process.
@@ -66,27 +81,23 @@ impl Planner {
                 (root.with_program(&found, &parts.guard)?, found.into())
             };
             let order = Order { program, writable: root.writable(), ..order };
-            Ok(Plan { doing, root, order, listeners })
+            Ok(Plan { doing, root, order, listens })
         })
         .await
     }
 
-    /// The order but for the program's place.
+    /// The order but for the program's place and the ports.
     fn order(&self, exec: &Exec) -> Result<Order, SandboxError> {
         if exec.listeners.len() >= MOST_DESCRIPTORS {
             let doing = format!("open {} listeners for a process", exec.listeners.len());
             return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing));
         }
-        let ports: Vec<u16> = (FIRST_PORT..).take(exec.listeners.len()).collect();
-        let announced = exec.listeners.iter().zip(&ports);
-        let announced: Vec<EnvVar> =
-            announced.flat_map(|(listen, port)| listen.variables(([127, 0, 0, 1], *port).into())).collect();
-        check(&announced)?;
-        let env = self.environment(self.env.iter().chain(&exec.env).chain(&announced));
+        for listen in &exec.listeners {
+            check(&listen.variables(([127, 0, 0, 1], 0).into()))?;
+        }
         Ok(Order {
             arguments: exec.argv.iter().skip(1).cloned().collect(),
-            env,
-            ports,
+            env: self.environment(self.env.iter().chain(&exec.env)),
             ..self.bare_order(self.root.tree())
         })
     }

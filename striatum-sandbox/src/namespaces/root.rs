@@ -189,7 +189,8 @@ impl Root {
             let mounts = root.shown.iter().filter(|shown| shown.access == Access::Write);
             mounts.map(|shown| shown.at.clone()).collect()
         };
-        let exported = self.export.iter().flat_map(|root| changed(root)).map(|at| below(Path::new(EXPORT), &at));
+        let exported =
+            self.export.iter().flat_map(|root| changed(root)).map(|at| below(Path::new(EXPORT), &at));
         let mounts = changed(self).into_iter().chain(exported).map(PathBuf::into_os_string);
         SCRATCH.into_iter().chain(["/dev"]).map(OsString::from).chain(mounts).collect()
     }

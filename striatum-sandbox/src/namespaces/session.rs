@@ -11,11 +11,9 @@ use super::{
     Parts,
     plan::{Plan, Planner},
     root::Root,
-    start::Launch,
+    start::{FIRST_PORT, Launch},
 };
-use crate::{
-    blocking::aside, child::Handle, crew::Crew, failure::failed, folder::Folder, output::bounded,
-};
+use crate::{blocking::aside, child::Handle, crew::Crew, failure::failed, folder::Folder, output::bounded};
 
 /// An open session.
 #[derive(Debug)]
@@ -47,7 +45,8 @@ impl Session {
 
     /// Starts what was planned.
     pub(crate) async fn start(&mut self, plan: Plan) -> Result<Process, SandboxError> {
-        let Plan { doing, root, order, listeners } = plan;
+        let names = plan.names();
+        let Plan { doing, root, order, .. } = plan;
         let (parts, limits) = (Arc::clone(&self.planner.parts), self.planner.limits);
         let (folder, session, suffix) =
             (self.crew.folder().clone(), self.crew.session(), self.crew.next_suffix());
@@ -81,7 +80,7 @@ impl Session {
             stdout: Some(bounded(stdout, leader.ended(), &limits)),
             stderr: Some(bounded(stderr, leader.ended(), &limits)),
             child: Box::new(handle),
-            listeners: listeners.into_iter().zip(begun.listeners).collect(),
+            listeners: names.into_iter().zip(begun.listeners).collect(),
         })
     }
 }
@@ -89,7 +88,8 @@ impl Session {
 #[async_trait]
 impl SandboxSession for Session {
     async fn spawn(&mut self, exec: &Exec) -> Result<Process, SandboxError> {
-        let plan = self.planner.plan(exec).await?;
+        let mut plan = self.planner.plan(exec).await?;
+        plan.listen_on(FIRST_PORT..);
         self.start(plan).await
     }
 

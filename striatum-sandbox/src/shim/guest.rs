@@ -4,8 +4,8 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use tokio::task::AbortHandle;
 use striatum_core::sandbox::{Exit, Limits, SandboxError};
+use tokio::task::AbortHandle;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -89,8 +89,8 @@ struct Guest {
 
 impl Guests {
     async fn start(&mut self, start: Start, host: SocketAddr) -> Result<u32, SandboxError> {
-        let Start { process, session, bubblewrap, walls, order, listeners, memory_bytes, grace_ms } = start;
-        let doing = format!("start {:?}", order.program);
+        let Start { process, session, bubblewrap, walls, order, memory_bytes, grace_ms } = start;
+        let (doing, ports) = (format!("start {:?}", order.program), order.ports.clone());
         let call = || failed(format!("{doing}: call the host"));
         let input = TcpStream::connect(host).await.map_err(call())?;
         let output = TcpStream::connect(host).await.map_err(call())?;
@@ -112,14 +112,11 @@ impl Guests {
         });
         let (leader, launched) = launched.await?;
         let leader = Arc::new(leader);
-        let mut guest = Guest {
-            leader: Arc::clone(&leader),
-            grace: Duration::from_millis(grace_ms),
-            relays: Vec::new(),
-        };
+        let mut guest =
+            Guest { leader: Arc::clone(&leader), grace: Duration::from_millis(grace_ms), relays: Vec::new() };
         let begun = aside(move || launched.begin(&doing)).await?;
         let landlock = begun.landlock;
-        guest.relays = relay(begun, input, output, errors, &listeners)
+        guest.relays = relay(begun, input, output, errors, &ports)
             .map_err(failed("pass on the streams of a process"))?;
         self.living.insert(process, guest);
         let tell = self.tell.clone();
