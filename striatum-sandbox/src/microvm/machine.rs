@@ -194,7 +194,8 @@ impl Blueprint {
         let root = root.of_machine(files, devices);
         let memory = memory_bytes.saturating_add(OWN_MEMORY).min(most_memory()) >> 20;
         let (accelerator, processor) = if kvm { ("kvm", "host") } else { ("tcg,tb-size=256", "max") };
-        let counter = if kvm { String::new() } else { format!(" tsc_early_khz={}", self.counter_khz) };
+        let counter =
+            if kvm { String::new() } else { format!(" tsc=reliable tsc_early_khz={}", self.counter_khz) };
         // Nothing on the way tells the time, tests its ciphers or brings a wall of its own but Landlock.
         let command_line =
             format!("console=ttyS0 quiet reboot=t panic=-1 cryptomgr.notests lsm=landlock,yama{counter}");
