@@ -7,6 +7,8 @@ mod bare;
 mod machine;
 mod measure;
 mod memory;
+#[cfg(feature = "microvm")]
+mod microvm;
 #[cfg(feature = "pg")]
 mod pg;
 mod processes;
@@ -89,6 +91,9 @@ enum Section {
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
+    /// Until a process runs in a machine of its own.
+    #[cfg(feature = "microvm")]
+    Microvm,
     /// What one of the eight processes does.
     #[value(hide = true)]
     Share,
@@ -101,6 +106,8 @@ enum Section {
 }
 
 fn main() -> Outcome {
+    #[cfg(feature = "microvm")]
+    striatum_sandbox::shim::main_if_shim();
     let args = Args::parse();
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
@@ -127,6 +134,8 @@ fn main() -> Outcome {
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
+        #[cfg(feature = "microvm")]
+        Section::Microvm => runtime.block_on(microvm::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
         #[cfg(feature = "takeover")]
         Section::Worker => runtime.block_on(takeover::worker()),
@@ -147,6 +156,8 @@ fn all(args: &Args) -> Outcome {
         Section::Pulling,
         #[cfg(feature = "takeover")]
         Section::Takeover,
+        #[cfg(feature = "microvm")]
+        Section::Microvm,
         #[cfg(feature = "pg")]
         Section::Pg,
     ];
