@@ -51,7 +51,7 @@ pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
-pub use measured::Measured;
+pub use measured::{Bounds, Measured};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]

@@ -25,7 +25,7 @@ use crate::{
     failure::failed,
     folder::Folder,
     measured::Measured,
-    namespaces::{self, NamespacesBuilder, probe, root::Root, session::Session as Walls},
+    namespaces::{self, NamespacesBuilder, cgroup::Cgroups, probe, root::Root, session::Session as Walls},
     shim::Shim,
 };
 
@@ -104,8 +104,6 @@ impl MicroVm {
     }
 }
 
-const REMEDY: &str = "lower the demand, or run where the host gives more";
-
 #[async_trait]
 impl Sandbox for MicroVm {
     fn offers(&self) -> Isolation {
@@ -113,9 +111,7 @@ impl Sandbox for MicroVm {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some(short) = self.offers().shortfall(&spec.demands) {
-            return Err(SandboxError::unmet("a machine", short).with_remedy(REMEDY));
-        }
+        namespaces::admit("a machine", &self.measured, spec)?;
         Ok(Box::new(open(&self.parts, spec).await?))
     }
 
@@ -178,6 +174,11 @@ impl probe::Subject for Arc<Parts> {
 
     fn bounds(&self) -> bool {
         true
+    }
+
+    // Those of the machine may bound its processes; what the machine itself takes is bounded by the host's.
+    fn groups(&self) -> Option<Cgroups> {
+        self.outside.cgroups.clone()
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_core::sandbox::{
-    Access, Isolation, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+    Access, Isolation, Level, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession,
+    SandboxSpec,
 };
 
 use self::{cgroup::Cgroups, guard::Guard, root::Root, session::Session};
@@ -38,8 +39,9 @@ pub(crate) mod start;
 /// - **Processes**: only those of its own session can be seen or signalled. When its main process ends, all that it started ends.
 /// - **System calls**: no capability, no new privilege, no further namespace, and a filter: see [`shim`](crate::shim).
 /// - **Resources**: open files, processes and core dumps are limited, and what is kept in memory as files. Where this process may
-///   make control groups (of either version), memory and the number of processes are bounded for all that a process starts together;
-///   elsewhere `resources` is only advisory. Disk is not bounded.
+///   make control groups (of either version), memory, the number of processes and, if the group is given that controller, the
+///   share of the processors are bounded for all that a process starts together; [`Measured::bounds`] says which. Where memory or
+///   processes are not, `resources` is only advisory. Disk is not bounded.
 /// - **Credentials**: the environment is empty but for what is named; folders of credentials, sockets, the home and whatever contains
 ///   one of them are refused as mounts, even to be read.
 ///
@@ -96,6 +98,10 @@ impl Namespaces {
     }
 }
 
+/// How to get control groups.
+const DELEGATE: &str = "run Striatum in a control group that is delegated with the controllers memory, pids and cpu, such as \
+                        systemd-run --user --scope -p Delegate=yes";
+
 /// What to do where the walls are too little.
 const REMEDY: &str = "lower the demand, or run where the host gives more";
 
@@ -106,9 +112,7 @@ impl Sandbox for Namespaces {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some(short) = self.offers().shortfall(&spec.demands) {
-            return Err(SandboxError::unmet("a process in namespaces", short).with_remedy(REMEDY));
-        }
+        admit("a process in namespaces", &self.measured, spec)?;
         Ok(Box::new(open(&self.parts, spec).await?))
     }
 
@@ -128,6 +132,20 @@ pub(crate) async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, Sandbox
         .await?;
     }
     Ok(reaped)
+}
+
+/// Refuses what cannot be held as it is demanded.
+pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Result<(), SandboxError> {
+    if let Some(short) = measured.isolation.shortfall(&spec.demands) {
+        return Err(SandboxError::unmet(who, short).with_remedy(REMEDY));
+    }
+    let is_demanded = spec.demands.resources == Level::Enforced;
+    if is_demanded && spec.limits.processor_thousandths.is_some() && !measured.bounds.processors {
+        let doing =
+            "hold an agent to its share of the processors: no control group for these is ours to make";
+        return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing).with_remedy(DELEGATE));
+    }
+    Ok(())
 }
 
 async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {

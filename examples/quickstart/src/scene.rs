@@ -64,13 +64,15 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let sandbox = walls::choose(args, &data).await?;
+        let mut session = striatum::core::sandbox::Limits::default();
+        session.processor_thousandths = args.processors;
         let orchestrator = adapters(sandbox.as_ref())
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
-            .limits(Limits::default().outage(OUTAGE))
+            .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();

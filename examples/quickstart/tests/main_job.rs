@@ -1,6 +1,6 @@
 //! The main job, without anything in its way.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use striatum::core::{run::Event, sandbox::Level};
 
@@ -90,4 +90,37 @@ fn walls_that_are_not_to_be_had_are_never_replaced_by_less() {
     let said = run(unasked);
     assert!(said.out.starts_with("walls: none: agents can do whatever you can."), "{said:?}");
     assert!(said.out.contains("apt-get install bubblewrap"), "{}", said.out);
+}
+
+/// An agent finds a repository in its tree, with walls and without. It has the history, and neither remotes nor branches of the
+/// person's; what it commits is delivered with what it said.
+#[test]
+fn what_agents_commit_is_delivered_with_their_messages() {
+    for sandbox in ["none", "namespaces"] {
+        let place = Place::new();
+        let program = env!("CARGO_BIN_EXE_quickstart");
+        let author = place.path("author.sh");
+        let script = format!(
+            "#!/bin/sh\nset -e\n[ -z \"$(git remote)\" ]\n[ \"$(git branch --all | wc -l)\" = 1 ]\n\
+             git log --format=%s | grep -q .\n'{program}' agent author\ngit add -A\n\
+             git diff --cached --quiet || git commit -q -m \"By $STRIATUM_JOB in attempt $STRIATUM_ATTEMPT\"\n"
+        );
+        fs::write(&author, script).unwrap();
+        fs::set_permissions(&author, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = place.quickstart(&["--sandbox", sandbox, "--mount", program]);
+        command.arg("--author-command").arg(&author);
+        let said = run(command);
+        if said.err.contains("error[sandbox_unavailable]") {
+            let reason = said.err.lines().next().unwrap_or_default();
+            return striatum_testkit::skip("what_agents_commit_is_delivered_with_their_messages", reason);
+        }
+        said.expect_code(0);
+        let log = git(&place.demo(), &["log", "--format=%s by %an", "striatum/greeting"]);
+        for attempt in [1, 2] {
+            let message = format!("By draft_change in attempt {attempt} by agent of draft_change");
+            assert!(log.contains(&message), "{sandbox}: {log}");
+        }
+        git(&place.demo(), &["fsck", "--strict"]);
+        place.assert_tidy(&place.demo(), sandbox);
+    }
 }

@@ -81,6 +81,7 @@ impl Authority {
         }];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.distinguished_name.push(DnType::CommonName, "A host, vouched for by Striatum");
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&self.leaf_key, &self.issuer).map_err(failed)?.der().clone();
         let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der()).map_err(failed)?;

@@ -69,6 +69,11 @@ impl EgressRules {
         Self::new(rules?)
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
     /// The names of the secrets that they put into requests.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let names: BTreeSet<&str> =

@@ -26,10 +26,11 @@ use striatum_core::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{Parts, root::SHIM, session::Session};
+use super::{Parts, cgroup::Cgroups, root::SHIM, session::Session};
 use crate::{
+    blocking::aside,
     failure::failed,
-    measured::Measured,
+    measured::{Bounds, Measured},
     shim::{
         CALL,
         probe::{Bait, Reached},
@@ -53,9 +54,11 @@ pub(crate) trait Subject: Sync {
     /// The version of Landlock's interface that the last process is held by.
     fn landlock(session: &Self::Session) -> u32;
 
-    /// Whether it has the means to bound all that a process starts together: limits of single processes bound neither memory nor
-    /// their number.
+    /// Whether it has the means to bound all that a process starts together.
     fn bounds(&self) -> bool;
+
+    /// The host's control groups, as far as they are ours.
+    fn groups(&self) -> Option<Cgroups>;
 }
 
 impl Subject for Arc<Parts> {
@@ -76,6 +79,10 @@ impl Subject for Arc<Parts> {
     fn bounds(&self) -> bool {
         self.cgroups.is_some()
     }
+
+    fn groups(&self) -> Option<Cgroups> {
+        self.cgroups.clone()
+    }
 }
 
 /// What was found.
@@ -83,13 +90,14 @@ impl Subject for Arc<Parts> {
 pub(crate) struct Found {
     isolation: Isolation,
     landlock: u32,
+    bounds: Bounds,
     breaches: Vec<String>,
 }
 
 impl Found {
     pub(crate) fn measured(self, bubblewrap: String) -> Measured {
-        let Self { isolation, landlock, breaches } = self;
-        Measured { isolation, machine: None, bubblewrap, landlock, breaches }
+        let Self { isolation, landlock, bounds, breaches } = self;
+        Measured { isolation, machine: None, bubblewrap, landlock, bounds, breaches }
     }
 }
 
@@ -106,21 +114,22 @@ pub(crate) async fn measure<S: Subject>(subject: &S) -> Result<Found, SandboxErr
     let mut session = subject.open(&spec).await?;
     let tried = async {
         let reached = attempt(&mut session, &lures.bait).await?;
-        let bounded = subject.bounds() && bounded(&mut session).await?;
-        Ok((reached, bounded))
+        let is_bounded = subject.bounds();
+        let bounds = if is_bounded { bounds(subject, &mut session).await? } else { Bounds::default() };
+        Ok((reached, bounds))
     };
     let tried = tokio::time::timeout(PATIENCE, tried).await;
     let landlock = S::landlock(&session);
     Box::new(session).close().await?;
     let late = |_| unmeasured().because(format!("it took more than {} s", PATIENCE.as_secs()));
-    let (reached, bounded) = tried.map_err(late)??;
+    let (reached, bounds) = tried.map_err(late)??;
     let held = |breaches: &[String]| if breaches.is_empty() { Level::Enforced } else { Level::Advisory };
     let isolation = Isolation {
         file_system: held(&reached.file_system),
         network: held(&reached.network),
         processes: held(&reached.processes),
         system_calls: held(&reached.system_calls),
-        resources: if bounded { Level::Enforced } else { Level::Advisory },
+        resources: if bounds.memory && bounds.processes { Level::Enforced } else { Level::Advisory },
         credentials: held(&reached.credentials).min(held(&reached.file_system)),
     };
     let Reached { file_system, network, processes, system_calls, credentials } = reached;
@@ -128,21 +137,28 @@ pub(crate) async fn measure<S: Subject>(subject: &S) -> Result<Found, SandboxErr
     for breach in &breaches {
         tracing::warn!(breach, "a process behind the walls could do what it should not");
     }
-    Ok(Found { isolation, landlock, breaches })
+    Ok(Found { isolation, landlock, bounds, breaches })
 }
 
-/// Whether memory and the number of processes are bounded for all that a process starts.
-async fn bounded(session: &mut impl SandboxSession) -> Result<bool, SandboxError> {
-    let mut held = true;
-    for (script, beyond) in [
-        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000"),
-        ("for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all", "all"),
+/// What is bounded for all that a process starts together: limits of single processes bound nothing of it.
+async fn bounds<S: Subject>(subject: &S, session: &mut S::Session) -> Result<Bounds, SandboxError> {
+    let mut bounds = Bounds { memory: true, processes: true, ..Bounds::default() };
+    for (script, beyond, held) in [
+        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000", &mut bounds.memory),
+        (
+            "for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all",
+            "all",
+            &mut bounds.processes,
+        ),
     ] {
         let mut process = session.spawn(&Exec::new(["/bin/sh", "-c", script])).await?;
         let said = read(process.stdout.take()).await.map_err(failed("read what the probe found"))?;
-        held &= String::from_utf8_lossy(&said).trim() != beyond;
+        *held = String::from_utf8_lossy(&said).trim() != beyond;
     }
-    Ok(held)
+    if let Some(groups) = subject.groups() {
+        bounds.processors = aside(move || Ok(groups.bounds_processors())).await?;
+    }
+    Ok(bounds)
 }
 
 fn unmeasured() -> SandboxError {

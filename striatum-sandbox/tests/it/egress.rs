@@ -12,6 +12,8 @@ mod client;
 mod stage;
 mod table;
 mod upstream;
+#[cfg(target_os = "linux")]
+mod walls;
 
 /// In the place of a placeholder, where there is none to be swapped.
 const SOME: &str = "striatum-placeholder-0123456789abcdef";

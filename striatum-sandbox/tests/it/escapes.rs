@@ -203,13 +203,8 @@ impl Lures {
         fs::write(at("sacrifice"), "")?;
         fs::write(at("script"), "#!/bin/sh\nexit 0\n")?;
         fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755))?;
-        for part in ["hooks", "refs/heads", "objects/info", "info", "worktrees"] {
-            fs::create_dir_all(at("repository/.git").join(part))?;
-        }
-        fs::write(
-            at("repository/.git/config"),
-            "[remote \"origin\"]\n\turl = https://token@example.invalid/\n",
-        )?;
+        fs::write(at("attributes"), "* from-the-host\n")?;
+        repository(&at("repository"))?;
         let socket = UnixListener::bind(at("agent.sock"))?;
         let abstract_name = format!("striatum-{}", folder.path().display());
         let nameless = UnixListener::bind_addr(&UnixAddr::from_abstract_name(&abstract_name)?)?;
@@ -285,6 +280,27 @@ impl Drop for Lures {
         drop(self.victim.stdin.take());
         let _ended = self.victim.wait();
     }
+}
+
+/// A repository of a person's, with the secret in its only commit, a remote, and a hook that refuses.
+fn repository(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("secret"), SECRET)?;
+    for arguments in [
+        &["init", "-q"][..],
+        &["remote", "add", "origin", "https://token@example.invalid/"],
+        &["add", "-A"],
+        &["-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-q", "-m", "x"],
+    ] {
+        let ended = Command::new("git").current_dir(folder).args(arguments).status()?;
+        assert!(ended.success(), "git {arguments:?}");
+    }
+    for part in ["hooks", "worktrees"] {
+        fs::create_dir_all(folder.join(".git").join(part))?;
+    }
+    let hook = folder.join(".git/hooks/pre-commit");
+    fs::write(&hook, "#!/bin/sh\necho the hook ran >&2\nexit 1\n")?;
+    fs::set_permissions(hook, fs::Permissions::from_mode(0o755))
 }
 
 fn answer(mut stream: UnixStream) {
