@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod bare;
+#[cfg(feature = "egress")]
+mod egress;
 mod machine;
 mod measure;
 mod memory;
@@ -16,6 +18,8 @@ mod processes;
 mod pulling;
 mod recorder;
 mod resident;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod sqlite;
 mod table;
 #[cfg(feature = "takeover")]
@@ -88,6 +92,12 @@ enum Section {
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
+    /// A new TLS session through the proxy for agents.
+    #[cfg(feature = "egress")]
+    Egress,
+    /// Sessions behind walls, against bare bubblewrap and plain processes.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
@@ -106,7 +116,7 @@ enum Section {
 }
 
 fn main() -> Outcome {
-    #[cfg(feature = "microvm")]
+    #[cfg(feature = "sandbox")]
     striatum_sandbox::shim::main_if_shim();
     let args = Args::parse();
     if cfg!(debug_assertions) {
@@ -132,6 +142,10 @@ fn main() -> Outcome {
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         #[cfg(feature = "pulling")]
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "egress")]
+        Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         #[cfg(feature = "microvm")]
@@ -154,6 +168,10 @@ fn all(args: &Args) -> Outcome {
         Section::Processes,
         #[cfg(feature = "pulling")]
         Section::Pulling,
+        #[cfg(feature = "egress")]
+        Section::Egress,
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox,
         #[cfg(feature = "takeover")]
         Section::Takeover,
         #[cfg(feature = "microvm")]

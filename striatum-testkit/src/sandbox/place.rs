@@ -180,9 +180,15 @@ pub(super) async fn exit(process: &mut Process) -> Exit {
     soon(process.child.wait()).await.expect("an end")
 }
 
+tokio::task_local! {
+    /// How long a case waits, where it is not as long as usual.
+    pub(super) static PATIENCE: Duration;
+}
+
 /// What a future answers, unless it hangs.
 pub(super) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(HANG, future).await.expect("this hangs")
+    let patience = PATIENCE.try_with(|patience| *patience).unwrap_or(HANG);
+    tokio::time::timeout(patience, future).await.expect("this hangs")
 }
 
 /// A program that anybody may run.
