@@ -9,6 +9,8 @@ mod egress;
 mod machine;
 mod measure;
 mod memory;
+#[cfg(feature = "microvm")]
+mod microvm;
 #[cfg(feature = "pg")]
 mod pg;
 mod processes;
@@ -99,6 +101,9 @@ enum Section {
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
+    /// Until a process runs in a machine of its own.
+    #[cfg(feature = "microvm")]
+    Microvm,
     /// What one of the eight processes does.
     #[value(hide = true)]
     Share,
@@ -143,6 +148,8 @@ fn main() -> Outcome {
         Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
+        #[cfg(feature = "microvm")]
+        Section::Microvm => runtime.block_on(microvm::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
         #[cfg(feature = "takeover")]
         Section::Worker => runtime.block_on(takeover::worker()),
@@ -167,6 +174,8 @@ fn all(args: &Args) -> Outcome {
         Section::Sandbox,
         #[cfg(feature = "takeover")]
         Section::Takeover,
+        #[cfg(feature = "microvm")]
+        Section::Microvm,
         #[cfg(feature = "pg")]
         Section::Pg,
     ];
