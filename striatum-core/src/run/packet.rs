@@ -14,7 +14,8 @@ use crate::{
         state::{FailedGrant, JobState, Question, State},
     },
     workflow::{
-        self, Budget, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope,
+        self, Budget, JobType, Posture, QUESTIONS, ReviewAccess, ReviewContext, Snapshot, TaskPrompt,
+        WriteScope,
     },
 };
 
@@ -47,6 +48,9 @@ pub struct Packet {
     pub inputs: Vec<PacketInput>,
     /// How long the lease lasts without renewal.
     pub lease_seconds: u32,
+    /// The earlier jobs whose sessions may be asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub may_ask: Vec<JobId>,
     /// What is to be achieved.
     pub objective: String,
     /// What to do.
@@ -194,12 +198,18 @@ pub struct PacketFailure {
     pub session: SessionId,
 }
 
-/// What an agent asked, and what a person answered.
+/// What an agent asked, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketAnswer {
     /// The answer.
     pub answer: BlobRef,
+    /// The session that answered; absent if a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<SessionId>,
+    /// The job whose session was asked; absent if a person was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<JobId>,
     /// The number of the question in the run.
     pub question: u32,
     /// By what that agent can find its conversation again.
@@ -264,6 +274,7 @@ impl Packet {
             }),
             answers: job.questions.iter().filter_map(|asked| answered(asked)).collect(),
             budget: spec.budget.as_ref().map(|budget| job.used.left_of(budget)),
+            may_ask: may_ask(state, index),
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
         })
@@ -325,8 +336,23 @@ fn file(snapshot: &Snapshot, path: &str) -> Option<PacketText> {
 }
 
 fn answered(question: &Question) -> Option<PacketAnswer> {
-    let Question { number, text, session, ref resume, answer } = *question;
-    Some(PacketAnswer { question: number, session, text, answer: answer?, resume: resume.clone() })
+    Some(PacketAnswer {
+        answer: question.answer?,
+        by: question.by,
+        of: question.of.as_ref().map(|of| of.job.clone()),
+        question: question.number,
+        resume: question.resume.clone(),
+        session: question.session,
+        text: question.text,
+    })
+}
+
+/// Whom the job may still ask at this attempt.
+fn may_ask(state: &State, index: usize) -> Vec<JobId> {
+    if state.jobs[index].questions_to_jobs() >= QUESTIONS as usize {
+        return Vec::new();
+    }
+    state.may_be_asked(index).map(|job| state.spec(job).id.clone()).collect()
 }
 
 fn inputs(state: &State, index: usize) -> Vec<PacketInput> {
