@@ -110,7 +110,7 @@ pub use event::*;
 pub use evolve::{IllegalEvent, Touched, evolve};
 pub use packet::{
     Packet, PacketAnswer, PacketArtifact, PacketFailure, PacketFinding, PacketInput, PacketOutput,
-    PacketReview, PacketRole, PacketText,
+    PacketQuestion, PacketReview, PacketRole, PacketText,
 };
 pub use pending::Pending;
 pub use record::{ArtifactRecord, CompletionRecord, JobRecord};

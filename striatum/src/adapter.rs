@@ -61,6 +61,8 @@ pub struct Assignment {
     pub packet: Packet,
     /// The packet in words, with all texts: what an agent is told.
     pub prompt: String,
+    /// By what the agent can find the conversation again that this goes on with.
+    pub resume: Option<String>,
     /// The lane.
     pub lane: Lane,
     /// The work tree, or the folder in which a reviewer finds what it judges and nothing else.

@@ -22,6 +22,7 @@ mod faulty;
 mod fixture;
 #[cfg(test)]
 mod idle;
+mod interrogation;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]

@@ -55,6 +55,9 @@ pub struct Packet {
     pub objective: String,
     /// What to do.
     pub prompt: Option<PacketText>,
+    /// What a job behind this one asks: nothing else is to be done than to answer it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<PacketQuestion>,
     /// How to judge, if this is a review.
     pub review: Option<PacketReview>,
     /// Why the work is done again, if it is.
@@ -220,7 +223,40 @@ pub struct PacketAnswer {
     pub text: BlobRef,
 }
 
+/// What a job asks of the session that completed an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketQuestion {
+    /// The job that asks.
+    pub from: JobId,
+    /// The number of the question in the run.
+    pub question: u32,
+    /// The question.
+    pub text: BlobRef,
+}
+
 impl Packet {
+    /// What the session is told that is to answer a question: the packet of the work that it completed, with the question. `None` if no
+    /// session is to answer it now.
+    ///
+    /// Its fence is that of the grant under which the work was done, which is over.
+    pub fn for_question(state: &State, number: u32) -> Option<Self> {
+        let (asker, asked) = state.open_questions().find(|(_, asked)| asked.number == number)?;
+        let session = asked.awaited()?;
+        let job = asked.of.as_ref()?.job.clone();
+        let epoch = state.job(&job)?.epoch;
+        let fence = Fence { run: state.run(), job, epoch, session };
+        let left =
+            asker.budget.as_ref().zip(state.job(&asker.id)).map(|(budget, job)| job.used.left_of(budget));
+        Some(Self {
+            question: Some(PacketQuestion { from: asker.id.clone(), question: number, text: asked.text }),
+            budget: left,
+            expected_artifacts: Vec::new(),
+            may_ask: Vec::new(),
+            ..Self::for_grant(state, &fence, DeliveryMode::Push)?
+        })
+    }
+
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
         let mode = state.job(&fence.job)?.lease.as_ref()?.mode;
@@ -275,6 +311,7 @@ impl Packet {
             answers: job.questions.iter().filter_map(|asked| answered(asked)).collect(),
             budget: spec.budget.as_ref().map(|budget| job.used.left_of(budget)),
             may_ask: may_ask(state, index),
+            question: None,
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
         })
@@ -297,7 +334,8 @@ impl Packet {
         });
         let answers = self.answers.iter().flat_map(|it| [it.text.digest, it.answer.digest]);
         let failure = self.failure.as_ref().and_then(|failure| failure.reason).map(|blob| blob.digest);
-        let revision = self.revision.iter().filter_map(findings);
+        let revision =
+            self.revision.iter().filter_map(findings).chain(self.question.iter().map(|it| it.text.digest));
         files.chain(inputs).chain(answers).chain(failure).chain(revision).any(|named| named == *document)
     }
 

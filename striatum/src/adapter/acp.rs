@@ -153,7 +153,7 @@ impl AcpAdapter {
         let mut spec = SessionSpec::new(assignment.fence.clone(), &assignment.tree)
             .with_tools(self.server(&tools))
             .choosing(self.choices.clone());
-        spec.resume = assignment.packet.answers.last().and_then(|answer| answer.resume.clone());
+        spec.resume.clone_from(&assignment.resume);
 
         let transport = AcpTransport::new(self.options(&assignment.sandbox.offers()));
         let opened = tokio::select! {

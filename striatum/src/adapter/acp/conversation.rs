@@ -195,7 +195,8 @@ impl<'a> Conversation<'a> {
             }
             _ => {
                 self.nudges += 1;
-                Then::Say(NUDGE.to_owned())
+                let is_asked = self.assignment.packet.question.is_some();
+                Then::Say(if is_asked { ANSWER } else { NUDGE }.to_owned())
             }
         }
     }
@@ -284,6 +285,9 @@ fn until(micros: u64) -> Duration {
 const NUDGE: &str = "Your turn has ended, and no outcome is recorded: nothing that you did counts yet. If the work is done, call the \
     tool that ends it (`complete_work`, or `submit_review` for a review). If it was refused, mend what the answer said and call again. If \
     the work is not done, go on. If you cannot, call `ask_human`, `block_work` or `report_failure`.";
+
+const ANSWER: &str = "Your turn has ended, and no answer is recorded. Call the tool `answer`; if you cannot answer, call `report_failure`. \
+    `get_packet` returns the question.";
 
 const STALLED: &str = "Your last turn was cancelled because nothing happened in it for a long time. Go on with your task, without \
     whatever it was waiting for, and end it by its tool. `get_packet` returns it.";
