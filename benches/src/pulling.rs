@@ -60,7 +60,7 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     sleep(Duration::from_secs(2)).await;
     let each = resident::now()?.saturating_sub(before) / SESSIONS as u64;
     let mut table = Table::new("Two hundred agents that pull, SQLite");
-    table.plain("memory of a session, both ends of it", format!("{:.0} kB", each as f64 / 1e3), "< 1 MB");
+    table.plain("memory of a session, both ends of it", format!("{:.2} MB", each as f64 / 1e6), "< 1 MB");
 
     let idle = Duration::from_secs(if quick { 20 } else { 60 });
     let (used, begun) = (cpu::own()?, Instant::now());

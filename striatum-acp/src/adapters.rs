@@ -24,6 +24,8 @@ pub struct Adapter {
     pub credentials: &'static [&'static str],
     /// Other variables that it heeds: where its model's host is, where its settings are. They are passed on where they are set.
     pub settings: &'static [&'static str],
+    /// How it is led to another endpoint of its model than its provider's, if it can be.
+    pub endpoint: Option<Endpoint>,
     /// The variable that names the folder in which it keeps its settings and its login, and that folder below a person's home.
     pub home: Option<(&'static str, &'static str)>,
     /// The method by which it takes the credentials from its environment, if it must be told.
@@ -36,6 +38,19 @@ pub struct Adapter {
     pub usage: UsageMeaning,
     /// What is odd about it, for people.
     pub notes: &'static [&'static str],
+}
+
+/// How an agent is told where its model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Whose interface it speaks: `anthropic`, `openai`, `gemini`.
+    pub provider: &'static str,
+    /// The variable in which a person gives it another endpoint.
+    pub url: &'static str,
+    /// The variables that lead it elsewhere: in each value `{}` stands for an address such as `127.0.0.1:8931`, and `{variable}` for
+    /// the name of the one that holds its credential.
+    pub variables: &'static [(&'static str, &'static str)],
 }
 
 impl Adapter {
@@ -85,6 +100,11 @@ static CLAUDE: Adapter = Adapter {
     ],
     credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
     settings: &["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR"],
+    endpoint: Some(Endpoint {
+        provider: "anthropic",
+        url: "ANTHROPIC_BASE_URL",
+        variables: &[("ANTHROPIC_BASE_URL", "http://{}")],
+    }),
     home: Some(("CLAUDE_CONFIG_DIR", ".claude")),
     auth_method: None,
     files: FileAccess::ReadWrite,
@@ -105,6 +125,15 @@ static CODEX: Adapter = Adapter {
     env: &[("NO_BROWSER", "1")],
     credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
     settings: &["CODEX_HOME", "INITIAL_AGENT_MODE", "OPENAI_BASE_URL"],
+    endpoint: Some(Endpoint {
+        provider: "openai",
+        url: "OPENAI_BASE_URL",
+        // The search is the provider's, and reaches further than its model.
+        variables: &[(
+            "CODEX_CONFIG",
+            r#"{"model_provider":"striatum","web_search":"disabled","check_for_update_on_startup":false,"model_providers":{"striatum":{"name":"striatum","base_url":"http://{}/v1","env_key":"{variable}","wire_api":"responses"}}}"#,
+        )],
+    }),
     home: Some(("CODEX_HOME", ".codex")),
     auth_method: Some("api-key"),
     files: FileAccess::ReadWrite,
@@ -133,6 +162,11 @@ static GEMINI: Adapter = Adapter {
     ],
     credentials: &["GEMINI_API_KEY"],
     settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
+    endpoint: Some(Endpoint {
+        provider: "gemini",
+        url: "GOOGLE_GEMINI_BASE_URL",
+        variables: &[("GOOGLE_GEMINI_BASE_URL", "http://{}")],
+    }),
     home: None,
     auth_method: Some("gemini-api-key"),
     // It cannot make a new file through a client.
@@ -160,6 +194,7 @@ static OPENCODE: Adapter = Adapter {
     // It reads the keys of dozens of providers, and its own file.
     credentials: &[],
     settings: &["OPENCODE_CONFIG"],
+    endpoint: None,
     home: None,
     auth_method: None,
     files: FileAccess::ReadWrite,

@@ -29,7 +29,7 @@ mod translate;
 mod transport;
 mod version;
 
-pub use adapters::Adapter;
+pub use adapters::{Adapter, Endpoint};
 pub use error::{AcpError, Failure};
 pub use files::{FileAccess, FileError, TreeFiles};
 pub use limits::AcpLimits;

@@ -14,8 +14,14 @@
 //! Everything here runs on tokio, with its IO and time drivers enabled.
 
 mod blocking;
+#[cfg(feature = "broker")]
+pub mod broker;
 mod child;
+#[cfg(feature = "outward")]
+pub mod credential;
 mod crew;
+#[cfg(feature = "egress")]
+pub mod egress;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod environment;
@@ -26,10 +32,15 @@ mod measured;
 mod namespaces;
 mod none;
 mod output;
+#[cfg(feature = "broker")]
+mod patient;
 pub mod process;
 mod program;
 mod remains;
 pub mod shim;
+#[cfg(feature = "outward")]
+#[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
+pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};

@@ -1,13 +1,10 @@
 //! Closing a tree: proof first, then removal.
 
-use std::fs;
-
 use crate::{
-    disk,
     error::{LISTED, WorkspaceError},
     repository::{Repository, names, shown},
     submission::kept_ref,
-    tree::{Phase, Tree, read_note},
+    tree::{Phase, Tree, forget, read_note},
 };
 
 impl Repository {
@@ -19,9 +16,8 @@ impl Repository {
     /// [`WorkspaceError::Unsaved`] if something would be lost: nothing is removed then, and [`commit`](Self::commit) is to be
     /// called first. What makes a commit fail makes this fail too.
     pub async fn close_tree(&self, tree: &Tree) -> Result<(), WorkspaceError> {
-        let note = tree.note();
-        match read_note(&note)?.map(|note| note.state) {
-            None => return Ok(()),
+        match read_note(&tree.note())?.map(|note| note.state) {
+            None => return forget(&tree.note()),
             Some(Phase::Open) => {
                 self.prove(tree).await?;
                 self.write_note(tree, Phase::Closing)?;
@@ -30,10 +26,7 @@ impl Repository {
             Some(Phase::Opening | Phase::Closing) => {}
         }
         self.clear(tree).await?;
-        disk::remove_file(&note)?;
-        // Other trees of the run may still be there.
-        let _ = tree.path().parent().map(fs::remove_dir);
-        Ok(())
+        forget(&tree.note())
     }
 
     async fn prove(&self, tree: &Tree) -> Result<(), WorkspaceError> {

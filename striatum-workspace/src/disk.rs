@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tempfile::{NamedTempFile, TempPath};
+
 use crate::error::WorkspaceError;
 
 /// Runs work on many files where it does not hold up other tasks.
@@ -51,22 +53,34 @@ pub(crate) fn sweep(folder: &Path, age: Duration) {
 
 /// Replaces a file: after a crash it has the old content or the new.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WorkspaceError> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let write = || persist(NamedTempFile::new_in(parent)?, path, bytes);
+    write().map_err(|error| WorkspaceError::io(doing("write", path), error))
+}
+
+/// The same for a file that nobody else writes. What a crash leaves beside it has this name, by which it can be removed.
+pub(crate) fn write_by(draft: &Path, path: &Path, bytes: &[u8]) -> Result<(), WorkspaceError> {
+    remove_file(draft)?;
+    let open = || File::options().write(true).create_new(true).open(draft);
     let write = || {
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(parent)?.sync_all()
+        let file = NamedTempFile::from_parts(open()?, TempPath::try_from_path(draft)?);
+        persist(file, path, bytes)
     };
     write().map_err(|error| WorkspaceError::io(doing("write", path), error))
+}
+
+fn persist(mut file: NamedTempFile, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 /// Writes a file that must not be there yet; says whether it was this call that wrote it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, WorkspaceError> {
     let write = || {
         let parent = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        let mut file = NamedTempFile::new_in(parent)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         let first = match file.persist_noclobber(path) {

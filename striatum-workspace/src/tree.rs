@@ -71,6 +71,20 @@ fn note_name(branch: &BranchName) -> String {
     format!("{}.json", text.rsplit_once('/').map_or(text, |(_, name)| name))
 }
 
+/// Where a note is written before it replaces the one that is there.
+fn draft_of(note: &Path) -> PathBuf {
+    note.with_extension("draft")
+}
+
+/// Takes away a note, once there is nothing else left of its tree, and what a crash left of its writing.
+pub(crate) fn forget(note: &Path) -> Result<(), WorkspaceError> {
+    disk::remove_file(note)?;
+    disk::remove_file(&draft_of(note))?;
+    // Other trees of the job may still be there.
+    let _ = note.parent().map(fs::remove_dir);
+    Ok(())
+}
+
 /// What lies beside a tree: whose it is, and how far its making or its removal got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
@@ -132,8 +146,11 @@ impl Repository {
     /// [`WorkspaceError::Io`] if the data folder cannot be read or cleared.
     pub async fn tree(&self, grant: &Grant) -> Result<Option<Tree>, WorkspaceError> {
         let branch = BranchName::of_grant(&grant.fence, grant.attempt);
-        let note = self.path_for(&branch).with_file_name(note_name(&branch));
-        let Some(note) = read_note(&note)? else { return Ok(None) };
+        let path = self.path_for(&branch).with_file_name(note_name(&branch));
+        let Some(note) = read_note(&path)? else {
+            forget(&path)?;
+            return Ok(None);
+        };
         let tree = self.tree_for(&note.grant, &note.base);
         if note.state == Phase::Open {
             return Ok(Some(tree));
@@ -186,7 +203,7 @@ impl Repository {
         };
         let bytes = serde_json::to_vec(&note)
             .map_err(|error| WorkspaceError::io(disk::doing("write", &path), error.into()))?;
-        disk::write(&path, &bytes)
+        disk::write_by(&draft_of(&path), &path, &bytes)
     }
 
     /// Takes away folder and administration.

@@ -62,6 +62,26 @@ async fn a_tree_whose_making_was_cut_off_is_made_anew() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_note_that_was_cut_off_goes_with_its_tree() -> Outcome {
+    let person = Person::new()?;
+    let repository = person.open().await?;
+    let base = repository.head().await?;
+    let tree = repository.open_tree(&grant("draft")?, &base).await?;
+    let job = tree.path().parent().ok_or("a tree lies in the folder of its job")?.to_owned();
+    for is_open in [true, false] {
+        fs::create_dir_all(&job)?;
+        fs::write(note(&tree).with_extension("draft"), "{\"v\":")?;
+        assert_eq!(repository.tree(&grant("draft")?).await?.is_some(), is_open);
+        repository.close_tree(&tree).await?;
+        assert!(!job.exists(), "{:?}", fs::read_dir(&job)?.collect::<Vec<_>>());
+    }
+    repository.open_tree(&grant("draft")?, &base).await?;
+    repository.close_tree(&tree).await?;
+    assert!(!job.exists());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_commit_made_again_after_a_crash_is_the_same() -> Outcome {
     let person = Person::new()?;
     let repository = person.open().await?;

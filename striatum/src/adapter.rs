@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 mod account;
 #[cfg(feature = "acp")]
 mod acp;
+mod gateway;
+#[cfg(feature = "broker")]
+mod model;
 mod process;
 #[cfg(feature = "acp")]
 mod toolbox;
@@ -30,6 +33,9 @@ mod toolbox;
 pub use account::{Account, Told};
 #[cfg(feature = "acp")]
 pub use acp::{AcpAdapter, Pace};
+pub use gateway::{Gateway, Passage, Porter, Seen};
+#[cfg(feature = "broker")]
+pub use model::ModelGateway;
 pub use process::ProcessAdapter;
 #[cfg(feature = "acp")]
 pub use toolbox::{OpenTools, Toolbox};

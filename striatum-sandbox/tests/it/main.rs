@@ -2,7 +2,13 @@
 
 // Modules of a test, so that clippy lets `expect` pass in their helpers.
 #[cfg(test)]
+#[cfg(feature = "broker")]
+mod broker;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+#[cfg(feature = "egress")]
+mod egress;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,16 +11,15 @@ use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy}
 use striatum_core::{
     run::Usage,
     sandbox::{EnvVar, Exec, Isolation, Limits, Listen, SandboxSession},
-    transport::{
-        Advice, AgentSession, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError,
-    },
+    transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
     workflow::Offers,
 };
 
 use self::conversation::Conversation;
 use crate::{
     adapter::{
-        AdapterError, Assignment, End, Finished, LaneAdapter, OpenTools,
+        AdapterError, Assignment, End, Finished, Gateway, LaneAdapter, OpenTools,
+        gateway::Passages,
         process::{open, soon},
     },
     fault,
@@ -50,6 +50,7 @@ pub struct AcpAdapter {
     choices: Choices,
     pace: Pace,
     bridge: Option<Vec<OsString>>,
+    gateways: Vec<Arc<dyn Gateway>>,
 }
 
 /// How patiently an agent is worked with.
@@ -106,6 +107,13 @@ impl AcpAdapter {
         Self { bridge: Some(argv.into_iter().map(Into::into).collect()), ..self }
     }
 
+    /// Lets agents reach this beside their tools.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Arc<dyn Gateway>) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+
     /// How an agent reaches the tools.
     fn server(&self, tools: &OpenTools) -> ToolServer {
         let server = tools.server();
@@ -140,11 +148,14 @@ impl AcpAdapter {
     async fn talk(
         &self,
         sandbox: &mut dyn SandboxSession,
+        passages: &mut Passages,
         assignment: &Assignment,
     ) -> Result<Finished, AdapterError> {
         fault::point("spawn.before");
-        let mut process = soon("start the agent", sandbox.spawn(&self.exec(assignment))).await?;
+        let exec = passages.equip(self.exec(assignment));
+        let mut process = soon("start the agent", sandbox.spawn(&exec)).await?;
         fault::point("spawn.after");
+        passages.open(&mut process)?;
         let listener = process
             .take_listener(TOOLS)
             .ok_or_else(|| AdapterError::new("serve tools to an agent whose sandbox gives no listener"))?;
@@ -165,7 +176,9 @@ impl AcpAdapter {
                 assignment.mark().begin();
                 assignment.account.identify(session.agent());
                 assignment.account.converse(session.conversation());
-                let talked = self.converse(session.as_mut(), assignment, &tools).await;
+                let conversation =
+                    Conversation::new(session.as_mut(), assignment, &tools, passages, self.pace);
+                let talked = conversation.lead().await;
                 assignment.account.identify(session.agent());
                 soon("end the agent", session.close()).await?;
                 talked
@@ -174,15 +187,6 @@ impl AcpAdapter {
         };
         tools.close().await;
         Ok(talked)
-    }
-
-    async fn converse(
-        &self,
-        session: &mut dyn AgentSession,
-        assignment: &Assignment,
-        tools: &OpenTools,
-    ) -> Finished {
-        Conversation::new(session, assignment, tools, self.pace).lead().await
     }
 }
 
@@ -197,8 +201,9 @@ impl LaneAdapter for AcpAdapter {
         let mut limits = Limits::default();
         // A conversation goes on for hours; the transport bounds what is kept of it.
         limits.output_bytes = u64::MAX;
-        let mut sandbox = open(&assignment, limits).await?;
-        let talked = self.talk(sandbox.as_mut(), &assignment).await;
+        let mut passages = Passages::prepare(&self.gateways, &assignment).await?;
+        let mut sandbox = open(&assignment, &passages, limits).await?;
+        let talked = self.talk(sandbox.as_mut(), &mut passages, &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", sandbox.close()).await;
         let mut finished = talked?;

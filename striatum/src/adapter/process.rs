@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,13 +10,13 @@ use async_trait::async_trait;
 use striatum_core::{
     run::Usage,
     sandbox::{Exec, Exit, Isolation, Level, Limits, SandboxSession, SandboxSpec},
-    transport::{AgentIdentity, AgentSession, AgentUpdate, Prompt},
+    transport::{AgentIdentity, AgentSession, AgentUpdate, Prompt, Spend},
     workflow::{Constraint, Lane, Offers, Shortfall},
 };
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    adapter::{AdapterError, Assignment, End, Finished, LaneAdapter},
+    adapter::{AdapterError, Assignment, End, Finished, Gateway, LaneAdapter, Seen, gateway::Passages},
     command::CommandSession,
     fault,
 };
@@ -27,8 +28,19 @@ const SOON: Duration = Duration::from_secs(60);
 /// in `STRIATUM_PACKET`. It leaves its artifacts at their paths, a verdict in the front matter of its first required artifact or
 /// in the file that `STRIATUM_REPORT` names, and ends with status 0. In that file it may also ask a person, say why it failed, and
 /// what it used: see [`report`](crate::command::report).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessAdapter;
+#[derive(Debug, Clone, Default)]
+pub struct ProcessAdapter {
+    gateways: Vec<Arc<dyn Gateway>>,
+}
+
+impl ProcessAdapter {
+    /// Lets agents reach this beside.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Arc<dyn Gateway>) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+}
 
 #[async_trait]
 impl LaneAdapter for ProcessAdapter {
@@ -38,28 +50,35 @@ impl LaneAdapter for ProcessAdapter {
 
     async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
         let begun = Instant::now();
-        let mut session = open(&assignment, Limits::default()).await?;
-        let talked = talk(session.as_mut(), &assignment).await;
+        let mut passages = Passages::prepare(&self.gateways, &assignment).await?;
+        let mut session = open(&assignment, &passages, Limits::default()).await?;
+        let talked = talk(session.as_mut(), &mut passages, &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", session.close()).await;
         let (end, exit, agent) = talked?;
         closed?;
         let wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Finished::new(end, exit, Usage { wall_ms, ..Usage::default() }).by(agent))
+        let Seen { spend, trouble } = passages.seen();
+        let Spend { input_tokens, output_tokens } = spend.unwrap_or_default();
+        let usage = Usage { wall_ms, input_tokens, output_tokens, turns: None };
+        let mut finished = Finished::new(end, exit, usage).by(agent);
+        finished.reason = trouble.map(|trouble| format!("the agent's model refuses it ({})", trouble.code()));
+        Ok(finished)
     }
 }
 
 /// Opens the sandbox for a grant.
 pub(super) async fn open(
     assignment: &Assignment,
+    passages: &Passages,
     limits: Limits,
 ) -> Result<Box<dyn SandboxSession>, AdapterError> {
     let spec = SandboxSpec {
         fence: assignment.fence.clone(),
         tree: assignment.tree.clone(),
         folder: assignment.folder.clone(),
-        mounts: assignment.mounts.clone(),
-        env: assignment.env.clone(),
+        mounts: assignment.mounts.iter().cloned().chain(passages.mounts()).collect(),
+        env: passages.withhold(&assignment.env),
         demands: demands(&assignment.lane),
         limits,
     };
@@ -83,12 +102,14 @@ fn demands(lane: &Lane) -> Isolation {
 /// Starts the agent, gives it its task, and listens until it has ended or must.
 async fn talk(
     session: &mut dyn SandboxSession,
+    passages: &mut Passages,
     assignment: &Assignment,
 ) -> Result<(End, Option<Exit>, AgentIdentity), AdapterError> {
     fault::point("spawn.before");
-    let exec = Exec::new(&assignment.lane.command);
-    let process = soon("start the agent", session.spawn(&exec)).await?;
+    let exec = passages.equip(Exec::new(&assignment.lane.command));
+    let mut process = soon("start the agent", session.spawn(&exec)).await?;
     fault::point("spawn.after");
+    passages.open(&mut process)?;
 
     let mark = assignment.mark();
     let mut agent: Box<dyn AgentSession> =

@@ -60,7 +60,7 @@ impl Default for Builder {
 
 /// Those that need not be registered.
 fn adapters() -> Vec<(String, Arc<dyn LaneAdapter>)> {
-    let process: Arc<dyn LaneAdapter> = Arc::new(ProcessAdapter);
+    let process: Arc<dyn LaneAdapter> = Arc::new(ProcessAdapter::default());
     let adapters = [("process".to_owned(), process)].into_iter();
     #[cfg(feature = "acp")]
     let adapters = {

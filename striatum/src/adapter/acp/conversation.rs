@@ -12,13 +12,14 @@ use striatum_core::{
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{Pace, finished, given_up, life::Life};
-use crate::adapter::{Assignment, End, Finished, OpenTools};
+use crate::adapter::{Assignment, End, Finished, OpenTools, gateway::Passages};
 
 /// Leads an agent to an outcome, or to the end of what it may use.
 pub(super) struct Conversation<'a> {
     session: &'a mut dyn AgentSession,
     assignment: &'a Assignment,
     tools: &'a OpenTools,
+    passages: &'a Passages,
     pace: Pace,
     begun: Instant,
     life: Life,
@@ -51,12 +52,13 @@ impl<'a> Conversation<'a> {
         session: &'a mut dyn AgentSession,
         assignment: &'a Assignment,
         tools: &'a OpenTools,
+        passages: &'a Passages,
         pace: Pace,
     ) -> Self {
         let life = Life::new(&assignment.tree, assignment.patience.silence);
         let begun = Instant::now();
         let (turns, nudges, waits, spent, context) = (0, 0, 0, Spend::default(), 0);
-        Self { session, assignment, tools, pace, begun, life, turns, nudges, waits, spent, context }
+        Self { session, assignment, tools, passages, pace, begun, life, turns, nudges, waits, spent, context }
     }
 
     pub(super) async fn lead(mut self) -> Finished {
@@ -175,20 +177,21 @@ impl<'a> Conversation<'a> {
         if let Some(spent) = self.no_more_turns() {
             return Then::End(spent);
         }
-        match end.outcome {
+        let outcome = self.outcome(end.outcome);
+        match outcome {
             Outcome::RateLimited(reset) => self.wait(reset, &unfinished),
             Outcome::Overloaded => self.wait(None, &unfinished),
-            outcome if outcome.advice() == Advice::Checkpoint => {
+            _ if outcome.advice() == Advice::Checkpoint => {
                 unfinished(Advice::Checkpoint, &format!("the agent cannot work ({})", outcome.code()))
             }
             Outcome::Failed | Outcome::Protocol | Outcome::Process | Outcome::ContextOverflow => {
-                unfinished(Advice::Retry, &format!("the agent's turn failed ({})", end.outcome.code()))
+                unfinished(Advice::Retry, &format!("the agent's turn failed ({})", outcome.code()))
             }
             _ if !self.tools.is_connected() => unfinished(
                 Advice::Checkpoint,
                 "the agent never asked for the tools of its grant: it does not reach them, or does not know them",
             ),
-            outcome if self.nudges >= self.pace.nudges => {
+            _ if self.nudges >= self.pace.nudges => {
                 let times = self.nudges;
                 let what = format!("the agent recorded no outcome after {times} nudges ({})", outcome.code());
                 unfinished(Advice::Retry, &what)
@@ -217,23 +220,39 @@ impl<'a> Conversation<'a> {
         Then::Wait(time)
     }
 
-    /// Tells what was used, as far as it is known.
-    fn account(&self) {
-        let known = self.spent != Spend::default() || self.context > 0;
-        let input = known.then(|| self.spent.input_tokens.unwrap_or(0).saturating_add(self.context));
-        let usage = Usage {
-            wall_ms: 0,
-            input_tokens: input,
-            output_tokens: self.spent.output_tokens,
-            turns: Some(self.turns),
+    /// What was used, as far as it is known. What was seen of it counts before what the agent says.
+    fn used(&self) -> Option<Spend> {
+        let said = || {
+            let is_known = self.spent != Spend::default() || self.context > 0;
+            let before_it = Spend { input_tokens: Some(self.context), output_tokens: None };
+            is_known.then(|| self.spent.plus(before_it))
         };
-        self.assignment.account.spend(usage);
+        self.passages.seen().spend.or_else(said)
+    }
+
+    /// How a turn ended, as the model's host has it or else the agent.
+    fn outcome(&self, said: Outcome) -> Outcome {
+        match (self.passages.seen().trouble, said) {
+            (Some(Outcome::RateLimited(None)), said @ Outcome::RateLimited(_)) | (None, said) => said,
+            (Some(trouble), _) => trouble,
+        }
+    }
+
+    /// Tells what was used.
+    fn account(&self) {
+        let Spend { input_tokens, output_tokens } = self.used().unwrap_or_default();
+        self.assignment.account.spend(Usage {
+            wall_ms: 0,
+            input_tokens,
+            output_tokens,
+            turns: Some(self.turns),
+        });
     }
 
     /// The end of an agent that has used all the tokens that it may.
     fn is_spent(&self) -> Option<Finished> {
         let bound = self.assignment.packet.budget.and_then(|budget| budget.tokens)?;
-        let used = self.spent.tokens().saturating_add(self.context);
+        let used = self.used().unwrap_or_default().tokens();
         let reason = format!("the agent has used {used} tokens of the {bound} that were left of its budget");
         (used >= bound).then(|| finished(End::Spent).because(reason))
     }
