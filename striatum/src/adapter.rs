@@ -24,6 +24,8 @@ mod account;
 #[cfg(feature = "acp")]
 mod acp;
 mod gateway;
+#[cfg(feature = "acp")]
+mod leave;
 #[cfg(feature = "broker")]
 mod model;
 mod process;
@@ -34,6 +36,8 @@ pub use account::{Account, Told};
 #[cfg(feature = "acp")]
 pub use acp::{AcpAdapter, Pace};
 pub use gateway::{Gateway, Passage, Porter, Seen};
+#[cfg(feature = "acp")]
+pub use leave::Leave;
 #[cfg(feature = "broker")]
 pub use model::ModelGateway;
 pub use process::ProcessAdapter;
@@ -90,6 +94,9 @@ pub struct Assignment {
     /// The tools of the grant, for an agent that records its outcome by them.
     #[cfg(feature = "acp")]
     pub toolbox: Toolbox,
+    /// Where to ask a person for leave while the agent waits.
+    #[cfg(feature = "acp")]
+    pub leave: Leave,
     /// Triggered when the grant is over or the orchestrator stops.
     pub stop: CancellationToken,
     /// Where to tell what the agent does.

@@ -33,6 +33,8 @@ mod error;
 mod grant;
 mod interrogation;
 mod leases;
+#[cfg(feature = "acp")]
+mod leave;
 mod limits;
 mod looping;
 mod owed;
@@ -49,6 +51,8 @@ pub use limits::Limits;
 pub use prepare::{Document, Prepared};
 
 use leases::Leases;
+#[cfg(feature = "acp")]
+pub(crate) use leave::Office;
 use registry::Registry;
 
 /// Runs workflows on one repository.

@@ -4,15 +4,11 @@ use std::fs;
 
 use serde_json::json;
 use striatum::{
-    adapter::{Assignment, End},
+    adapter::End,
     core::run::{Intent, JobStatus, RunStatus, State},
 };
 
-use crate::fixture::{Agent, Scene, ada, begin, draft, job, leave, notices, state, status, workflow};
-
-fn report(assignment: &Assignment, report: serde_json::Value) {
-    fs::write(&assignment.report, report.to_string()).expect("a file");
-}
+use crate::fixture::{Agent, Scene, ada, begin, draft, job, leave, notices, report, state, status, workflow};
 
 /// One that asks at `b` who did `a`, and answers at `a` by this report.
 fn asking(answer: serde_json::Value) -> Agent {

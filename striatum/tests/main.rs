@@ -22,6 +22,7 @@ mod faulty;
 mod fixture;
 #[cfg(test)]
 mod idle;
+#[cfg(test)]
 mod interrogation;
 #[cfg(test)]
 mod joining;

@@ -29,7 +29,10 @@ use crate::{
 };
 
 #[cfg(feature = "acp")]
-use crate::{adapter::Toolbox, orchestrator::bench::Bench};
+use crate::{
+    adapter::{Leave, Toolbox},
+    orchestrator::{Office, bench::Bench},
+};
 #[cfg(feature = "acp")]
 use std::sync::Arc;
 
@@ -85,6 +88,8 @@ impl Work<'_> {
             account,
             #[cfg(feature = "acp")]
             toolbox,
+            #[cfg(feature = "acp")]
+            leave: Leave::by(Office::new(self.shared.clone(), self.fence().clone())),
             stop,
         };
         Ok(Given {

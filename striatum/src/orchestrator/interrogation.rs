@@ -177,6 +177,9 @@ impl<'a> Interrogation<'a> {
             account: account.clone(),
             #[cfg(feature = "acp")]
             toolbox: bench.toolbox(),
+            // It reads and answers; there is nothing to give leave for.
+            #[cfg(feature = "acp")]
+            leave: crate::adapter::Leave::nobody(),
             stop: stop.clone(),
         };
         // An adapter that does not come to an end when it must is left alone.
