@@ -50,6 +50,14 @@ pub(crate) struct Args {
     /// Shows a folder or file to agents behind walls, to be read: a tool chain, say. May be given several times.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) mount: Vec<PathBuf>,
+    /// Lets agents reach this host through a proxy: `[scheme://]host[:port][/prefix]`, https unless it says http. Whatever is not named
+    /// is refused. May be given several times.
+    #[arg(long, global = true, value_name = "RULE")]
+    pub(crate) allow: Vec<String>,
+    /// Rules for that proxy in a file: for all lanes and for single ones, with methods, paths, and secrets of which agents have
+    /// placeholders; see docs/egress.md.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) egress: Option<PathBuf>,
     /// How much of the processors an agent and all that it starts may use together, such as 1.5; bounded where the host lets
     /// us make control groups, which the first line tells.
     #[arg(long, global = true, value_name = "PROCESSORS", value_parser = processors)]

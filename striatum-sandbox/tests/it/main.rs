@@ -22,6 +22,9 @@ mod environment;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machines;
+#[cfg(test)]
 mod mutants;
 #[cfg(test)]
 mod programs;

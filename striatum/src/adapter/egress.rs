@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::File,
     io::Write as _,
     net::TcpListener,
@@ -148,6 +149,18 @@ impl EgressGateway {
             builder = builder.trust(trust.clone());
         }
         builder.open().await
+    }
+}
+
+/// What may be reached, in one line.
+impl fmt::Display for EgressGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let everywhere = self.everywhere.iter().map(Rule::to_string);
+        let in_lanes = self
+            .lanes
+            .iter()
+            .flat_map(|(lane, rules)| rules.iter().map(move |rule| format!("{rule} ({lane})")));
+        f.write_str(&everywhere.chain(in_lanes).collect::<Vec<_>>().join(", "))
     }
 }
 

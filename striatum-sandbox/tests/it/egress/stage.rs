@@ -110,6 +110,7 @@ impl Stage {
                 {{"to": "spliced.test:{{tls}}", {here}}},
                 {{"to": "inspected.test:{{tls}}/open", "methods": ["GET", "POST", "HEAD"], {here}}},
                 {{"to": "secret.test:{{tls}}", "secrets": ["TOKEN"], {here}}},
+                {{"to": "secret.test:{{tls}}", {here}}},
                 {{"to": "partial.test:{{tls}}/with", "secrets": ["TOKEN"], {here}}},
                 {{"to": "partial.test:{{tls}}/without", {here}}},
                 {{"to": "other.test:{{tls}}", "inspect": true, {here}}},
