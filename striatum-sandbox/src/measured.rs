@@ -10,6 +10,8 @@ use striatum_core::sandbox::Isolation;
 pub struct Measured {
     /// What is enforced, by dimension.
     pub isolation: Isolation,
+    /// The machine, its kernel and what carries it out, where there is one.
+    pub machine: Option<String>,
     /// The version of bubblewrap.
     pub bubblewrap: String,
     /// The version of Landlock's interface that is enforced in full.
@@ -42,7 +44,11 @@ impl Bounds {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "namespaces (bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
+        match &self.machine {
+            Some(machine) => write!(f, "microvm ({machine}, ")?,
+            None => f.write_str("namespaces (")?,
+        }
+        write!(f, "bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
         for (dimension, level) in self.isolation.dimensions() {
             write!(f, ", {dimension} {level}")?;
         }

@@ -19,12 +19,13 @@ use crate::{
 };
 
 mod bubblewrap;
-mod cgroup;
-mod guard;
-mod probe;
-mod root;
-mod session;
-mod start;
+pub(crate) mod cgroup;
+pub(crate) mod guard;
+pub(crate) mod plan;
+pub(crate) mod probe;
+pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod start;
 
 /// Runs agents in namespaces of their own, on Linux, as any user.
 ///
@@ -76,13 +77,13 @@ pub struct Namespaces {
 
 /// What every session is made of.
 #[derive(Debug)]
-struct Parts {
-    shim: Shim,
-    bubblewrap: PathBuf,
-    path: OsString,
-    mounts: Vec<Mount>,
-    guard: Guard,
-    cgroups: Option<Cgroups>,
+pub(crate) struct Parts {
+    pub(crate) shim: Shim,
+    pub(crate) bubblewrap: PathBuf,
+    pub(crate) path: OsString,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) guard: Guard,
+    pub(crate) cgroups: Option<Cgroups>,
 }
 
 impl Namespaces {
@@ -111,15 +112,7 @@ impl Sandbox for Namespaces {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some(short) = self.offers().shortfall(&spec.demands) {
-            return Err(SandboxError::unmet("a process in namespaces", short).with_remedy(REMEDY));
-        }
-        let is_demanded = spec.demands.resources == Level::Enforced;
-        if is_demanded && spec.limits.processor_thousandths.is_some() && !self.measured.bounds.processors {
-            let doing =
-                "hold an agent to its share of the processors: no control group for these is ours to make";
-            return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing).with_remedy(DELEGATE));
-        }
+        admit("a process in namespaces", &self.measured, spec)?;
         Ok(Box::new(open(&self.parts, spec).await?))
     }
 
@@ -128,7 +121,7 @@ impl Sandbox for Namespaces {
     }
 }
 
-async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
+pub(crate) async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
     let reaped = crew::reap(folder).await?;
     let session = Folder::new(folder)?.note().session;
     if let (Some(cgroups), Some(session)) = (parts.cgroups.clone(), session) {
@@ -139,6 +132,20 @@ async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
         .await?;
     }
     Ok(reaped)
+}
+
+/// Refuses what cannot be held as it is demanded.
+pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Result<(), SandboxError> {
+    if let Some(short) = measured.isolation.shortfall(&spec.demands) {
+        return Err(SandboxError::unmet(who, short).with_remedy(REMEDY));
+    }
+    let is_demanded = spec.demands.resources == Level::Enforced;
+    if is_demanded && spec.limits.processor_thousandths.is_some() && !measured.bounds.processors {
+        let doing =
+            "hold an agent to its share of the processors: no control group for these is ours to make";
+        return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing).with_remedy(DELEGATE));
+    }
+    Ok(())
 }
 
 async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
@@ -205,11 +212,11 @@ impl NamespacesBuilder {
     pub async fn probe(self) -> Result<Namespaces, SandboxError> {
         let (parts, version) = self.parts().await?;
         let parts = Arc::new(parts);
-        let measured = probe::measure(&parts, version).await?;
+        let measured = probe::measure(&parts).await?.measured(version);
         Ok(Namespaces { parts, measured })
     }
 
-    async fn parts(self) -> Result<(Parts, String), SandboxError> {
+    pub(crate) async fn parts(self) -> Result<(Parts, String), SandboxError> {
         let shim = match self.shim {
             Some(shim) => shim,
             None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,

@@ -42,15 +42,25 @@ fn a_reviewed_change_is_delivered_and_the_next_run_begins_beside_it() {
 /// The demonstration behind the strongest walls of this host, and what the person is told of them.
 #[test]
 fn agents_stand_behind_the_walls_that_the_program_names() {
+    let test = "agents_stand_behind_the_walls_that_the_program_names";
+    delivers_behind(test, "namespaces", "walls: namespaces (bubblewrap ");
+}
+
+#[test]
+fn agents_work_in_machines_that_the_program_names() {
+    delivers_behind("agents_work_in_machines_that_the_program_names", "microvm", "walls: microvm (qemu ");
+}
+
+fn delivers_behind(test: &str, walls: &str, named: &str) {
     let place = Place::new();
-    let said = run(place.quickstart(&["--sandbox", "namespaces"]));
+    let said = run(place.quickstart(&["--sandbox", walls]));
     if said.err.contains("error[sandbox_unavailable]") {
         assert!(said.err.contains("what to do: "), "{}", said.err);
         let reason = said.err.lines().next().unwrap_or_default();
-        return striatum_testkit::skip("agents_stand_behind_the_walls_that_the_program_names", reason);
+        return striatum_testkit::skip(test, reason);
     }
     let said = said.expect_code(0);
-    assert!(said.out.starts_with("walls: namespaces (bubblewrap "), "{}", said.out);
+    assert!(said.out.starts_with(named), "{}", said.out);
     assert!(said.out.contains("network enforced"), "{}", said.out);
     let history = History::read(&place.data());
     assert_eq!(history.count("job.claimed"), 5);

@@ -14,7 +14,7 @@ use striatum_core::{id::SessionId, sandbox::Limits};
 
 /// Folders of control groups in which we may make others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cgroups {
+pub(crate) enum Cgroups {
     /// The one hierarchy of the present version.
     Unified(PathBuf),
     /// The hierarchies of memory, of processes and of processor time of the version before.
@@ -32,13 +32,13 @@ const UNHINDERED: Duration = Duration::from_secs(5);
 
 /// The groups of one process. Dropping it removes them, if all that was in them has ended.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     folders: Vec<PathBuf>,
 }
 
 impl Cgroups {
     /// Where this process may make groups that bound memory and processes; nothing where it may not.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let (mounts, own) = (read("/proc/self/mounts"), read("/proc/self/cgroup"));
         let unified = unified(&mounts, &own);
@@ -53,7 +53,7 @@ impl Cgroups {
     }
 
     /// Whether a process in a group that is given little processor time is held back. Takes about a tenth of a second.
-    pub(super) fn bounds_processors(&self) -> bool {
+    pub(crate) fn bounds_processors(&self) -> bool {
         let mut limits = Limits::default();
         limits.processor_thousandths = Some(LEAST_PROCESSOR);
         let Ok(group) = self.make(&unused("busy"), &limits) else { return false };
@@ -82,11 +82,11 @@ impl Cgroups {
     }
 
     /// Makes the groups of one process of a session.
-    pub(super) fn group(&self, session: SessionId, suffix: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn group(&self, session: SessionId, suffix: &str, limits: &Limits) -> io::Result<Group> {
         self.make(&format!("striatum-{session}{suffix}"), limits)
     }
 
-    fn make(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn make(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut group = Group { folders: Vec::new() };
         let (memory, processes) = (limits.memory_bytes.to_string(), limits.processes.to_string());
         let wanted = limits.processor_thousandths.map(|wanted| wanted.max(LEAST_PROCESSOR).get());
@@ -124,7 +124,7 @@ impl Cgroups {
     }
 
     /// Removes the groups that a session of a program left which died; those in which something still runs stay.
-    pub(super) fn sweep(&self, session: SessionId) {
+    pub(crate) fn sweep(&self, session: SessionId) {
         let parents = match self {
             Self::Unified(parent) => vec![parent],
             Self::Separate { memory, processes, processors } => {
@@ -160,7 +160,7 @@ impl Group {
     }
 
     /// The files to which a process writes itself to be bounded.
-    pub(super) fn entrances(&self) -> Vec<PathBuf> {
+    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
         self.folders.iter().map(|folder| folder.join("cgroup.procs")).collect()
     }
 }
