@@ -259,7 +259,7 @@ async fn converse(
         std::future::pending::<()>().await;
     };
     let hearing = async {
-        while let Ok(Some(told)) = receive::<Tell>(&mut hear, Some(MOST_SAID)).await {
+        while let Ok(Some(told)) = receive::<Tell>(&mut hear, MOST_SAID).await {
             let (Tell::Started { process, .. } | Tell::Refused { process, .. } | Tell::Ended { process, .. }) =
                 &told;
             if *process > last.load(Ordering::Relaxed) {
