@@ -27,7 +27,7 @@ use crate::{
 /// How many sessions are idle at once.
 const IDLE: u64 = 8;
 /// How many functions the crate has that is built.
-const FUNCTIONS: usize = 1500;
+const FUNCTIONS: usize = 500;
 
 pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     let folder = tempfile::tempdir_in(fs::canonicalize(folder)?)?;

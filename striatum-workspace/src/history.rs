@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -170,7 +170,12 @@ impl<'a> Import<'a> {
         let (tree, raw) = (tree.clone(), place.join("raw"));
         let most = repository.max_file_bytes();
         let copied = disk::blocking("copy what an agent committed", move || Ok(copy(&tree, &raw, most)));
-        let copied = copied.await?.map_err(|error| FilesOnly::Unreadable(error.to_string()))?;
+        let copied = copied.await?.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Stop::Ours(WorkspaceError::io("copy what an agent committed", error))
+            }
+            _ => FilesOnly::Unreadable(error.to_string()).into(),
+        })?;
         let mut import = Self { repository, given, place, own: HashSet::new() };
         import.name_anew(copied).await?;
         Ok(import)

@@ -236,8 +236,11 @@ impl Repository {
     }
 }
 
+/// Far more than the longest list of paths in a scope.
+const NOTE_BYTES: u64 = 64 << 20;
+
 pub(crate) fn read_note(path: &Path) -> Result<Option<Note>, WorkspaceError> {
-    let Some(bytes) = disk::read(path, 1 << 16)? else { return Ok(None) };
+    let Some(bytes) = disk::read(path, NOTE_BYTES)? else { return Ok(None) };
     let note = serde_json::from_slice(&bytes)
         .map_err(|error| WorkspaceError::io(disk::doing("read", path), error.into()))?;
     Ok(Some(note))
