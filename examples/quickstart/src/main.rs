@@ -15,6 +15,7 @@ mod generate;
 mod help;
 mod live;
 mod operate;
+mod outside;
 mod report;
 mod scene;
 mod serve;

@@ -11,7 +11,7 @@ use std::{
 use striatum::{
     Builder, Limits, Orchestrator,
     acp::{Adapter, Decision, PermissionPolicy},
-    adapter::AcpAdapter,
+    adapter::{AcpAdapter, Gateway, ProcessAdapter},
     core::{
         id::RunId,
         run::{Actor, RunStatus},
@@ -22,7 +22,7 @@ use striatum::{
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure, walls};
+use crate::{args::Args, demo, failure::Failure, outside, walls};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -64,13 +64,16 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let sandbox = walls::choose(args, &data).await?;
-        let orchestrator = adapters(sandbox.as_ref())
+        let mut session = striatum::core::sandbox::Limits::default();
+        session.processor_thousandths = args.processors;
+        let gateways = outside::gateway(args).await?;
+        let orchestrator = adapters(sandbox.as_ref(), gateways.as_slice())
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
-            .limits(Limits::default().outage(OUTAGE))
+            .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();
@@ -143,16 +146,23 @@ impl Scene {
 
 /// Adapters for coding agents. Where no wall holds an agent to its tree, whoever named it here lets it work there as if it were run
 /// by hand, and what leads out of the tree, and is asked for, is rejected.
-fn adapters(sandbox: &dyn Sandbox) -> Builder {
-    let builder = Orchestrator::builder();
-    if sandbox.offers().file_system == Level::Enforced {
-        return builder;
-    }
-    let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
-    let free = |adapter: AcpAdapter| Arc::new(adapter.policy(policy.clone()));
-    let builder = builder.adapter("acp", free(AcpAdapter::default()));
+fn adapters(sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Builder {
+    let policy = match sandbox.offers().file_system {
+        Level::Enforced => None,
+        _ => Some(PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject)),
+    };
+    let equipped = |adapter: AcpAdapter| {
+        let adapter = gateways.iter().cloned().fold(adapter, AcpAdapter::gateway);
+        Arc::new(match &policy {
+            Some(policy) => adapter.policy(policy.clone()),
+            None => adapter,
+        })
+    };
+    let process = gateways.iter().cloned().fold(ProcessAdapter::default(), ProcessAdapter::gateway);
+    let builder = Orchestrator::builder().adapter("process", Arc::new(process));
+    let builder = builder.adapter("acp", equipped(AcpAdapter::default()));
     Adapter::ALL.into_iter().fold(builder, |builder, known| {
-        builder.adapter(format!("acp:{}", known.name), free(AcpAdapter::of(known)))
+        builder.adapter(format!("acp:{}", known.name), equipped(AcpAdapter::of(known)))
     })
 }
 

@@ -22,13 +22,27 @@ pub enum EgressErrorKind {
     Address,
     /// A secret would go to hosts that nobody named, or over a connection that anybody can read.
     Exposed,
-    /// A secret has no value, or one that fits into no header.
+    /// A secret is not declared, or has no value.
     Secret,
     /// Something of this machine is missing: certificates, chance, a folder that can be written.
     Unavailable,
 }
 
 impl EgressErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Unreadable,
+        Self::Empty,
+        Self::Host,
+        Self::Port,
+        Self::Path,
+        Self::Method,
+        Self::Address,
+        Self::Exposed,
+        Self::Secret,
+        Self::Unavailable,
+    ];
+
     /// The stable code of this kind.
     pub const fn code(self) -> &'static str {
         match self {

@@ -43,8 +43,10 @@ impl Route<'_> {
         head::agrees(&request, self.authority, self.scheme.port())?;
         head::is_plain(&request)?;
         let target = head::target(request.uri())?;
-        let rule = self.door.judge(request.method(), &target)?;
-        account.allowed_by(rule);
+        let rules = self.door.judge(request.method(), &target)?;
+        if let Some(closest) = rules.first() {
+            account.allowed_by(closest);
+        }
         if !placeholders.wanted().all_in(target.to_string().as_bytes()).is_empty() {
             return Err(Refusal::PlaceholderMisplaced);
         }
@@ -53,7 +55,7 @@ impl Route<'_> {
         }
         let (mut parts, body) = request.into_parts();
         head::strip(&mut parts.headers);
-        let used = placeholders.substitute(&mut parts.headers, rule).await?;
+        let used = placeholders.substitute(&mut parts.headers, &rules).await?;
         head::readdress(&mut parts.headers, self.scheme, self.authority, !used.is_empty());
         parts.uri = target;
         parts.version = Version::HTTP_11;

@@ -1,7 +1,7 @@
 //! The heads of requests and answers.
 
 use hyper::{
-    HeaderMap, Request, Uri,
+    HeaderMap, Method, Request, Uri,
     header::{ACCEPT_ENCODING, CONNECTION, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE},
 };
 
@@ -44,9 +44,14 @@ pub(super) fn agrees<B>(
 ) -> Result<(), Refusal> {
     let is_same = |text: &str| Authority::parse(text, default_port).is_ok_and(|named| named == *authority);
     let mut hosts = request.headers().get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::HostDisagrees) };
+    let is_named = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().is_ok_and(is_same),
+        // Older clients leave it out of CONNECT, whose target says it all.
+        (None, None) => request.method() == Method::CONNECT,
+        _ => false,
+    };
     let in_target = request.uri().authority().is_none_or(|target| is_same(target.as_str()));
-    if in_target && host.to_str().is_ok_and(is_same) { Ok(()) } else { Err(Refusal::HostDisagrees) }
+    if in_target && is_named { Ok(()) } else { Err(Refusal::HostDisagrees) }
 }
 
 /// That a request is what it seems to be to whoever reads it.

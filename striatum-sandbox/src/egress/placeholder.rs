@@ -69,8 +69,8 @@ impl Placeholders {
         &self.wanted
     }
 
-    /// Puts secrets into headers by a rule.
-    pub(super) async fn substitute(&self, headers: &mut HeaderMap, rule: &Rule) -> Result<Used, Refusal> {
+    /// Puts secrets into headers, by whichever of these rules has them.
+    pub(super) async fn substitute(&self, headers: &mut HeaderMap, rules: &[&Rule]) -> Result<Used, Refusal> {
         // What names a header is none.
         if headers.keys().any(|name| !self.wanted.all_in(name.as_str().as_bytes()).is_empty()) {
             return Err(Refusal::PlaceholderMisplaced);
@@ -82,7 +82,7 @@ impl Placeholders {
                 if found.is_empty() { continue } else { return Err(Refusal::PlaceholderMisplaced) }
             };
             let placeholder = &self.all[index];
-            if !rule.secrets.contains(&placeholder.name) {
+            if !rules.iter().any(|rule| rule.secrets.contains(&placeholder.name)) {
                 return Err(Refusal::PlaceholderMisplaced);
             }
             let secret = placeholder.secret.get().await.map_err(|_| Refusal::SecretUnavailable)?;
@@ -183,7 +183,7 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().expect("a value"));
-        placeholders.substitute(&mut headers, &rule).await?;
+        placeholders.substitute(&mut headers, &[&rule]).await?;
         Ok(headers[name].to_str().expect("text").to_owned())
     }
 
@@ -234,18 +234,18 @@ mod tests {
         let mut headers = HeaderMap::new();
         let token: HeaderValue = placeholders.all[0].token.parse().expect("a value");
         headers.insert(AUTHORIZATION, token.clone());
-        let missing = placeholders.substitute(&mut headers, &rule).await.map(drop);
+        let missing = placeholders.substitute(&mut headers, &[&rule]).await.map(drop);
         assert_eq!(missing, Err(Refusal::SecretUnavailable));
 
         for (value, is_renewed) in [("first-secret", false), ("second-secret", true)] {
             fs::write(&file, value).expect("a secret");
             headers.insert(AUTHORIZATION, token.clone());
-            let used = placeholders.substitute(&mut headers, &rule).await.expect("it is swapped");
+            let used = placeholders.substitute(&mut headers, &[&rule]).await.expect("it is swapped");
             assert_eq!(headers[AUTHORIZATION], "first-secret");
             if is_renewed {
                 used.renew().await;
                 headers.insert(AUTHORIZATION, token.clone());
-                placeholders.substitute(&mut headers, &rule).await.expect("it is swapped");
+                placeholders.substitute(&mut headers, &[&rule]).await.expect("it is swapped");
                 assert_eq!(headers[AUTHORIZATION], value);
             }
         }

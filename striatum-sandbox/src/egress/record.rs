@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use hyper::{Method, StatusCode};
@@ -35,6 +35,8 @@ pub struct EgressRecord {
     pub up_bytes: u64,
     /// Bytes of body that came down; all bytes of a tunnel.
     pub down_bytes: u64,
+    /// When it came.
+    pub begun_at: SystemTime,
     /// How long it took.
     pub time: Duration,
 }
@@ -110,6 +112,7 @@ impl Account {
             fate: Fate::Abandoned,
             up_bytes: 0,
             down_bytes: 0,
+            begun_at: SystemTime::now(),
             time: Duration::ZERO,
         };
         let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -130,8 +130,11 @@ impl Rule {
         self
     }
 
-    /// From a text in short form, or an object.
-    pub(super) fn read(value: serde_json::Value) -> Result<Self, EgressError> {
+    /// Reads a text in short form, or an object with it under `to`.
+    ///
+    /// # Errors
+    /// [`EgressError`] that says in which way it is wrong.
+    pub fn read(value: serde_json::Value) -> Result<Self, EgressError> {
         if let serde_json::Value::String(text) = value {
             return text.parse();
         }

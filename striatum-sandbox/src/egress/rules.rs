@@ -1,6 +1,6 @@
 //! An allow-list.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use hyper::{Method, Uri};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::{
     address::is_public,
     error::{EgressError, EgressErrorKind as Kind},
     host::Authority,
-    path::{Prefix, is_straight},
+    path::is_straight,
     refusal::Refusal,
     rule::{Rule, Scheme},
 };
@@ -69,6 +69,11 @@ impl EgressRules {
         Self::new(rules?)
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
     /// The names of the secrets that they put into requests.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let names: BTreeSet<&str> =
@@ -104,20 +109,23 @@ impl Door {
         })
     }
 
-    /// The rule that allows a request.
-    pub(super) fn judge(&self, method: &Method, uri: &Uri) -> Result<&Rule, Refusal> {
+    /// The rules that allow a request, the one with the longest prefix first.
+    pub(super) fn judge(&self, method: &Method, uri: &Uri) -> Result<Vec<&Rule>, Refusal> {
         let path = uri.path();
         if self.rules.iter().any(|rule| rule.prefix.is_some()) && !is_straight(path) {
             return Err(Refusal::PathAmbiguous);
         }
-        let leads_there =
-            |rule: &&Rule| rule.prefix.as_ref().is_none_or(|prefix: &Prefix| prefix.holds(path));
-        let mut rules = self.rules.iter().filter(leads_there).peekable();
-        if rules.peek().is_none() {
+        let leads_there = |rule: &&Rule| rule.prefix.as_ref().is_none_or(|prefix| prefix.holds(path));
+        let mut rules: Vec<&Rule> = self.rules.iter().filter(leads_there).collect();
+        if rules.is_empty() {
             return Err(Refusal::PathNotAllowed);
         }
-        let allows = |rule: &&Rule| rule.methods.is_empty() || rule.methods.contains(method);
-        rules.find(allows).ok_or(Refusal::MethodNotAllowed)
+        rules.retain(|rule| rule.methods.is_empty() || rule.methods.contains(method));
+        if rules.is_empty() {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        rules.sort_by_key(|rule| Reverse(rule.prefix.as_ref().map_or(0, |prefix| prefix.as_str().len())));
+        Ok(rules)
     }
 }
 
@@ -132,7 +140,8 @@ mod tests {
 
     fn judge(door: &Door, method: &str, path: &str) -> Result<String, Refusal> {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        door.judge(&method, &path.parse().expect("a path")).map(Rule::to_string)
+        let rules = door.judge(&method, &path.parse().expect("a path"))?;
+        Ok(rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
     #[test]
@@ -145,13 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_allows_a_request_counts() {
+    fn every_rule_that_allows_a_request_counts_the_closest_first() {
         let rules =
             [r#"{"to": "a.test/read", "methods": ["GET"]}"#, r#"{"to": "a.test/write", "methods": ["PUT"]}"#];
         let door = door(&rules, "a.test").expect("a door");
         assert!(!door.is_open());
         assert_eq!(judge(&door, "GET", "/read/x?y").as_deref(), Ok("https://a.test:443/read"));
         assert_eq!(judge(&door, "PUT", "/write").as_deref(), Ok("https://a.test:443/write"));
+        let all = [r#""a.test""#, rules[0]]
+            .map(|rule| super::Rule::read(serde_json::from_str(rule).expect("JSON")));
+        let all = EgressRules::new(all.map(|rule| rule.expect("a rule"))).expect("rules");
+        let wide =
+            all.door(Scheme::Https, &Authority::parse("a.test", 443).expect("a host")).expect("a door");
+        assert_eq!(judge(&wide, "GET", "/read").as_deref(), Ok("https://a.test:443/read https://a.test:443"));
         assert_eq!(judge(&door, "PUT", "/read"), Err(Refusal::MethodNotAllowed));
         assert_eq!(judge(&door, "GET", "/"), Err(Refusal::PathNotAllowed));
         assert_eq!(judge(&door, "GET", "/read/%2e%2e/write"), Err(Refusal::PathAmbiguous));

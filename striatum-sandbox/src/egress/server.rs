@@ -1,6 +1,14 @@
 //! Serving one agent.
 
-use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{
     Method, Request, Response,
@@ -120,7 +128,9 @@ impl Connections {
     async fn converse(self, stream: TcpStream, seat: Seat) {
         // Heads are small, and waited for.
         let _ = stream.set_nodelay(true);
+        let asked = AtomicBool::new(false);
         let answer = service_fn(|request| async {
+            asked.store(true, Ordering::Relaxed);
             let is_connect = request.method() == Method::CONNECT;
             let scheme = if is_connect { Scheme::Https } else { Scheme::Http };
             let account = self.session.account(scheme, Some(request.method().clone()));
@@ -132,7 +142,7 @@ impl Connections {
             settled(answered, &account)
         });
         let connection = self.session.http1().serve_connection(TokioIo::new(stream), answer).with_upgrades();
-        if let Some(refusal) = connection.await.err().and_then(|error| why(&error)) {
+        if let Some(refusal) = connection.await.err().and_then(|error| why(&error, &asked)) {
             self.session.account(Scheme::Http, None).refused(refusal);
         }
     }
@@ -220,13 +230,13 @@ pub(super) fn settled(
     }))
 }
 
-/// Why a client was not listened to any further, if that was not its own wish.
-pub(super) fn why(error: &hyper::Error) -> Option<Refusal> {
+/// Why a client was not listened to any further, if that was not its own wish. One that had asked for something may be silent.
+pub(super) fn why(error: &hyper::Error, asked: &AtomicBool) -> Option<Refusal> {
     if error.is_parse_too_large() {
         Some(Refusal::HeadTooLarge)
     } else if error.is_parse() {
         Some(Refusal::Malformed)
-    } else if error.is_timeout() {
+    } else if error.is_timeout() && !asked.load(Ordering::Relaxed) {
         Some(Refusal::TooSlow)
     } else {
         None

@@ -12,7 +12,7 @@ const PROXY: [&str; 6] =
 
 /// By these names for a file of certificates that they trust: OpenSSL with Python, Ruby and Go, curl, requests, pip, git, cargo, Node,
 /// npm, Deno, the AWS tools, and Nix.
-const TRUST: [&str; 10] = [
+const TRUST: [&str; 11] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "REQUESTS_CA_BUNDLE",
@@ -20,6 +20,8 @@ const TRUST: [&str; 10] = [
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
     "NODE_EXTRA_CA_CERTS",
+    // Beside a proxy npm heeds its own setting alone.
+    "npm_config_cafile",
     "DENO_CERT",
     "AWS_CA_BUNDLE",
     "NIX_SSL_CERT_FILE",

@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -90,8 +93,9 @@ impl Tunnel {
         // From here on each request has a record of its own.
         account.answered(StatusCode::OK);
         drop(account);
-        let link = Mutex::new(link);
+        let (link, asked) = (Mutex::new(link), AtomicBool::new(false));
         let answer = service_fn(|request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             let (session, authority, door, link) = (&session, &authority, &door, &link);
             async move {
                 let account = session.account(Scheme::Https, Some(request.method().clone()));
@@ -108,7 +112,7 @@ impl Tunnel {
             }
         });
         let served = session.http1().serve_connection(TokioIo::new(client), answer).await;
-        if let Some(refusal) = served.err().and_then(|error| why(&error)) {
+        if let Some(refusal) = served.err().and_then(|error| why(&error, &asked)) {
             let account = session.account(Scheme::Https, None);
             account.goes_to(&authority);
             account.refused(refusal);

@@ -1,5 +1,7 @@
 //! The proxy by which agents reach named hosts: what passes, and what does not.
 
+use striatum_sandbox::egress::{EgressErrorKind, Refusal};
+
 use self::{
     client::{Client, Step},
     stage::{SECRET, Stage, impatient, limits, soon},
@@ -12,6 +14,8 @@ mod client;
 mod stage;
 mod table;
 mod upstream;
+#[cfg(target_os = "linux")]
+mod walls;
 
 /// In the place of a placeholder, where there is none to be swapped.
 const SOME: &str = "striatum-placeholder-0123456789abcdef";
@@ -91,5 +95,19 @@ async fn every_attempt_that_is_refused_would_succeed_through_a_proxy_without_rul
             let arrives = async { tokio::join!(client.walk(&steps), stage.log.has(&marker)) };
             soon(name, arrives).await;
         }
+    }
+}
+
+#[test]
+fn every_code_is_documented_with_its_remedy() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md"))
+        .expect("a document");
+    let refusals = Refusal::ALL.iter().map(|refusal| (refusal.code(), refusal.remedy()));
+    let kinds = EgressErrorKind::ALL.iter().map(|kind| (kind.code(), kind.remedy()));
+    for (code, remedy) in refusals.chain(kinds) {
+        let is_row = |line: &&str| {
+            line.starts_with(&format!("| `{code}` | ")) && line.ends_with(&format!(" | {remedy} |"))
+        };
+        assert!(document.lines().any(|line| is_row(&line)), "{code}: {remedy}");
     }
 }

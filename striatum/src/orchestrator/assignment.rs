@@ -80,10 +80,12 @@ impl Work<'_> {
             report,
             resume: self.packet.answers.last().and_then(|answer| answer.resume.clone()),
             lane: self.lane.clone(),
+            lane_id: self.lane_id.clone(),
             tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
             updates: updates(self.shared, self.fence(), self.lane, &folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
+            limits: self.shared.limits.session,
             patience: self.patience(),
             account,
             #[cfg(feature = "acp")]

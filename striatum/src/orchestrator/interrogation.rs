@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use striatum_core::{
-    id::{CommandId, RunId},
+    id::{CommandId, LaneId, RunId},
     run::{Intent, Packet, PacketQuestion, Rejection, State, Usage},
     sandbox::Mount,
     workflow::Lane,
@@ -45,6 +45,7 @@ struct Interrogation<'a> {
     id: CommandId,
     packet: Packet,
     question: PacketQuestion,
+    lane_id: &'a LaneId,
     lane: &'a Lane,
     /// The grant under which the work was done.
     grant: Grant,
@@ -103,11 +104,12 @@ impl<'a> Interrogation<'a> {
     fn new(shared: &'a Arc<Shared>, state: &'a State, number: u32, id: CommandId) -> Option<Self> {
         let packet = Packet::for_question(state, number)?;
         let question = packet.question.clone()?;
-        let job = &packet.fence.job;
-        let lane = state.workflow().lanes.get(&state.workflow().job(job)?.lane_id)?;
+        let spec = state.workflow().job(&packet.fence.job)?;
+        let (lane_id, lane) = state.workflow().lanes.get_key_value(&spec.lane_id)?;
         let granted_at = state.begun_at().unwrap_or_default();
-        let grant = Grant { fence: packet.fence.clone(), attempt: packet.attempt, granted_at };
-        Some(Self { shared, state, id, packet, question, lane, grant })
+        let scope = spec.write_scope.clone();
+        let grant = Grant { fence: packet.fence.clone(), attempt: packet.attempt, granted_at, scope };
+        Some(Self { shared, state, id, packet, question, lane_id, lane, grant })
     }
 
     fn folder(&self) -> PathBuf {
@@ -168,7 +170,9 @@ impl<'a> Interrogation<'a> {
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
             resume: self.conversation(),
+            lane_id: self.lane_id.clone(),
             lane: self.lane.clone(),
+            limits: self.shared.limits.session,
             tree,
             updates: updates(self.shared, &self.grant.fence, self.lane, folder)?,
             folder: folder.to_owned(),

@@ -15,7 +15,7 @@ use striatum_sandbox::{
         Egress, EgressAudit, EgressLimits, EgressRecord, EgressRules, EgressServing, Fate, Refusal, Resolve,
     },
 };
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::{net::TcpSocket, sync::watch, time::timeout};
 
 use super::upstream::{Log, Manner, Pki, Running, Shared, host};
@@ -54,6 +54,8 @@ const NAMES: &[(&str, &[&str])] = &[
 pub(super) struct Stage {
     pub(super) pki: Pki,
     pub(super) log: Log,
+    /// What is served below `/git/`.
+    pub(super) files: TempDir,
     secret: NamedTempFile,
     /// A port on which nobody listens.
     closed: TcpSocket,
@@ -67,14 +69,15 @@ impl Stage {
         let names: Vec<&str> =
             NAMES.iter().map(|(name, _)| *name).filter(|name| *name != "stranger.test").collect();
         let (pki, log) = (Pki::new(&names), Log::default());
-        let tls = host(Manner::tls(&pki), log.clone()).await;
+        let files = TempDir::new().expect("a folder");
+        let tls = host(Manner::tls(&pki, files.path()), log.clone()).await;
         let plain = host(Manner::Plain, log.clone()).await;
         let mute = host(Manner::Mute, log.clone()).await;
         let closed = TcpSocket::new_v4().expect("a socket");
         closed.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         let secret = NamedTempFile::new().expect("a file");
         std::fs::write(&secret, SECRET).expect("a secret");
-        Self { pki, log, secret, closed, tls, plain, mute }
+        Self { pki, log, files, secret, closed, tls, plain, mute }
     }
 
     /// A text with the ports in it.
@@ -107,6 +110,7 @@ impl Stage {
                 {{"to": "spliced.test:{{tls}}", {here}}},
                 {{"to": "inspected.test:{{tls}}/open", "methods": ["GET", "POST", "HEAD"], {here}}},
                 {{"to": "secret.test:{{tls}}", "secrets": ["TOKEN"], {here}}},
+                {{"to": "secret.test:{{tls}}", {here}}},
                 {{"to": "partial.test:{{tls}}/with", "secrets": ["TOKEN"], {here}}},
                 {{"to": "partial.test:{{tls}}/without", {here}}},
                 {{"to": "other.test:{{tls}}", "inspect": true, {here}}},

@@ -2,10 +2,11 @@
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use striatum_sandbox::upstream::Trust;
 use tokio::{
@@ -15,6 +16,8 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
+
+use super::stage::SECRET;
 
 /// What hosts were sent, and how many connections to them there are.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +53,7 @@ impl Pki {
     pub(super) fn new(names: &[&str]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "issuer of the tests");
         let key = KeyPair::generate().expect("a key");
         let root = params.self_signed(&key).expect("a certificate").pem();
         let leaf_key = KeyPair::generate().expect("a key");
@@ -75,15 +79,16 @@ impl Pki {
 
 /// How a host speaks.
 pub(super) enum Manner {
-    Tls(Arc<ServerConfig>),
+    /// It serves the files of a folder below `/git/` to whoever knows the secret.
+    Tls(Arc<ServerConfig>, PathBuf),
     Plain,
     /// It says nothing at all.
     Mute,
 }
 
 impl Manner {
-    pub(super) fn tls(pki: &Pki) -> Self {
-        Self::Tls(pki.config.clone())
+    pub(super) fn tls(pki: &Pki, files: &Path) -> Self {
+        Self::Tls(pki.config.clone(), files.to_owned())
     }
 }
 
@@ -120,13 +125,13 @@ pub(super) async fn host(manner: Manner, log: Log) -> Running {
         async move {
             log.connections.send_modify(|count| *count += 1);
             match &*manner {
-                Manner::Tls(config) => {
+                Manner::Tls(config, files) => {
                     if let Ok(stream) = TlsAcceptor::from(config.clone()).accept(stream).await {
-                        answer(stream, &log, true).await;
+                        answer(stream, &log, Some(files)).await;
                     }
                 }
-                Manner::Plain => answer(stream, &log, true).await,
-                Manner::Mute => answer(stream, &log, false).await,
+                Manner::Plain => answer(stream, &log, Some(Path::new(""))).await,
+                Manner::Mute => answer(stream, &log, None).await,
             }
             log.connections.send_modify(|count| *count -= 1);
         }
@@ -134,18 +139,18 @@ pub(super) async fn host(manner: Manner, log: Log) -> Running {
     .await
 }
 
-/// Writes everything down, and answers each head.
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Log, speaks: bool) {
+/// Writes everything down, and answers each head unless there is nothing to answer with.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Log, files: Option<&Path>) {
     let mut received = Vec::new();
     let mut answered = 0;
     let mut buffer = vec![0; 16 << 10];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         log.bytes.send_modify(|bytes| bytes.extend_from_slice(&buffer[..count]));
         received.extend_from_slice(&buffer[..count]);
-        while let Some(end) = head_end(&received[answered..]).filter(|_| speaks) {
+        while let (Some(end), Some(files)) = (head_end(&received[answered..]), files) {
             let head = String::from_utf8_lossy(&received[answered..answered + end]).into_owned();
             answered += end;
-            if stream.write_all(response(&head).as_bytes()).await.is_err() || head.starts_with("GET /close") {
+            if stream.write_all(&response(&head, files)).await.is_err() || head.starts_with("GET /close") {
                 let _ = stream.shutdown().await;
                 return;
             }
@@ -158,11 +163,14 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// What a head is answered with: it asks for it by its path.
-fn response(head: &str) -> String {
+fn response(head: &str, files: &Path) -> Vec<u8> {
     let header = |name: &str| {
         let mut lines = head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value).to_owned()
     };
+    if let Some(file) = head.split(' ').nth(1).and_then(|path| path.strip_prefix("/git/")) {
+        return served(&files.join(file.split('?').next().unwrap_or_default()), &header("authorization"));
+    }
     let body = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let path = head.split(' ').nth(1).unwrap_or_default();
     let path = path.strip_prefix("/open").unwrap_or(path);
@@ -188,7 +196,23 @@ fn response(head: &str) -> String {
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
                 .into()
         }
-        _ => body("ok"),
+        _ => body("{}"),
+    }
+    .into_bytes()
+}
+
+/// A file, for who knows the secret.
+fn served(file: &Path, authorization: &str) -> Vec<u8> {
+    if authorization != format!("Basic {}", super::table::basic("me", SECRET)) {
+        let asks = "WWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0";
+        return format!("HTTP/1.1 401 Unauthorized\r\n{asks}\r\n\r\n").into_bytes();
+    }
+    match std::fs::read(file) {
+        Ok(bytes) => {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+            [head.into_bytes(), bytes].concat()
+        }
+        Err(_) => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
     }
 }
 
