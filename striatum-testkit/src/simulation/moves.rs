@@ -2,9 +2,8 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::{
-    id::{Fence, JobId},
-    run::{Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus, Supersede},
+use striatum_core::run::{
+    Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus, Supersede,
 };
 
 use super::{
@@ -32,10 +31,10 @@ const MOVES: &[(usize, Move)] = &[
     (1, supersede),
     (1, steer),
     (4, confirm),
-    (6, ask),
-    (3, reply),
-    (1, refer),
-    (2, request_leave),
+    (4, ask),
+    (2, reply),
+    (3, refer),
+    (1, request_leave),
     (1, escalate),
     (1, propose),
     (2, settle),
@@ -100,13 +99,7 @@ fn claim(chance: &mut Chance<'_>) -> Option<Act> {
 
 fn work(chance: &mut Chance<'_>) -> Option<Act> {
     let fence = chance.held()?;
-    let job = chance.state.job(&fence.job)?;
-    let is_claimed = job.status == JobStatus::Claimed;
-    // Who does no review and has asked others once asks on, so that the bound is met.
-    let judges = chance.state.workflow().job(&fence.job)?.kind.is_verdict_capable();
-    if !judges && job.questions.iter().any(|asked| asked.of.is_some()) && !chance.dice.once_in(5) {
-        return ask_before(chance, &fence);
-    }
+    let is_claimed = chance.state.job(&fence.job)?.status == JobStatus::Claimed;
     let intent = match chance.dice.below(12) {
         _ if is_claimed && !chance.dice.once_in(8) => {
             Intent::Acknowledge { fence: fence.clone(), agent: chance.agent() }
@@ -237,24 +230,15 @@ fn answer(chance: &mut Chance<'_>) -> Option<Act> {
 fn ask(chance: &mut Chance<'_>) -> Option<Act> {
     let fence =
         if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
-    if chance.dice.once_in(2) {
-        return ask_before(chance, &fence);
-    }
-    let of = if chance.dice.once_in(2) { None } else { chance.any_job() };
-    Some(asking(chance, &fence, of))
-}
-
-/// The same of somebody before it.
-fn ask_before(chance: &mut Chance<'_>, fence: &Fence) -> Option<Act> {
-    let of = Some(chance.job_before(&fence.job)?);
-    Some(asking(chance, fence, of))
-}
-
-fn asking(chance: &mut Chance<'_>, fence: &Fence, of: Option<JobId>) -> Act {
     let report = LeaseReport::new(fence.clone());
+    let of = match chance.dice.below(4) {
+        0 => None,
+        1 => chance.any_job(),
+        _ => chance.job_before(&fence.job),
+    };
     let (question, resume) = (words::blob("which one?"), Some("thread".to_owned()));
     let intent = Intent::Ask { report, question, resume, of };
-    Act::Give(vec![chance.command_under(fence, intent)])
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
 }
 
 /// Somebody answers for a session: most often for the one that was asked.
