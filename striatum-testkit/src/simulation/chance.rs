@@ -168,7 +168,9 @@ impl Chance<'_> {
         let mut submit = words::submit(self.state, fence, outcome);
         match self.dice.below(25) {
             0 => submit.artifacts.clear(),
-            1 => submit.artifacts.iter_mut().for_each(|it| it.content = words::blob("the same words")),
+            1 | 8..11 => {
+                submit.artifacts.iter_mut().for_each(|it| it.content = words::blob("the same words"))
+            }
             2 => submit.changed_paths.push("outside/everything".to_owned()),
             3 => submit.agent = Some(self.agent()),
             4..8 => submit.usage = Some(words::usage()),

@@ -60,7 +60,13 @@ fn nested() -> WorkflowBuilder {
 fn braid() -> WorkflowBuilder {
     workflow("braid")
         .job(job("z", JobType::Synthesis).after("r1").after("r2").after("h"))
-        .job(job("a", JobType::Draft).max_attempts(3).on_expiry(OnExpiry::Park).lease_seconds(20))
+        .job(
+            job("a", JobType::Draft)
+                .max_attempts(3)
+                .on_expiry(OnExpiry::Park)
+                .lease_seconds(20)
+                .key("interrogable", true),
+        )
         .job(review("r1").after("a").on_reject(OnReject::SkipBranch))
         .job(review("r2").after("a").on_reject(OnReject::Checkpoint))
         .job(job("b", JobType::Build).after("a").on_expiry(OnExpiry::Park))
@@ -73,7 +79,7 @@ fn braid() -> WorkflowBuilder {
 /// `a` before `b` and `c`, both before `d`; nobody works twice, one loss ends the run.
 fn diamond() -> WorkflowBuilder {
     workflow("diamond")
-        .job(job("a", JobType::Draft))
+        .job(job("a", JobType::Draft).key("interrogable", true))
         .job(job("b", JobType::Build).after("a").fresh_session().on_reject(OnReject::SkipBranch))
         .job(job("c", JobType::Test).after("a").fresh_session().max_attempts(2))
         .job(job("d", JobType::Synthesis).after("b").after("c"))

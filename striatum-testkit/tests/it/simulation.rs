@@ -50,7 +50,7 @@ const REFUSALS: &[&str] = &[
 
 /// How many seeds each document is played with: few in the gate, many where somebody says so.
 fn seeds() -> usize {
-    std::env::var("STRIATUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20)
+    std::env::var("STRIATUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(24)
 }
 
 /// Plays each document with each seed, on as many threads as there are processors, up to the first failure.

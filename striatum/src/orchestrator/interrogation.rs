@@ -45,8 +45,8 @@ struct Interrogation<'a> {
     id: CommandId,
     packet: Packet,
     question: PacketQuestion,
-    lane: &'a Lane,
     lane_id: &'a LaneId,
+    lane: &'a Lane,
     /// The grant under which the work was done.
     grant: Grant,
 }
@@ -104,13 +104,12 @@ impl<'a> Interrogation<'a> {
     fn new(shared: &'a Arc<Shared>, state: &'a State, number: u32, id: CommandId) -> Option<Self> {
         let packet = Packet::for_question(state, number)?;
         let question = packet.question.clone()?;
-        let job = &packet.fence.job;
-        let spec = state.workflow().job(job)?;
-        let lane_id = &spec.lane_id;
-        let lane = state.workflow().lanes.get(lane_id)?;
-        let (granted_at, scope) = (state.begun_at().unwrap_or_default(), spec.write_scope.clone());
+        let spec = state.workflow().job(&packet.fence.job)?;
+        let (lane_id, lane) = state.workflow().lanes.get_key_value(&spec.lane_id)?;
+        let granted_at = state.begun_at().unwrap_or_default();
+        let scope = spec.write_scope.clone();
         let grant = Grant { fence: packet.fence.clone(), attempt: packet.attempt, granted_at, scope };
-        Some(Self { shared, state, id, packet, question, lane, lane_id, grant })
+        Some(Self { shared, state, id, packet, question, lane_id, lane, grant })
     }
 
     fn folder(&self) -> PathBuf {
@@ -171,8 +170,8 @@ impl<'a> Interrogation<'a> {
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
             resume: self.conversation(),
-            lane: self.lane.clone(),
             lane_id: self.lane_id.clone(),
+            lane: self.lane.clone(),
             limits: self.shared.limits.session,
             tree,
             updates: updates(self.shared, &self.grant.fence, self.lane, folder)?,

@@ -181,12 +181,6 @@ pub(super) const GUARDS: &[Guard] = &[
         open: "if asked.awaited().is_none() {",
     },
     Guard {
-        name: "rounds_of_questions",
-        file: "striatum-core/src/run/decide/question.rs",
-        guarded: "if draft.job(asker).questions_to_jobs() >= QUESTIONS as usize {",
-        open: "if draft.job(asker).questions_to_jobs() > QUESTIONS as usize {",
-    },
-    Guard {
         name: "interrogable",
         file: "striatum-core/src/workflow/asking.rs",
         guarded: "before.contains(index) && (named.is_empty() || is_named)",
