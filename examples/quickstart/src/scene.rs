@@ -22,7 +22,7 @@ use striatum::{
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure, walls};
+use crate::{args::Args, demo, failure::Failure, model, walls, work::say};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let sandbox = walls::choose(args, &data).await?;
-        let orchestrator = adapters(sandbox.as_ref())
+        let orchestrator = adapters(args, sandbox.as_ref())?
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
@@ -141,19 +141,28 @@ impl Scene {
     }
 }
 
-/// Adapters for coding agents. Where no wall holds an agent to its tree, whoever named it here lets it work there as if it were run
-/// by hand, and what leads out of the tree, and is asked for, is rejected.
-fn adapters(sandbox: &dyn Sandbox) -> Builder {
+/// Adapters for coding agents. Behind walls they reach their model through a broker, and the credential stays here. Where no wall
+/// holds an agent to its tree, whoever named it here lets it work there as if it were run by hand, and what leads out of the tree,
+/// and is asked for, is rejected.
+fn adapters(args: &Args, sandbox: &dyn Sandbox) -> Result<Builder, Failure> {
     let builder = Orchestrator::builder();
+    let known = |known: &Adapter| format!("acp:{}", known.name);
     if sandbox.offers().file_system == Level::Enforced {
-        return builder;
+        return Adapter::ALL.into_iter().try_fold(builder, |builder, agent| {
+            let Some((gateway, variable)) = model::broker(agent)? else { return Ok(builder) };
+            if args.runs_agents() && args.names(agent) {
+                say!("model: {} asks it through a broker, and gets a placeholder for {variable}", agent.name);
+            }
+            let adapter = AcpAdapter::of(agent).gateway(Arc::new(gateway));
+            Ok(builder.adapter(known(agent), Arc::new(adapter)))
+        });
     }
     let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
     let free = |adapter: AcpAdapter| Arc::new(adapter.policy(policy.clone()));
     let builder = builder.adapter("acp", free(AcpAdapter::default()));
-    Adapter::ALL.into_iter().fold(builder, |builder, known| {
-        builder.adapter(format!("acp:{}", known.name), free(AcpAdapter::of(known)))
-    })
+    Ok(Adapter::ALL
+        .into_iter()
+        .fold(builder, |builder, agent| builder.adapter(known(agent), free(AcpAdapter::of(agent)))))
 }
 
 /// Makes the data folder, hidden from a repository that it may lie in.
