@@ -74,8 +74,14 @@ impl Brokered {
         };
         let provider = Provider::named(endpoint.provider).ok_or("its interface is known")?;
         let credential = Credential::new(CredentialSource::File(self.key()));
-        let broker = Broker::of(provider, credential).upstream(Upstream::at(model, None)?).build()?;
-        let gateway = ModelGateway::of(known, broker, *variable).ok_or("it can be led to a broker")?;
+        let broker =
+            Broker::of(provider, credential).upstream(Upstream::at(model, None)?).models(["*"]).build()?;
+        let mut gateway = ModelGateway::of(known, broker, *variable).ok_or("it can be led to a broker")?;
+        for (name, value) in endpoint.variables.iter().filter(|(name, _)| *name == "CODEX_CONFIG") {
+            // With its own model it speaks in programs, which our script does not understand.
+            let value = value.replacen('{', "{\"model\":\"mock-model\",", 1).replace("{variable}", variable);
+            gateway = gateway.announced(*name, value);
+        }
         let overheard = Overheard { gateway: Arc::new(gateway), heard: self.heard.clone() };
         Ok(Arc::new(adapter.gateway(Arc::new(overheard))))
     }
