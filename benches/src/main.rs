@@ -4,9 +4,13 @@
 #![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod bare;
+#[cfg(feature = "egress")]
+mod egress;
 mod machine;
 mod measure;
 mod memory;
+#[cfg(feature = "microvm")]
+mod microvm;
 #[cfg(feature = "pg")]
 mod pg;
 mod processes;
@@ -14,6 +18,8 @@ mod processes;
 mod pulling;
 mod recorder;
 mod resident;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod sqlite;
 mod table;
 #[cfg(feature = "takeover")]
@@ -86,9 +92,18 @@ enum Section {
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
+    /// A new TLS session through the proxy for agents.
+    #[cfg(feature = "egress")]
+    Egress,
+    /// Sessions behind walls, against bare bubblewrap and plain processes.
+    #[cfg(feature = "sandbox")]
+    Sandbox,
     /// Until the job of a killed worker is handed out again.
     #[cfg(feature = "takeover")]
     Takeover,
+    /// Until a process runs in a machine of its own.
+    #[cfg(feature = "microvm")]
+    Microvm,
     /// What one of the eight processes does.
     #[value(hide = true)]
     Share,
@@ -101,6 +116,8 @@ enum Section {
 }
 
 fn main() -> Outcome {
+    #[cfg(feature = "sandbox")]
+    striatum_sandbox::shim::main_if_shim();
     let args = Args::parse();
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
@@ -125,8 +142,14 @@ fn main() -> Outcome {
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         #[cfg(feature = "pulling")]
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "egress")]
+        Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
+        #[cfg(feature = "microvm")]
+        Section::Microvm => runtime.block_on(microvm::run(&args.folder, args.quick)),
         Section::Share => runtime.block_on(processes::share()),
         #[cfg(feature = "takeover")]
         Section::Worker => runtime.block_on(takeover::worker()),
@@ -145,8 +168,14 @@ fn all(args: &Args) -> Outcome {
         Section::Processes,
         #[cfg(feature = "pulling")]
         Section::Pulling,
+        #[cfg(feature = "egress")]
+        Section::Egress,
+        #[cfg(feature = "sandbox")]
+        Section::Sandbox,
         #[cfg(feature = "takeover")]
         Section::Takeover,
+        #[cfg(feature = "microvm")]
+        Section::Microvm,
         #[cfg(feature = "pg")]
         Section::Pg,
     ];

@@ -81,8 +81,8 @@ pub struct Process {
     pub stderr: Option<Output>,
     /// The process itself.
     pub child: Box<dyn Child>,
-    /// The sockets of [`Exec::listeners`], by name and in that order: bound, listening and not blocking. They stay open while the
-    /// host program keeps them.
+    /// The sockets of [`Exec::listeners`], by name and in that order: bound, listening and not blocking, each at the address to which
+    /// the process connects. They stay open while the host program keeps them.
     pub listeners: Vec<(String, TcpListener)>,
 }
 

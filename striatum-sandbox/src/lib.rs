@@ -8,6 +8,9 @@
 //! [`Namespaces`] puts walls around an agent, on Linux: a fresh root, a network of its own, Landlock, a filter of system calls. It needs
 //! bubblewrap and a [`shim`], and it measures what holds.
 //!
+//! [`MicroVm`] puts a machine between two such walls: a kernel of its own for the agents of a session. It needs qemu and a kernel of
+//! the host.
+//!
 //! [`process`] tells whether a process that was noted down earlier still lives; an engine uses it to prove that the owner of a
 //! session is dead.
 //!
@@ -17,17 +20,23 @@ mod blocking;
 #[cfg(feature = "broker")]
 pub mod broker;
 mod child;
-#[cfg(feature = "broker")]
+#[cfg(feature = "outward")]
 pub mod credential;
 mod crew;
+#[cfg(feature = "egress")]
+pub mod egress;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod environment;
 mod failure;
 mod folder;
 mod measured;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod microvm;
 #[cfg(target_os = "linux")]
 mod namespaces;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod no_microvm;
 mod none;
 mod output;
 #[cfg(feature = "broker")]
@@ -36,12 +45,17 @@ pub mod process;
 mod program;
 mod remains;
 pub mod shim;
-#[cfg(feature = "broker")]
+#[cfg(feature = "outward")]
+#[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
 pub mod upstream;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
-pub use measured::Measured;
+pub use measured::{Bounds, Measured};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub use no_microvm::{Accelerator, MicroVm, MicroVmBuilder};
 pub use none::NoSandbox;

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_core::sandbox::{
-    Access, Isolation, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
+    Access, Isolation, Level, Mount, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession,
+    SandboxSpec,
 };
 
 use self::{cgroup::Cgroups, guard::Guard, root::Root, session::Session};
@@ -18,12 +19,13 @@ use crate::{
 };
 
 mod bubblewrap;
-mod cgroup;
-mod guard;
-mod probe;
-mod root;
-mod session;
-mod start;
+pub(crate) mod cgroup;
+pub(crate) mod guard;
+pub(crate) mod plan;
+pub(crate) mod probe;
+pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod start;
 
 /// Runs agents in namespaces of their own, on Linux, as any user.
 ///
@@ -37,8 +39,9 @@ mod start;
 /// - **Processes**: only those of its own session can be seen or signalled. When its main process ends, all that it started ends.
 /// - **System calls**: no capability, no new privilege, no further namespace, and a filter: see [`shim`](crate::shim).
 /// - **Resources**: open files, processes and core dumps are limited, and what is kept in memory as files. Where this process may
-///   make control groups (of either version), memory and the number of processes are bounded for all that a process starts together;
-///   elsewhere `resources` is only advisory. Disk is not bounded.
+///   make control groups (of either version), memory, the number of processes and, if the group is given that controller, the
+///   share of the processors are bounded for all that a process starts together; [`Measured::bounds`] says which. Where memory or
+///   processes are not, `resources` is only advisory. Disk is not bounded.
 /// - **Credentials**: the environment is empty but for what is named; folders of credentials, sockets, the home and whatever contains
 ///   one of them are refused as mounts, even to be read.
 ///
@@ -74,13 +77,13 @@ pub struct Namespaces {
 
 /// What every session is made of.
 #[derive(Debug)]
-struct Parts {
-    shim: Shim,
-    bubblewrap: PathBuf,
-    path: OsString,
-    mounts: Vec<Mount>,
-    guard: Guard,
-    cgroups: Option<Cgroups>,
+pub(crate) struct Parts {
+    pub(crate) shim: Shim,
+    pub(crate) bubblewrap: PathBuf,
+    pub(crate) path: OsString,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) guard: Guard,
+    pub(crate) cgroups: Option<Cgroups>,
 }
 
 impl Namespaces {
@@ -95,6 +98,10 @@ impl Namespaces {
     }
 }
 
+/// How to get control groups.
+const DELEGATE: &str = "run Striatum in a control group that is delegated with the controllers memory, pids and cpu, such as \
+                        systemd-run --user --scope -p Delegate=yes";
+
 /// What to do where the walls are too little.
 const REMEDY: &str = "lower the demand, or run where the host gives more";
 
@@ -105,9 +112,7 @@ impl Sandbox for Namespaces {
     }
 
     async fn open(&self, spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        if let Some(short) = self.offers().shortfall(&spec.demands) {
-            return Err(SandboxError::unmet("a process in namespaces", short).with_remedy(REMEDY));
-        }
+        admit("a process in namespaces", &self.measured, spec)?;
         Ok(Box::new(open(&self.parts, spec).await?))
     }
 
@@ -116,7 +121,7 @@ impl Sandbox for Namespaces {
     }
 }
 
-async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
+pub(crate) async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
     let reaped = crew::reap(folder).await?;
     let session = Folder::new(folder)?.note().session;
     if let (Some(cgroups), Some(session)) = (parts.cgroups.clone(), session) {
@@ -127,6 +132,20 @@ async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
         .await?;
     }
     Ok(reaped)
+}
+
+/// Refuses what cannot be held as it is demanded.
+pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Result<(), SandboxError> {
+    if let Some(short) = measured.isolation.shortfall(&spec.demands) {
+        return Err(SandboxError::unmet(who, short).with_remedy(REMEDY));
+    }
+    let is_demanded = spec.demands.resources == Level::Enforced;
+    if is_demanded && spec.limits.processor_thousandths.is_some() && !measured.bounds.processors {
+        let doing =
+            "hold an agent to its share of the processors: no control group for these is ours to make";
+        return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing).with_remedy(DELEGATE));
+    }
+    Ok(())
 }
 
 async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
@@ -193,11 +212,11 @@ impl NamespacesBuilder {
     pub async fn probe(self) -> Result<Namespaces, SandboxError> {
         let (parts, version) = self.parts().await?;
         let parts = Arc::new(parts);
-        let measured = probe::measure(&parts, version).await?;
+        let measured = probe::measure(&parts).await?.measured(version);
         Ok(Namespaces { parts, measured })
     }
 
-    async fn parts(self) -> Result<(Parts, String), SandboxError> {
+    pub(crate) async fn parts(self) -> Result<(Parts, String), SandboxError> {
         let shim = match self.shim {
             Some(shim) => shim,
             None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,

@@ -6,11 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use striatum_core::sandbox::{Limits, Output};
+use striatum_core::sandbox::{Exit, Limits, Output, SandboxError};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::compat::TokioAsyncReadCompatExt;
-
-use crate::child::Leader;
 
 /// As much as a pipe can hold for a user without privileges.
 const PIPE_BYTES: u64 = 1 << 20;
@@ -18,10 +16,10 @@ const PIPE_BYTES: u64 = 1 << 20;
 /// What a process writes to one of its streams, as its limits allow. It ends a grace after the process at the latest.
 pub(crate) fn bounded(
     stream: impl AsyncRead + Unpin + Send + 'static,
-    leader: &Leader,
+    ended: impl Future<Output = Result<Exit, SandboxError>> + Send + 'static,
     limits: &Limits,
 ) -> Output {
-    let (ended, grace) = (leader.ended(), limits.grace);
+    let grace = limits.grace;
     let over = async move {
         let _ = ended.await;
         tokio::time::sleep(grace).await;

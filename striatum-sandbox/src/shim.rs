@@ -27,6 +27,8 @@ mod descriptors;
 mod enter;
 #[cfg(target_os = "linux")]
 mod files;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod guest;
 #[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
@@ -79,6 +81,8 @@ pub fn main_if_shim() {
         let refusal = match part.to_str() {
             Some("launch") => launch::launch(arguments),
             Some("enter") => enter::enter(),
+            #[cfg(target_arch = "x86_64")]
+            Some("guest") => guest::serve(),
             Some("probe") => probe::report(arguments),
             _ => io::Error::other(format!("there is no part {part:?}")),
         };

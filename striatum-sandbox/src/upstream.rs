@@ -27,7 +27,14 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Whose certificates we believe.
 #[derive(Debug, Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    config: Arc<ClientConfig>,
+    #[cfg_attr(
+        not(feature = "egress"),
+        expect(dead_code, reason = "agents behind a proxy are to believe the same")
+    )]
+    certificates: Arc<[CertificateDer<'static>]>,
+}
 
 impl Trust {
     /// The authorities that this host's user believes.
@@ -35,16 +42,13 @@ impl Trust {
     /// # Errors
     /// [`UpstreamErrorKind::NoAuthorities`] if the host names none.
     pub fn of_this_host() -> Result<Self, UpstreamError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        match roots.is_empty() {
-            true => Err(UpstreamError::new(
+        Self::in_certificates(rustls_native_certs::load_native_certs().certs, || {
+            UpstreamError::new(
                 UpstreamErrorKind::NoAuthorities,
                 "this host names no authority whose certificates could be believed",
                 "install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE",
-            )),
-            false => Self::in_roots(roots),
-        }
+            )
+        })
     }
 
     /// These authorities and no others, as one PEM text.
@@ -52,24 +56,39 @@ impl Trust {
     /// # Errors
     /// [`UpstreamErrorKind::NoAuthorities`] if there is no certificate in it.
     pub fn in_pem(pem: &[u8]) -> Result<Self, UpstreamError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-        match roots.is_empty() {
-            true => Err(UpstreamError::new(
+        Self::in_certificates(CertificateDer::pem_slice_iter(pem).flatten().collect(), || {
+            UpstreamError::new(
                 UpstreamErrorKind::NoAuthorities,
                 "there is no certificate of an authority in what was given",
                 "give certificates in the PEM format",
-            )),
-            false => Self::in_roots(roots),
-        }
+            )
+        })
     }
 
     /// What a TLS client needs to know.
     pub(crate) fn config(&self) -> ClientConfig {
-        ClientConfig::clone(&self.0)
+        ClientConfig::clone(&self.config)
     }
 
-    fn in_roots(roots: RootCertStore) -> Result<Self, UpstreamError> {
+    /// The certificates of the authorities.
+    #[cfg(feature = "egress")]
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    fn in_certificates(
+        certificates: Vec<CertificateDer<'static>>,
+        none: impl FnOnce() -> UpstreamError,
+    ) -> Result<Self, UpstreamError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        if roots.is_empty() { Err(none()) } else { Self::in_roots(roots, certificates.into()) }
+    }
+
+    fn in_roots(
+        roots: RootCertStore,
+        certificates: Arc<[CertificateDer<'static>]>,
+    ) -> Result<Self, UpstreamError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|error| {
@@ -79,7 +98,8 @@ impl Trust {
                 "report it: this is a fault of Striatum",
             )
         })?;
-        Ok(Self(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
+        let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+        Ok(Self { config, certificates })
     }
 }
 
@@ -125,7 +145,9 @@ impl Upstream {
                 Some(trust) => trust.clone(),
                 None => Trust::of_this_host()?,
             },
-            "http" if is_this_machine(authority.host()) => Trust::in_roots(RootCertStore::empty())?,
+            "http" if is_this_machine(authority.host()) => {
+                Trust::in_roots(RootCertStore::empty(), Arc::default())?
+            }
             "http" => return Err(refused("without TLS only this machine is spoken to")),
             _ => return Err(refused("its scheme is neither https nor http")),
         };

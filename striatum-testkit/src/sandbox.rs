@@ -6,7 +6,7 @@
 //!
 //! What walls must hold, beyond what every sandbox does, is the business of the sandbox's own tests.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use striatum_core::sandbox::Sandbox;
@@ -66,6 +66,11 @@ impl Case {
     /// Checks the rule; panics if it is broken. Runs on tokio.
     pub async fn check(&self, factory: &dyn SandboxFactory) {
         (self.check)(factory).await;
+    }
+
+    /// The same, but what does not answer within `patience` hangs; usually that is a minute.
+    pub async fn check_within(&self, patience: Duration, factory: &dyn SandboxFactory) {
+        place::PATIENCE.scope(patience, (self.check)(factory)).await;
     }
 }
 

@@ -1,11 +1,15 @@
 //! Delivery: the one move of a run's branch.
 
-use std::{fs, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
 
 use striatum_core::id::CommitId;
 
 use crate::{
-    admin,
     branch::BranchName,
     disk,
     error::WorkspaceError,
@@ -72,7 +76,7 @@ impl Repository {
         }
     }
 
-    /// The work tree that has a branch checked out: the person's, one of theirs elsewhere, or a tree of ours.
+    /// The work tree of the person's that has a branch checked out.
     ///
     /// # Errors
     /// [`WorkspaceError::Io`] if the git folder cannot be read.
@@ -91,9 +95,16 @@ impl Repository {
         };
         for entry in entries.flatten() {
             if head_of(&entry.path())? == on_branch {
-                return Ok(Some(admin::checkout_of(&entry.path())?.unwrap_or_else(|| entry.path())));
+                return Ok(Some(checkout_of(&entry.path())?.unwrap_or_else(|| entry.path())));
             }
         }
         Ok(None)
     }
+}
+
+/// The work tree that an administration in `worktrees` says it is of.
+fn checkout_of(dir: &Path) -> Result<Option<PathBuf>, WorkspaceError> {
+    let Some(bytes) = disk::read(&dir.join("gitdir"), 1 << 16)? else { return Ok(None) };
+    let link = PathBuf::from(OsString::from_vec(bytes.trim_ascii_end().to_vec()));
+    Ok(link.parent().map(Path::to_owned))
 }

@@ -73,7 +73,7 @@ impl Repository {
         &self.root
     }
 
-    /// The git folder that all work trees share. An agent that is to commit for itself needs to reach it.
+    /// The git folder that all of the person's work trees share.
     pub fn git_dir(&self) -> &Path {
         self.room.common()
     }
@@ -166,15 +166,23 @@ pub(crate) enum Head {
     On(String),
 }
 
+impl Head {
+    /// Reads the text of a `HEAD`.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes.trim_ascii()).ok()?;
+        match text.strip_prefix("ref:").map(str::trim_start) {
+            Some(name) if name.starts_with("refs/") && !name.contains("..") => {
+                Some(Self::On(name.to_owned()))
+            }
+            Some(_) => None,
+            None => CommitId::new(text).ok().map(Self::Detached),
+        }
+    }
+}
+
 /// Reads the `HEAD` of a git folder without obeying anything else in it.
 pub(crate) fn head_of(git_dir: &Path) -> Result<Option<Head>, WorkspaceError> {
-    let Some(bytes) = disk::read(&git_dir.join("HEAD"), 4096)? else { return Ok(None) };
-    let Ok(text) = std::str::from_utf8(bytes.trim_ascii()) else { return Ok(None) };
-    Ok(match text.strip_prefix("ref:").map(str::trim_start) {
-        Some(name) if name.starts_with("refs/") && !name.contains("..") => Some(Head::On(name.to_owned())),
-        Some(_) => None,
-        None => CommitId::new(text).ok().map(Head::Detached),
-    })
+    Ok(disk::read(&git_dir.join("HEAD"), 4096)?.as_deref().and_then(Head::parse))
 }
 
 /// The parts of a list that git ended with null bytes.

@@ -58,7 +58,7 @@ fn config(object_format: &str, exclude: &Path) -> String {
 }
 
 /// These outrank every `.gitattributes` of a tree: files are bytes, merges are git's own.
-const ATTRIBUTES: &str =
+pub(crate) const ATTRIBUTES: &str =
     "* -text -crlf !eol -ident -filter -working-tree-encoding !diff !merge !conflict-marker-size\n";
 
 /// An index that is older belongs to no living call.
@@ -119,6 +119,11 @@ impl Room {
             .env("GIT_OBJECT_DIRECTORY", self.common.join("objects"))
             .env("GIT_SHALLOW_FILE", self.common.join("shallow"))
             .folder(&self.dir)
+    }
+
+    /// What another folder of objects says to borrow these.
+    pub(crate) fn borrowed(&self) -> String {
+        format!("{}\n", quoted(&self.common.join("objects")))
     }
 
     /// A call on the files of a folder, through an index of ours.
@@ -260,6 +265,11 @@ pub(crate) struct Index(tempfile::TempDir);
 impl Index {
     pub(crate) fn path(&self) -> PathBuf {
         self.0.path().join("index")
+    }
+
+    /// The folder that it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
     }
 }
 

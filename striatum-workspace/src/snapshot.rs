@@ -14,6 +14,7 @@ use striatum_core::id::CommitId;
 use crate::{
     disk,
     error::{LISTED, WorkspaceError},
+    inside,
     repository::{Repository, names, shown},
     room::{Index, object},
     submission::{LeftOut, WhyLeftOut},
@@ -83,12 +84,9 @@ impl Repository {
     /// What the agent staged. An index that git cannot read holds nothing that the files do not.
     async fn agents_index(&self, tree: &Tree) -> Result<Vec<Vec<u8>>, WorkspaceError> {
         let index = self.room().index()?;
-        let theirs = tree.admin(self).index();
-        if !fs::symlink_metadata(&theirs).is_ok_and(|meta| meta.is_file()) {
-            return Ok(Vec::new());
-        }
-        fs::copy(&theirs, index.path())
-            .map_err(|error| WorkspaceError::io(disk::doing("copy", &theirs), error))?;
+        let Ok(Some(theirs)) = inside::index_of(tree) else { return Ok(Vec::new()) };
+        fs::write(index.path(), theirs)
+            .map_err(|error| WorkspaceError::io(disk::doing("write", &index.path()), error))?;
         let call = self.room().over("list what the agent staged", tree.path(), &index);
         let ended = call.args(["ls-files", "-z", "--cached"]).ended().await?;
         let staged = if ended.status.success() { ended.stdout } else { Vec::new() };

@@ -7,7 +7,8 @@ use striatum_core::id::CommitId;
 use crate::{
     error::WorkspaceError,
     git::unexpected,
-    repository::{Head, Repository, names, shown},
+    history::{FilesOnly, History},
+    repository::{Repository, names, shown},
     room::{Swapped, object},
     snapshot::Snapshot,
     tree::{Grant, Tree},
@@ -22,6 +23,8 @@ pub struct Saved {
     pub kept: Vec<CommitId>,
     /// What could not be committed.
     pub left_out: Vec<LeftOut>,
+    /// Why `commit` holds the files that the agent left and not the commits that led to them, if so.
+    pub files_only: Option<FilesOnly>,
 }
 
 /// Something in a tree that a commit cannot hold.
@@ -47,9 +50,12 @@ pub enum WhyLeftOut {
 impl Repository {
     /// Commits all that a job left in its tree, tracked or untracked and not ignored, to the branch of its grant.
     ///
-    /// - The parent is the commit that the agent left checked out if it descends from the base, else the tip of the grant's
-    ///   branch if that does, else the base. Other commits of the agent, as far as refs and the log of its HEAD tell, are kept
-    ///   under `refs/striatum/kept`.
+    /// - The commits that the agent made in the tree's repository are taken over as they are, once every object of them is checked
+    ///   (authors and messages are what the agent says). If there is something wrong with them, or if one of them changes what
+    ///   the job may not change, only the files are taken, and `files_only` and a trailer `Striatum-History` say why.
+    /// - The parent is the commit that the agent left checked out if it descends from where the grant's branch is, else that branch
+    ///   if it descends from the base, else the base. Other commits of the agent, as far as branches and the log of its HEAD tell,
+    ///   are kept under `refs/striatum/kept`.
     /// - If nothing differs from the parent, there is no new commit.
     /// - Files are taken as they are. Symbolic links are stored as links and never followed. Of a repository that the agent
     ///   made inside the tree, the files are committed as ordinary files. What the agent staged counts as tracked, even if it is
@@ -66,15 +72,14 @@ impl Repository {
     /// - failures of git and of the file system. The tree is as it was, and the call may be repeated.
     pub async fn commit(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        let (commit, left_out) = self.commit_onto(tree, &left, message).await?;
-        let kept = self.beyond(&left, &[&commit]).await?;
-        for lost in &kept {
+        let saved = self.written(tree, &left, message).await?;
+        for lost in &saved.kept {
             // Named by its own id, so whoever made it made the same.
             self.room().swap(&kept_ref(tree, lost), None, lost).await?;
         }
         let full = tree.branch().full();
-        match self.room().swap(&full, left.branch.as_ref(), &commit).await? {
-            Swapped::Yes => Ok(Saved { commit, kept, left_out }),
+        match self.room().swap(&full, left.branch.as_ref(), &saved.commit).await? {
+            Swapped::Yes => Ok(saved),
             Swapped::No { found } => Err(WorkspaceError::BranchMoved {
                 branch: tree.branch().to_string(),
                 expected: left.branch,
@@ -83,13 +88,19 @@ impl Repository {
         }
     }
 
-    /// The commit that [`commit`](Self::commit) would make now. No branch moves, so git forgets it by and by.
+    /// What [`commit`](Self::commit) would give now. No ref moves, so git forgets it by and by.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<CommitId, WorkspaceError> {
+    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        Ok(self.commit_onto(tree, &left, message).await?.0)
+        self.written(tree, &left, message).await
+    }
+
+    async fn written(&self, tree: &Tree, left: &Left, message: &str) -> Result<Saved, WorkspaceError> {
+        let (commit, left_out) = self.commit_onto(tree, left, message).await?;
+        let kept = self.beyond(left, &[&commit]).await?;
+        Ok(Saved { commit, kept, left_out, files_only: left.files_only.clone() })
     }
 
     async fn commit_onto(
@@ -104,7 +115,11 @@ impl Repository {
         if snapshot.tree == self.room().tree_of(&parent).await? {
             return Ok((parent, snapshot.left_out));
         }
-        let message = format!("{}\n\n{}\n", message.trim_end(), trailer(tree.grant()));
+        let history = match &left.files_only {
+            Some(reason) => format!("Striatum-History: files only: {}\n", reason.to_string().escape_debug()),
+            None => String::new(),
+        };
+        let message = format!("{}\n\n{}\n{history}", message.trim_end(), trailer(tree.grant()));
         let date = tree.grant().granted_at;
         let commit = self.room().commit(&snapshot.tree, &[&parent], date, &message).await?;
         Ok((commit, snapshot.left_out))
@@ -120,20 +135,15 @@ impl Repository {
         Ok(Some(saved.commit).filter(|commit| commit != tree.base()))
     }
 
-    /// The commits that the agent left: those that git still knows.
+    /// The commits that the agent left: those that could be taken over, and where its branch is.
     pub(crate) async fn left_commits(&self, tree: &Tree) -> Result<Left, WorkspaceError> {
-        let admin = tree.admin(self);
         let branch = self.room().reference(&tree.branch().full()).await?;
-        let head = match admin.head()? {
-            Some(Head::Detached(commit)) => Some(commit),
-            Some(Head::On(name)) => self.room().reference(&name).await?,
-            None => None,
-        };
-        let mut all = admin.visited()?;
-        all.extend(branch.iter().chain(&head).cloned());
-        let all = self.existing(all).await?;
-        let head = head.filter(|commit| all.contains(commit));
-        Ok(Left { head, branch, all })
+        let History { head, mut all, files_only } = self.history(tree, branch.as_ref()).await?;
+        if let Some(reason) = &files_only {
+            tracing::warn!(branch = %tree.branch(), %reason, "an agent's commits are not built upon");
+        }
+        all.extend(branch.iter().cloned());
+        Ok(Left { head, branch, all, files_only })
     }
 
     /// Of these commits, the tips that none of `refs` contains.
@@ -163,24 +173,13 @@ impl Repository {
         tips.into_iter().map(|tip| object(doing, tip.as_bytes())).collect()
     }
 
-    async fn existing(&self, ids: BTreeSet<CommitId>) -> Result<BTreeSet<CommitId>, WorkspaceError> {
-        let doing = "look for the agent's commits";
-        let input: String = ids.iter().map(|id| format!("{id}\n")).collect();
-        let answer = self
-            .room()
-            .call(doing)
-            .args(["cat-file", "--batch-check=%(objectname) %(objecttype)"])
-            .input(input)
-            .bytes()
-            .await?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let commits = text.lines().filter_map(|line| line.strip_suffix(" commit"));
-        commits.map(|id| object(doing, id.as_bytes())).collect()
-    }
-
     async fn parent(&self, tree: &Tree, left: &Left) -> Result<CommitId, WorkspaceError> {
-        for candidate in left.head.iter().chain(&left.branch) {
-            if self.room().contains(candidate, tree.base()).await? {
+        let begun = left.branch.as_ref().unwrap_or_else(|| tree.base());
+        for (candidate, ancestor) in [(left.head.as_ref(), begun), (left.branch.as_ref(), tree.base())] {
+            if let Some(candidate) = candidate
+                && self.room().contains(candidate, ancestor).await?
+                && self.room().contains(candidate, tree.base()).await?
+            {
                 return Ok(candidate.clone());
             }
         }
@@ -214,8 +213,9 @@ pub(crate) struct Left {
     pub(crate) head: Option<CommitId>,
     /// Where the branch of the grant is.
     pub(crate) branch: Option<CommitId>,
-    /// These and all that its HEAD ever was on.
+    /// These and the tips of all else that it committed.
     pub(crate) all: BTreeSet<CommitId>,
+    pub(crate) files_only: Option<FilesOnly>,
 }
 
 pub(crate) fn kept_ref(tree: &Tree, commit: &CommitId) -> String {

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use striatum_core::{
     id::{ChainId, CommitId, Fence},
     time::Timestamp,
+    workflow::WriteScope,
 };
 
-use crate::{
-    admin::Admin, branch::BranchName, disk, error::WorkspaceError, repository::Repository, room::Swapped,
-};
+use crate::{branch::BranchName, disk, error::WorkspaceError, repository::Repository, room::Swapped};
 
 /// A grant of a job: whose tree it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +23,8 @@ pub struct Grant {
     pub attempt: u32,
     /// When: the date of the commits made for it.
     pub granted_at: Timestamp,
+    /// What the job may change: commits of an agent that change anything else are not built upon.
+    pub scope: WriteScope,
 }
 
 /// The work tree of a grant.
@@ -59,10 +60,6 @@ impl Tree {
     /// `<attempt>.<epoch>.<session>`: what the names of the tree's things end with.
     pub(crate) fn note(&self) -> PathBuf {
         self.path.with_file_name(note_name(&self.branch))
-    }
-
-    pub(crate) fn admin(&self, repository: &Repository) -> Admin {
-        Admin::of(repository.git_dir(), &self.path, &self.branch)
     }
 }
 
@@ -107,9 +104,10 @@ pub(crate) enum Phase {
 }
 
 impl Repository {
-    /// Opens the tree of a grant: a linked work tree of the person's repository, on the branch of the grant, with the files of
-    /// `base` byte for byte. Repeating it gives the same tree as it is: what an agent did there stays. After a crash in the
-    /// middle it is made anew. If the tree was closed before, it opens where its branch is.
+    /// Opens the tree of a grant: the files of `base` byte for byte, with a git repository of the agent's own, which holds the
+    /// last thousand commits of their history and has the branch of the grant checked out. It knows no remote and nothing else
+    /// of the person's repository. Repeating it gives the same tree as it is: what an agent did there stays. After a crash in
+    /// the middle it is made anew. If the tree was closed before, it opens where its branch is.
     ///
     /// The branch is `striatum/<run>/<job>/<attempt>.<epoch>.<first 8 digits of the session>`; the folder has the same name
     /// under `trees` in the data folder. Nobody may be working in the tree during the call.
@@ -127,7 +125,7 @@ impl Repository {
                 if !fs::symlink_metadata(&tree.path).is_ok_and(|meta| meta.is_dir()) {
                     return Err(WorkspaceError::TreeLost { path: tree.path });
                 }
-                tree.admin(self).furnish()?;
+                self.refurnish(&tree).await?;
                 return Ok(tree);
             }
             Some(Note { state: Phase::Opening | Phase::Closing, .. }) | None => {}
@@ -206,14 +204,10 @@ impl Repository {
         disk::write_by(&draft_of(&path), &path, &bytes)
     }
 
-    /// Takes away folder and administration.
+    /// Takes away the folder.
     pub(crate) async fn clear(&self, tree: &Tree) -> Result<(), WorkspaceError> {
-        let (path, admin) = (tree.path.clone(), tree.admin(self));
-        disk::blocking("clear a tree", move || {
-            admin.remove()?;
-            disk::remove_folder(&path)
-        })
-        .await
+        let path = tree.path.clone();
+        disk::blocking("clear a tree", move || disk::remove_folder(&path)).await
     }
 
     /// Makes the branch of a tree at its base, unless work is kept there already.
@@ -238,12 +232,7 @@ impl Repository {
         let over = || self.room().over(format!("check out {tip}"), &tree.path, &index);
         over().args(["read-tree", tip.as_str()]).bytes().await?;
         over().args(["checkout-index", "--all", "--index", "--quiet"]).bytes().await?;
-        let admin = tree.admin(self);
-        admin.furnish()?;
-        let path = admin.index();
-        fs::copy(index.path(), &path)
-            .map(drop)
-            .map_err(|error| WorkspaceError::io(disk::doing("write", &path), error))
+        self.furnish(tree, tip, index).await
     }
 }
 

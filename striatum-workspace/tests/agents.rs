@@ -139,7 +139,7 @@ async fn a_repository_inside_the_tree_is_committed_as_files() -> Outcome {
 async fn an_agent_that_deletes_dot_git_or_makes_its_own_repository_is_committed() -> Outcome {
     let person = Person::new()?;
     let (repository, base, tree) = opened(&person).await?;
-    fs::remove_file(tree.path().join(".git"))?;
+    fs::remove_dir_all(tree.path().join(".git"))?;
     put(tree.path(), "one", "1")?;
     let first = repository.commit(&tree, "Draft").await?;
     git_in(tree.path(), &["init", "-q"])?;

@@ -24,7 +24,7 @@ async fn a_tree_opened_again_is_the_tree_as_the_agent_left_it() -> Outcome {
     let base = repository.head().await?;
     let tree = repository.open_tree(&grant("draft")?, &base).await?;
     put(tree.path(), "work", "half")?;
-    fs::remove_file(tree.path().join(".git"))?;
+    fs::remove_dir_all(tree.path().join(".git"))?;
     let other = Repository::open(person.root(), &person.beside("data"), Git::new()).await?;
     assert_eq!(other.trees().await?, std::slice::from_ref(&tree));
     assert_eq!(other.open_tree(&grant("draft")?, &base).await?, tree);
@@ -47,12 +47,12 @@ async fn a_tree_whose_making_was_cut_off_is_made_anew() -> Outcome {
     let repository = person.open().await?;
     let base = repository.head().await?;
     let tree = repository.open_tree(&grant("draft")?, &base).await?;
-    for half in ["nothing was checked out", "some was", "all was but for the administration"] {
+    for half in ["nothing was checked out", "some was", "all was but for the repository"] {
         set_state(&tree, "\"open\"", "\"opening\"")?;
         match half {
             "nothing was checked out" => fs::remove_dir_all(tree.path())?,
             "some was" => fs::write(tree.path().join("README.md"), "re")?,
-            _ => fs::remove_file(tree.path().join(".git"))?,
+            _ => fs::remove_dir_all(tree.path().join(".git"))?,
         }
         assert_eq!(repository.trees().await?, std::slice::from_ref(&tree), "{half}");
         assert_eq!(repository.open_tree(&grant("draft")?, &base).await?, tree, "{half}");

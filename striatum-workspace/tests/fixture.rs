@@ -11,6 +11,7 @@ use std::{
 use striatum_core::{
     id::{CommitId, Fence, JobId, RunId, SessionId},
     time::Timestamp,
+    workflow::{WriteMode, WriteScope},
 };
 use striatum_workspace::{Git, Grant, Repository, Stamp, WorkspaceError};
 use tempfile::TempDir;
@@ -144,7 +145,12 @@ pub(crate) fn grant(job: &str) -> Outcome<Grant> {
         epoch: 1,
         session: SessionId::from_bytes([0xcd; 16]),
     };
-    Ok(Grant { fence, attempt: 1, granted_at: Timestamp::from_micros(1_700_000_000_000_000) })
+    let scope = WriteScope {
+        mode: WriteMode::RepoWrite,
+        allowed_paths: vec![".".into()],
+        forbidden_paths: Vec::new(),
+    };
+    Ok(Grant { fence, attempt: 1, granted_at: Timestamp::from_micros(1_700_000_000_000_000), scope })
 }
 
 pub(crate) fn stamp() -> Stamp {

@@ -1,6 +1,6 @@
 //! A repository, and an agent, that want host git to run their programs.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use striatum_core::id::CommitId;
 use striatum_workspace::{BranchName, Delivery};
@@ -38,7 +38,7 @@ const ATTRIBUTES: &str =
     "* filter=evil diff=evil merge=evil text eol=crlf ident working-tree-encoding=latin-1\n";
 
 /// Puts every way that we know to have git run a program into a git folder; each would leave a file among the canaries.
-fn booby_trap(git_dir: &Path, canaries: &Path) -> Outcome {
+pub(crate) fn booby_trap(git_dir: &Path, canaries: &Path) -> Outcome {
     fs::create_dir_all(canaries)?;
     let trap = |name: &str| format!("touch '{}'", canaries.join(name).display());
     for hook in HOOKS {
@@ -95,7 +95,7 @@ fn booby_trap(git_dir: &Path, canaries: &Path) -> Outcome {
     Ok(fs::write(git_dir.join("config"), own)?)
 }
 
-fn canaries_in(folder: &Path) -> Outcome<Vec<String>> {
+pub(crate) fn canaries_in(folder: &Path) -> Outcome<Vec<String>> {
     let names =
         fs::read_dir(folder)?.map(|entry| entry.map(|it| it.file_name().to_string_lossy().into_owned()));
     Ok(names.collect::<Result<_, _>>()?)
@@ -155,47 +155,32 @@ async fn a_whole_cycle_runs_nothing_that_the_repository_or_the_agent_names() -> 
 }
 
 #[tokio::test]
-async fn a_tree_whose_dot_git_points_to_a_hostile_folder_is_committed_by_our_own() -> Outcome {
-    let person = Person::new()?;
-    let repository = person.open().await?;
-    let base = repository.head().await?;
-    let tree = repository.open_tree(&grant("draft")?, &base).await?;
-    let (hostile, canaries) = (person.beside("hostile"), person.beside("canaries"));
-    fs::create_dir_all(&hostile)?;
-    git_in(&hostile, &["init", "-q"])?;
-    booby_trap(&hostile.join(".git"), &canaries)?;
-    fs::write(tree.path().join(".git"), format!("gitdir: {}\n", hostile.join(".git").display()))?;
-    // The administration, which the agent can reach as well, sends whoever trusts it to the same place.
-    let name = tree.branch().as_str().replace('/', "-");
-    let admin = person.root().join(".git/worktrees").join(name);
-    fs::write(admin.join("commondir"), hostile.join(".git").display().to_string())?;
-    fs::copy(hostile.join(".git/config"), admin.join("config.worktree"))?;
-    put(tree.path(), "work", "done\n")?;
-    let saved = repository.commit(&tree, "Draft").await?;
-    assert_eq!(show(person.root(), tree.branch().as_str(), "work")?, b"done\n");
-    assert_eq!(repository.manifest(&base, &saved.commit).await?.paths().collect::<Vec<_>>(), ["work"]);
-    repository.open_tree(tree.grant(), &base).await?;
-    repository.close_tree(&tree).await?;
-    assert!(hostile.join(".git/config").exists() && !tree.path().exists());
-    assert_eq!(canaries_in(&canaries)?, [""; 0]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_administration_that_became_a_link_is_not_followed() -> Outcome {
-    let person = Person::new()?;
-    let repository = person.open().await?;
-    let base = repository.head().await?;
-    let tree = repository.open_tree(&grant("draft")?, &base).await?;
-    let admin = person.root().join(".git/worktrees").join(tree.branch().as_str().replace('/', "-"));
-    let elsewhere = person.beside("elsewhere");
-    put(&elsewhere, "precious", "1")?;
-    fs::remove_dir_all(&admin)?;
-    std::os::unix::fs::symlink(&elsewhere, &admin)?;
-    put(tree.path(), "work", "done\n")?;
-    repository.commit(&tree, "Draft").await?;
-    repository.close_tree(&tree).await?;
-    assert_eq!(canaries_in(&elsewhere)?, ["precious"]);
-    assert!(fs::symlink_metadata(&admin).is_err());
+async fn a_tree_whose_dot_git_leads_elsewhere_is_committed_without_looking_there() -> Outcome {
+    for way in ["a file that names a folder", "a link"] {
+        let person = Person::new()?;
+        let repository = person.open().await?;
+        let base = repository.head().await?;
+        let tree = repository.open_tree(&grant("draft")?, &base).await?;
+        let (hostile, canaries) = (person.beside("hostile"), person.beside("canaries"));
+        fs::create_dir_all(&hostile)?;
+        git_in(&hostile, &["init", "-q"])?;
+        booby_trap(&hostile.join(".git"), &canaries)?;
+        let pointer = tree.path().join(".git");
+        fs::remove_dir_all(&pointer)?;
+        match way {
+            "a link" => symlink(hostile.join(".git"), &pointer)?,
+            _ => fs::write(&pointer, format!("gitdir: {}\n", hostile.join(".git").display()))?,
+        }
+        let locked = hostile.join(".git/index.lock");
+        fs::write(&locked, "")?;
+        put(tree.path(), "work", "done\n")?;
+        let saved = repository.commit(&tree, "Draft").await?;
+        assert_eq!(show(person.root(), tree.branch().as_str(), "work")?, b"done\n");
+        assert_eq!(repository.manifest(&base, &saved.commit).await?.paths().collect::<Vec<_>>(), ["work"]);
+        repository.open_tree(tree.grant(), &base).await?;
+        repository.close_tree(&tree).await?;
+        assert!(hostile.join(".git/config").exists() && locked.exists() && !tree.path().exists(), "{way}");
+        assert_eq!(canaries_in(&canaries)?, [""; 0], "{way}");
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod crashes;
 mod cycle;
 mod deliveries;
 mod fixture;
+mod histories;
 mod hostile;
 mod kinds;
 mod merges;

@@ -12,9 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_core::{
-    id::Fence,
+    id::{Fence, LaneId},
     run::{Packet, Usage},
-    sandbox::{EnvVar, Exit, Isolation, Mount, Sandbox},
+    sandbox::{EnvVar, Exit, Isolation, Limits, Mount, Sandbox},
     transport::{Advice, AgentIdentity, AgentUpdate},
     workflow::{Lane, Offers},
 };
@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 mod account;
 #[cfg(feature = "acp")]
 mod acp;
+#[cfg(feature = "egress")]
+mod egress;
 mod gateway;
 #[cfg(feature = "broker")]
 mod model;
@@ -33,6 +35,8 @@ mod toolbox;
 pub use account::{Account, Told};
 #[cfg(feature = "acp")]
 pub use acp::{AcpAdapter, Pace};
+#[cfg(feature = "egress")]
+pub use egress::EgressGateway;
 pub use gateway::{Gateway, Passage, Porter, Seen};
 #[cfg(feature = "broker")]
 pub use model::ModelGateway;
@@ -69,6 +73,8 @@ pub struct Assignment {
     pub prompt: String,
     /// The lane.
     pub lane: Lane,
+    /// Its name.
+    pub lane_id: LaneId,
     /// The work tree, or the folder in which a reviewer finds what it judges and nothing else.
     pub tree: PathBuf,
     /// The session's own folder, outside the work tree.
@@ -81,6 +87,8 @@ pub struct Assignment {
     pub env: Vec<EnvVar>,
     /// Where to run it.
     pub sandbox: Arc<dyn Sandbox>,
+    /// What it may use there.
+    pub limits: Limits,
     /// How long it may work, by its lane, the orchestrator's limits and what is left of its budget, and how long it may be silent.
     pub patience: Patience,
     /// Where to tell what is learned of the agent while it works.

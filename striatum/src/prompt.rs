@@ -220,8 +220,8 @@ fn finish_by_tools(out: &mut Markdown, packet: &Packet) {
     out.paragraph(last);
     out.paragraph(
         "Nothing counts before that call is accepted: if it is refused, the answer says what is wrong, so mend it and call again. \
-         Once it is accepted your work is over. There is no need to commit: what lies in your work tree is committed for you. With \
-         `dry_run` the tool says what would be refused, and does nothing.",
+         Once it is accepted your work is over. Your work tree is a git repository of its own: what you commit is kept with your messages, and what you \
+         leave uncommitted is committed for you. With `dry_run` the tool says what would be refused, and does nothing.",
     );
     out.paragraph(
         "If you cannot go on without an answer that only a person can give, call `ask_human`. If the work cannot be done, call \
@@ -236,7 +236,10 @@ fn finish_by_files(out: &mut Markdown, packet: &Packet) {
              ---\nverdict: accept | accept_with_findings | needs_revision | reject\nfindings:\n  - one line for each\n---",
         );
     }
-    out.paragraph("Then end with exit status 0. There is no need to commit: what you leave in the work tree is committed for you.");
+    out.paragraph(
+        "Then end with exit status 0. The work tree is a git repository of its own: what you commit is kept with your messages, and \
+         what you leave uncommitted is committed for you.",
+    );
     out.paragraph(
         "If you cannot go on without an answer that only a person can give, write {\"ask\": \"your question\"} to the file that the \
          environment variable STRIATUM_REPORT names, and end with exit status 0 at once. What you have done so far is kept, and \

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use striatum::{
@@ -50,6 +50,18 @@ pub(crate) struct Args {
     /// Shows a folder or file to agents behind walls, to be read: a tool chain, say. May be given several times.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) mount: Vec<PathBuf>,
+    /// Lets agents reach this host through a proxy: `[scheme://]host[:port][/prefix]`, https unless it says http. Whatever is not named
+    /// is refused. May be given several times.
+    #[arg(long, global = true, value_name = "RULE")]
+    pub(crate) allow: Vec<String>,
+    /// Rules for that proxy in a file: for all lanes and for single ones, with methods, paths, and secrets of which agents have
+    /// placeholders; see docs/egress.md.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) egress: Option<PathBuf>,
+    /// How much of the processors an agent and all that it starts may use together, such as 1.5; bounded where the host lets
+    /// us make control groups, which the first line tells.
+    #[arg(long, global = true, value_name = "PROCESSORS", value_parser = processors)]
+    pub(crate) processors: Option<NonZeroU32>,
     /// Let the scripted agent stand in for every lane of the workflow.
     #[arg(long)]
     pub(crate) scripted: bool,
@@ -254,4 +266,12 @@ pub(crate) struct Artifacts {
     /// An artifact and the file that holds it; may be given several times.
     #[arg(long = "artifact", value_name = "NAME=FILE")]
     pub(crate) artifacts: Vec<String>,
+}
+
+/// Thousandths of a processor, said as processors.
+fn processors(text: &str) -> Result<NonZeroU32, String> {
+    let wrong = || format!("{text:?} is no number of processors from 0.01 to 1000");
+    let number = text.parse::<f64>().ok().filter(|number| (0.01..=1000.0).contains(number));
+    let thousandths = format!("{:.0}", number.ok_or_else(wrong)? * 1000.0);
+    thousandths.parse().map_err(|_| wrong())
 }

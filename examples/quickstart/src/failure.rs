@@ -6,7 +6,7 @@ use striatum::core::{
     sandbox::SandboxError,
     store::{BlobError, StoreError},
 };
-use striatum::workspace::WorkspaceError;
+use striatum::{sandbox::egress::EgressError, workspace::WorkspaceError};
 
 /// Something that ends the program.
 #[derive(Debug)]
@@ -64,6 +64,12 @@ impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
         let remedy = error.remedy.clone().unwrap_or_else(|| "see the cause".to_owned());
         Self::new(error.kind.code(), with_causes(&error), remedy)
+    }
+}
+
+impl From<EgressError> for Failure {
+    fn from(error: EgressError) -> Self {
+        Self::new(error.kind.code(), with_causes(&error), error.kind.remedy())
     }
 }
 

@@ -16,6 +16,7 @@ mod help;
 mod live;
 mod model;
 mod operate;
+mod outside;
 mod report;
 mod scene;
 mod serve;

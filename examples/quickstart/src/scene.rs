@@ -11,7 +11,7 @@ use std::{
 use striatum::{
     Builder, Limits, Orchestrator,
     acp::{Adapter, Decision, PermissionPolicy},
-    adapter::AcpAdapter,
+    adapter::{AcpAdapter, Gateway, ProcessAdapter},
     core::{
         id::RunId,
         run::{Actor, RunStatus},
@@ -22,7 +22,7 @@ use striatum::{
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure, model, walls, work::say};
+use crate::{args::Args, demo, failure::Failure, model, outside, walls, work::say};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -64,13 +64,16 @@ impl Scene {
         };
         let store = data.join("striatum.db");
         let sandbox = walls::choose(args, &data).await?;
-        let orchestrator = adapters(args, sandbox.as_ref())?
+        let mut session = striatum::core::sandbox::Limits::default();
+        session.processor_thousandths = args.processors;
+        let gateways = outside::gateway(args).await?;
+        let orchestrator = adapters(args, sandbox.as_ref(), gateways.as_slice())?
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
-            .limits(Limits::default().outage(OUTAGE))
+            .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;
         let repository = orchestrator.repository().root().to_owned();
@@ -144,25 +147,26 @@ impl Scene {
 /// Adapters for coding agents. Behind walls they reach their model through a broker, and the credential stays here. Where no wall
 /// holds an agent to its tree, whoever named it here lets it work there as if it were run by hand, and what leads out of the tree,
 /// and is asked for, is rejected.
-fn adapters(args: &Args, sandbox: &dyn Sandbox) -> Result<Builder, Failure> {
-    let builder = Orchestrator::builder();
-    let known = |known: &Adapter| format!("acp:{}", known.name);
-    if sandbox.offers().file_system == Level::Enforced {
-        return Adapter::ALL.into_iter().try_fold(builder, |builder, agent| {
-            let Some((gateway, variable)) = model::broker(agent)? else { return Ok(builder) };
-            if args.runs_agents() && args.names(agent) {
-                say!("model: {} asks it through a broker, and gets a placeholder for {variable}", agent.name);
+fn adapters(args: &Args, sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Result<Builder, Failure> {
+    let is_walled = sandbox.offers().file_system == Level::Enforced;
+    let free = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+    let equipped = |adapter: AcpAdapter| {
+        let adapter = gateways.iter().cloned().fold(adapter, AcpAdapter::gateway);
+        if is_walled { adapter } else { adapter.policy(free.clone()) }
+    };
+    let process = gateways.iter().cloned().fold(ProcessAdapter::default(), ProcessAdapter::gateway);
+    let builder = Orchestrator::builder().adapter("process", Arc::new(process));
+    let builder = builder.adapter("acp", Arc::new(equipped(AcpAdapter::default())));
+    Adapter::ALL.into_iter().try_fold(builder, |builder, known| {
+        let mut adapter = equipped(AcpAdapter::of(known));
+        if is_walled && let Some((gateway, variable)) = model::broker(known)? {
+            if args.runs_agents() && args.names(known) {
+                say!("model: {} asks it through a broker, and gets a placeholder for {variable}", known.name);
             }
-            let adapter = AcpAdapter::of(agent).gateway(Arc::new(gateway));
-            Ok(builder.adapter(known(agent), Arc::new(adapter)))
-        });
-    }
-    let policy = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
-    let free = |adapter: AcpAdapter| Arc::new(adapter.policy(policy.clone()));
-    let builder = builder.adapter("acp", free(AcpAdapter::default()));
-    Ok(Adapter::ALL
-        .into_iter()
-        .fold(builder, |builder, agent| builder.adapter(known(agent), free(AcpAdapter::of(agent)))))
+            adapter = adapter.gateway(Arc::new(gateway));
+        }
+        Ok(builder.adapter(format!("acp:{}", known.name), Arc::new(adapter)))
+    })
 }
 
 /// Makes the data folder, hidden from a repository that it may lie in.

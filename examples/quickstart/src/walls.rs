@@ -1,9 +1,16 @@
 //! Where agents run, and what the person is told of it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::ValueEnum;
-use striatum::{core::sandbox::Sandbox, sandbox::NoSandbox};
+use striatum::{
+    core::sandbox::{Access, Sandbox},
+    sandbox::{MicroVm, Namespaces, NoSandbox},
+};
 
 use crate::{args::Args, failure::Failure, work::say};
 
@@ -14,6 +21,9 @@ pub(crate) enum Walls {
     None,
     /// Namespaces, Landlock and a filter of system calls.
     Namespaces,
+    /// The same, twice, with a virtual machine between them.
+    #[value(name = "microvm")]
+    MicroVm,
 }
 
 /// The sandbox that was asked for, or the strongest that this host has. What is chosen without being asked for is told, and why: a
@@ -24,12 +34,16 @@ pub(crate) async fn choose(args: &Args, data: &Path) -> Result<Arc<dyn Sandbox>,
         tell(args, "none, as you asked: agents can do whatever you can");
         return Ok(plain());
     }
-    match namespaces(args, data).await {
+    let found = match args.sandbox {
+        Some(Walls::MicroVm) => machines(args, data).await,
+        _ => namespaces(args, data).await,
+    };
+    match found {
         Ok((sandbox, what)) => {
             tell(args, &what);
             Ok(sandbox)
         }
-        Err(missing) if args.sandbox == Some(Walls::Namespaces) => Err(missing),
+        Err(missing) if args.sandbox.is_some() => Err(missing),
         Err(missing) => {
             tell(args, &format!("none: agents can do whatever you can. {}", missing.in_one_line()));
             Ok(plain())
@@ -44,14 +58,11 @@ fn tell(args: &Args, what: &str) {
     }
 }
 
-#[cfg(target_os = "linux")]
-async fn namespaces(args: &Args, data: &Path) -> Result<(Arc<dyn Sandbox>, String), Failure> {
-    use striatum::{core::sandbox::Access, sandbox::Namespaces};
+type Found = (Arc<dyn Sandbox>, String);
 
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut builder = Namespaces::builder().path(path).protect(data);
-    for folder in &args.mount {
-        let folder = std::path::absolute(folder).map_err(|error| Failure::io("mount", folder, &error))?;
+async fn namespaces(args: &Args, data: &Path) -> Result<Found, Failure> {
+    let mut builder = Namespaces::builder().path(path()).protect(data);
+    for folder in mounts(args)? {
         builder = builder.mount(folder, Access::Read);
     }
     let sandbox = builder.probe().await?;
@@ -59,7 +70,21 @@ async fn namespaces(args: &Args, data: &Path) -> Result<(Arc<dyn Sandbox>, Strin
     Ok((Arc::new(sandbox), what))
 }
 
-#[cfg(not(target_os = "linux"))]
-async fn namespaces(_args: &Args, _data: &Path) -> Result<(Arc<dyn Sandbox>, String), Failure> {
-    Err(Failure::new("sandbox_unavailable", "there are no namespaces on this system", "run on Linux"))
+async fn machines(args: &Args, data: &Path) -> Result<Found, Failure> {
+    let mut builder = MicroVm::builder().path(path()).protect(data).cache(data.join("cache"));
+    for folder in mounts(args)? {
+        builder = builder.mount(folder, Access::Read);
+    }
+    let sandbox = builder.probe().await?;
+    let what = sandbox.measured().to_string();
+    Ok((Arc::new(sandbox), what))
+}
+
+fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+fn mounts(args: &Args) -> Result<Vec<PathBuf>, Failure> {
+    let absolute = |folder| std::path::absolute(folder).map_err(|error| Failure::io("mount", folder, &error));
+    args.mount.iter().map(|folder| absolute(folder)).collect()
 }

@@ -16,6 +16,8 @@ mod checkpoint;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod history;

@@ -1,6 +1,6 @@
 //! The main job, without anything in its way.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use striatum::core::{run::Event, sandbox::Level};
 
@@ -42,15 +42,25 @@ fn a_reviewed_change_is_delivered_and_the_next_run_begins_beside_it() {
 /// The demonstration behind the strongest walls of this host, and what the person is told of them.
 #[test]
 fn agents_stand_behind_the_walls_that_the_program_names() {
+    let test = "agents_stand_behind_the_walls_that_the_program_names";
+    delivers_behind(test, "namespaces", "walls: namespaces (bubblewrap ");
+}
+
+#[test]
+fn agents_work_in_machines_that_the_program_names() {
+    delivers_behind("agents_work_in_machines_that_the_program_names", "microvm", "walls: microvm (qemu ");
+}
+
+fn delivers_behind(test: &str, walls: &str, named: &str) {
     let place = Place::new();
-    let said = run(place.quickstart(&["--sandbox", "namespaces"]));
+    let said = run(place.quickstart(&["--sandbox", walls]));
     if said.err.contains("error[sandbox_unavailable]") {
         assert!(said.err.contains("what to do: "), "{}", said.err);
         let reason = said.err.lines().next().unwrap_or_default();
-        return striatum_testkit::skip("agents_stand_behind_the_walls_that_the_program_names", reason);
+        return striatum_testkit::skip(test, reason);
     }
     let said = said.expect_code(0);
-    assert!(said.out.starts_with("walls: namespaces (bubblewrap "), "{}", said.out);
+    assert!(said.out.starts_with(named), "{}", said.out);
     assert!(said.out.contains("network enforced"), "{}", said.out);
     let history = History::read(&place.data());
     assert_eq!(history.count("job.claimed"), 5);
@@ -80,4 +90,37 @@ fn walls_that_are_not_to_be_had_are_never_replaced_by_less() {
     let said = run(unasked);
     assert!(said.out.starts_with("walls: none: agents can do whatever you can."), "{said:?}");
     assert!(said.out.contains("apt-get install bubblewrap"), "{}", said.out);
+}
+
+/// An agent finds a repository in its tree, with walls and without. It has the history, and neither remotes nor branches of the
+/// person's; what it commits is delivered with what it said.
+#[test]
+fn what_agents_commit_is_delivered_with_their_messages() {
+    for sandbox in ["none", "namespaces"] {
+        let place = Place::new();
+        let program = env!("CARGO_BIN_EXE_quickstart");
+        let author = place.path("author.sh");
+        let script = format!(
+            "#!/bin/sh\nset -e\n[ -z \"$(git remote)\" ]\n[ \"$(git branch --all | wc -l)\" = 1 ]\n\
+             git log --format=%s | grep -q .\n'{program}' agent author\ngit add -A\n\
+             git diff --cached --quiet || git commit -q -m \"By $STRIATUM_JOB in attempt $STRIATUM_ATTEMPT\"\n"
+        );
+        fs::write(&author, script).unwrap();
+        fs::set_permissions(&author, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = place.quickstart(&["--sandbox", sandbox, "--mount", program]);
+        command.arg("--author-command").arg(&author);
+        let said = run(command);
+        if said.err.contains("error[sandbox_unavailable]") {
+            let reason = said.err.lines().next().unwrap_or_default();
+            return striatum_testkit::skip("what_agents_commit_is_delivered_with_their_messages", reason);
+        }
+        said.expect_code(0);
+        let log = git(&place.demo(), &["log", "--format=%s by %an", "striatum/greeting"]);
+        for attempt in [1, 2] {
+            let message = format!("By draft_change in attempt {attempt} by agent of draft_change");
+            assert!(log.contains(&message), "{sandbox}: {log}");
+        }
+        git(&place.demo(), &["fsck", "--strict"]);
+        place.assert_tidy(&place.demo(), sandbox);
+    }
 }

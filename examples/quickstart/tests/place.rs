@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Nothing here takes this long. It only keeps a test from hanging for ever.
-const HANG: Duration = Duration::from_secs(90);
+const HANG: Duration = Duration::from_secs(150);
 
 pub(crate) struct Place {
     folder: TempDir,

@@ -1,6 +1,6 @@
 //! What a session is opened for, and what runs in it.
 
-use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use super::Isolation;
 use crate::id::Fence;
@@ -92,19 +92,23 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// How many processes and threads there may be at once.
     pub processes: u32,
+    /// How much processor time a process and all that it starts may use together, in thousandths of one processor; as much as
+    /// there is if nothing.
+    pub processor_thousandths: Option<NonZeroU32>,
     /// How many bytes fit into each of `HOME` and `TMPDIR`, where these are kept in memory.
     pub scratch_bytes: u64,
 }
 
 impl Default for Limits {
-    /// Sixteen mebibytes of output, two seconds of grace, eight gibibytes of memory, 4096 processes and threads, and two
-    /// gibibytes of scratch space.
+    /// Sixteen mebibytes of output, two seconds of grace, eight gibibytes of memory, 4096 processes and threads, every
+    /// processor, and two gibibytes of scratch space.
     fn default() -> Self {
         Self {
             output_bytes: 16 << 20,
             grace: Duration::from_secs(2),
             memory_bytes: 8 << 30,
             processes: 4096,
+            processor_thousandths: None,
             scratch_bytes: 2 << 30,
         }
     }

@@ -1,31 +1,44 @@
 //! Bounds on all that a process starts together, where the host lets us set them.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
+    num::NonZeroU32,
     path::{Path, PathBuf},
-    time::Duration,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
 use striatum_core::{id::SessionId, sandbox::Limits};
 
 /// Folders of control groups in which we may make others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cgroups {
+pub(crate) enum Cgroups {
     /// The one hierarchy of the present version.
     Unified(PathBuf),
-    /// The hierarchies of memory and of processes of the version before.
-    Separate { memory: PathBuf, processes: PathBuf },
+    /// The hierarchies of memory, of processes and of processor time of the version before.
+    Separate { memory: PathBuf, processes: PathBuf, processors: Option<PathBuf> },
 }
+
+/// Over how long processor time is counted, in microseconds.
+const PERIOD: u32 = 100_000;
+
+/// The least that can be had of a processor, in thousandths: a millisecond in a period.
+const LEAST_PROCESSOR: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
+/// How long a process that has all the time it wants may take to be held back.
+const UNHINDERED: Duration = Duration::from_secs(5);
 
 /// The groups of one process. Dropping it removes them, if all that was in them has ended.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     folders: Vec<PathBuf>,
 }
 
 impl Cgroups {
     /// Where this process may make groups that bound memory and processes; nothing where it may not.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let (mounts, own) = (read("/proc/self/mounts"), read("/proc/self/cgroup"));
         let unified = unified(&mounts, &own);
@@ -36,19 +49,48 @@ impl Cgroups {
     }
 
     fn works(&self) -> bool {
-        let name = format!("striatum-try-{}", std::process::id());
-        let limits = Limits::default();
-        self.make(&name, &limits).is_ok()
+        self.make(&unused("try"), &Limits::default()).is_ok()
+    }
+
+    /// Whether a process in a group that is given little processor time is held back. Takes about a tenth of a second.
+    pub(crate) fn bounds_processors(&self) -> bool {
+        let mut limits = Limits::default();
+        limits.processor_thousandths = Some(LEAST_PROCESSOR);
+        let Ok(group) = self.make(&unused("busy"), &limits) else { return false };
+        let begun = Command::new("/bin/sh")
+            .args(["-c", "read go; while :; do :; done"])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .spawn();
+        let Ok(mut busy) = begun else { return false };
+        let held = || -> io::Result<bool> {
+            for entrance in group.entrances() {
+                fs::write(entrance, busy.id().to_string())?;
+            }
+            writeln!(busy.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?)?;
+            let begun = Instant::now();
+            while begun.elapsed() < UNHINDERED {
+                if group.was_held_back() {
+                    return Ok(true);
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(false)
+        }();
+        let _ended = busy.kill().and_then(|()| busy.wait());
+        held.unwrap_or(false)
     }
 
     /// Makes the groups of one process of a session.
-    pub(super) fn group(&self, session: SessionId, suffix: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn group(&self, session: SessionId, suffix: &str, limits: &Limits) -> io::Result<Group> {
         self.make(&format!("striatum-{session}{suffix}"), limits)
     }
 
-    fn make(&self, name: &str, limits: &Limits) -> io::Result<Group> {
+    pub(crate) fn make(&self, name: &str, limits: &Limits) -> io::Result<Group> {
         let mut group = Group { folders: Vec::new() };
         let (memory, processes) = (limits.memory_bytes.to_string(), limits.processes.to_string());
+        let wanted = limits.processor_thousandths.map(|wanted| wanted.max(LEAST_PROCESSOR).get());
+        let quota = wanted.map(|wanted| u64::from(wanted) * u64::from(PERIOD / 1000));
         match self {
             Self::Unified(parent) => {
                 // Whether groups below may be bounded is for whoever manages them; here nothing of theirs is changed.
@@ -61,23 +103,33 @@ impl Cgroups {
                 fs::write(folder.join("pids.max"), processes)?;
                 // Not every kernel counts swap.
                 let _uncounted = fs::write(folder.join("memory.swap.max"), "0");
+                if let (Some(quota), true) = (quota, given.split_whitespace().any(|it| it == "cpu")) {
+                    fs::write(folder.join("cpu.max"), format!("{quota} {PERIOD}"))?;
+                }
             }
-            Self::Separate { memory: of_memory, processes: of_processes } => {
+            Self::Separate { memory: of_memory, processes: of_processes, processors } => {
                 let folder = group.add(of_memory, name)?;
                 fs::write(folder.join("memory.limit_in_bytes"), &memory)?;
                 let _uncounted = fs::write(folder.join("memory.memsw.limit_in_bytes"), &memory);
                 let folder = group.add(of_processes, name)?;
                 fs::write(folder.join("pids.max"), processes)?;
+                if let (Some(quota), Some(of_processors)) = (quota, processors) {
+                    let folder = group.add(of_processors, name)?;
+                    fs::write(folder.join("cpu.cfs_period_us"), PERIOD.to_string())?;
+                    fs::write(folder.join("cpu.cfs_quota_us"), quota.to_string())?;
+                }
             }
         }
         Ok(group)
     }
 
     /// Removes the groups that a session of a program left which died; those in which something still runs stay.
-    pub(super) fn sweep(&self, session: SessionId) {
+    pub(crate) fn sweep(&self, session: SessionId) {
         let parents = match self {
             Self::Unified(parent) => vec![parent],
-            Self::Separate { memory, processes } => vec![memory, processes],
+            Self::Separate { memory, processes, processors } => {
+                [memory, processes].into_iter().chain(processors).collect()
+            }
         };
         let mark = format!("striatum-{session}");
         let entries =
@@ -98,8 +150,17 @@ impl Group {
         Ok(folder)
     }
 
+    /// Whether something in it had to wait for its next share of processor time.
+    fn was_held_back(&self) -> bool {
+        let stats = self.folders.iter().filter_map(|folder| fs::read_to_string(folder.join("cpu.stat")).ok());
+        let mut counts = stats.filter_map(|text| {
+            text.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.trim().parse::<u64>().ok())
+        });
+        counts.any(|count| count > 0)
+    }
+
     /// The files to which a process writes itself to be bounded.
-    pub(super) fn entrances(&self) -> Vec<PathBuf> {
+    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
         self.folders.iter().map(|folder| folder.join("cgroup.procs")).collect()
     }
 }
@@ -108,6 +169,12 @@ impl Drop for Group {
     fn drop(&mut self) {
         remove(std::mem::take(&mut self.folders));
     }
+}
+
+/// A name for a group that nobody else tries at the same time.
+fn unused(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("striatum-{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Removes groups. The last processes behind the walls are on their way out for a moment after the first has ended.
@@ -144,7 +211,7 @@ fn separate(mounts: &str, own: &str) -> Option<Cgroups> {
         })?;
         Some(below(mount.get(1)?, path))
     };
-    Some(Cgroups::Separate { memory: place("memory")?, processes: place("pids")? })
+    Some(Cgroups::Separate { memory: place("memory")?, processes: place("pids")?, processors: place("cpu") })
 }
 
 fn fields(line: &str) -> Vec<&str> {
@@ -171,7 +238,8 @@ mod tests {
         assert_eq!(unified(MOUNTS, OWN), Some("/sys/fs/cgroup/unified/user.slice/a".into()));
         let memory = PathBuf::from("/sys/fs/cgroup/memory/app/one");
         let processes = PathBuf::from("/sys/fs/cgroup/pids/");
-        assert_eq!(separate(MOUNTS, OWN), Some(Cgroups::Separate { memory, processes }));
+        let processors = Some(PathBuf::from("/sys/fs/cgroup/cpu,cpuacct/"));
+        assert_eq!(separate(MOUNTS, OWN), Some(Cgroups::Separate { memory, processes, processors }));
         assert_eq!(separate("", OWN), None);
         assert_eq!(unified(MOUNTS, "8:pids:/\n"), None);
     }

@@ -145,6 +145,14 @@ impl Guard {
     /// The same for a part of a session, which lies in a folder of the engine's own: it may lie in what is protected, and contain
     /// none of it.
     pub(crate) fn admit_own(&self, path: &Path) -> Result<PathBuf, SandboxError> {
+        if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
+            let doing = format!(
+                "show {} to an agent: it is a link, where a folder of ours should be",
+                path.display()
+            );
+            let remedy = "see who replaced it, and remove it: the next grant of the job gets a new tree";
+            return Err(SandboxError::new(SandboxErrorKind::MountRefused, doing).with_remedy(remedy));
+        }
         self.judge(path, &[])
     }
 

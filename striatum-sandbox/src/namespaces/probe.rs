@@ -20,16 +20,17 @@ use futures_io::AsyncRead;
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
     sandbox::{
-        Exec, Exit, Isolation, Level, Limits, Process, SandboxError, SandboxErrorKind, SandboxSession,
-        SandboxSpec,
+        Exec, Exit, Isolation, Level, Limits, Process, Reaped, SandboxError, SandboxErrorKind,
+        SandboxSession, SandboxSpec,
     },
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{Parts, open, root::SHIM};
+use super::{Parts, cgroup::Cgroups, root::SHIM, session::Session};
 use crate::{
+    blocking::aside,
     failure::failed,
-    measured::Measured,
+    measured::{Bounds, Measured},
     shim::{
         CALL,
         probe::{Bait, Reached},
@@ -40,27 +41,95 @@ use crate::{
 const ANSWER_BYTES: u64 = 64 << 10;
 
 /// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Runs a process behind the walls that tries what it can reach.
-pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Measured, SandboxError> {
-    sweep(parts, &std::env::temp_dir(), ABANDONED).await;
+/// A sandbox that is to be measured.
+pub(crate) trait Subject: Sync {
+    type Session: SandboxSession;
+
+    fn open(&self, spec: &SandboxSpec) -> impl Future<Output = Result<Self::Session, SandboxError>> + Send;
+
+    fn reap(&self, folder: &Path) -> impl Future<Output = Result<Reaped, SandboxError>> + Send;
+
+    /// The version of Landlock's interface that the last process is held by.
+    fn landlock(session: &Self::Session) -> u32;
+
+    /// Whether it has the means to bound all that a process starts together.
+    fn bounds(&self) -> bool;
+
+    /// The host's control groups, as far as they are ours.
+    fn groups(&self) -> Option<Cgroups>;
+}
+
+impl Subject for Arc<Parts> {
+    type Session = Session;
+
+    async fn open(&self, spec: &SandboxSpec) -> Result<Session, SandboxError> {
+        super::open(self, spec).await
+    }
+
+    async fn reap(&self, folder: &Path) -> Result<Reaped, SandboxError> {
+        super::reap(self, folder).await
+    }
+
+    fn landlock(session: &Session) -> u32 {
+        session.landlock()
+    }
+
+    fn bounds(&self) -> bool {
+        self.cgroups.is_some()
+    }
+
+    fn groups(&self) -> Option<Cgroups> {
+        self.cgroups.clone()
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    isolation: Isolation,
+    landlock: u32,
+    bounds: Bounds,
+    breaches: Vec<String>,
+}
+
+impl Found {
+    pub(crate) fn measured(self, bubblewrap: String) -> Measured {
+        let Self { isolation, landlock, bounds, breaches } = self;
+        Measured { isolation, machine: None, bubblewrap, landlock, bounds, breaches }
+    }
+}
+
+/// Runs processes behind the walls that try what they can reach, and what they can use up.
+pub(crate) async fn measure<S: Subject>(subject: &S) -> Result<Found, SandboxError> {
+    sweep(subject, &std::env::temp_dir(), ABANDONED).await;
     let place = Place::new().map_err(failed("make a folder for the probe"))?;
     let lures = Lures::lay(&place).map_err(failed("lay out what a probe may not reach"))?;
-    let spec = spec(&place)?;
-    let mut session = open(parts, &spec).await?;
-    let tried = tokio::time::timeout(PATIENCE, attempt(&mut session, &lures.bait)).await;
-    let landlock = session.landlock();
+    let mut spec = spec(&place)?;
+    if subject.bounds() {
+        spec.limits.memory_bytes = 48 << 20;
+        spec.limits.processes = 16;
+    }
+    let mut session = subject.open(&spec).await?;
+    let tried = async {
+        let reached = attempt(&mut session, &lures.bait).await?;
+        let is_bounded = subject.bounds();
+        let bounds = if is_bounded { bounds(subject, &mut session).await? } else { Bounds::default() };
+        Ok((reached, bounds))
+    };
+    let tried = tokio::time::timeout(PATIENCE, tried).await;
+    let landlock = S::landlock(&session);
     Box::new(session).close().await?;
     let late = |_| unmeasured().because(format!("it took more than {} s", PATIENCE.as_secs()));
-    let reached = tried.map_err(late)??;
+    let (reached, bounds) = tried.map_err(late)??;
     let held = |breaches: &[String]| if breaches.is_empty() { Level::Enforced } else { Level::Advisory };
     let isolation = Isolation {
         file_system: held(&reached.file_system),
         network: held(&reached.network),
         processes: held(&reached.processes),
         system_calls: held(&reached.system_calls),
-        resources: if bounded(parts).await? { Level::Enforced } else { Level::Advisory },
+        resources: if bounds.memory && bounds.processes { Level::Enforced } else { Level::Advisory },
         credentials: held(&reached.credentials).min(held(&reached.file_system)),
     };
     let Reached { file_system, network, processes, system_calls, credentials } = reached;
@@ -68,33 +137,28 @@ pub(super) async fn measure(parts: &Arc<Parts>, bubblewrap: String) -> Result<Me
     for breach in &breaches {
         tracing::warn!(breach, "a process behind the walls could do what it should not");
     }
-    Ok(Measured { isolation, bubblewrap, landlock, breaches })
+    Ok(Found { isolation, landlock, bounds, breaches })
 }
 
-/// Whether memory and the number of processes are bounded for all that a process starts: limits of single processes bound
-/// neither.
-async fn bounded(parts: &Arc<Parts>) -> Result<bool, SandboxError> {
-    if parts.cgroups.is_none() {
-        return Ok(false);
-    }
-    let place = Place::new().map_err(failed("make a folder for the probe"))?;
-    place.furnish().map_err(failed("furnish a folder for the probe"))?;
-    let mut spec = spec(&place)?;
-    spec.limits.memory_bytes = 48 << 20;
-    spec.limits.processes = 16;
-    let mut session = open(parts, &spec).await?;
-    let mut held = true;
-    for (script, beyond) in [
-        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000"),
-        ("for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all", "all"),
+/// What is bounded for all that a process starts together: limits of single processes bound nothing of it.
+async fn bounds<S: Subject>(subject: &S, session: &mut S::Session) -> Result<Bounds, SandboxError> {
+    let mut bounds = Bounds { memory: true, processes: true, ..Bounds::default() };
+    for (script, beyond, held) in [
+        ("head -c 160000000 /dev/zero | tail -c 160000000 | wc -c", "160000000", &mut bounds.memory),
+        (
+            "for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4; do sleep 1000 & done; done; echo all",
+            "all",
+            &mut bounds.processes,
+        ),
     ] {
         let mut process = session.spawn(&Exec::new(["/bin/sh", "-c", script])).await?;
-        let said = tokio::time::timeout(PATIENCE, read(process.stdout.take())).await;
-        let said = said.map_err(|_| unmeasured())?.map_err(failed("read what the probe found"))?;
-        held &= String::from_utf8_lossy(&said).trim() != beyond;
+        let said = read(process.stdout.take()).await.map_err(failed("read what the probe found"))?;
+        *held = String::from_utf8_lossy(&said).trim() != beyond;
     }
-    Box::new(session).close().await?;
-    Ok(held)
+    if let Some(groups) = subject.groups() {
+        bounds.processors = aside(move || Ok(groups.bounds_processors())).await?;
+    }
+    Ok(bounds)
 }
 
 fn unmeasured() -> SandboxError {
@@ -185,7 +249,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 /// Ends and removes what probes of this user left whose programs were killed. That something cannot be removed is no reason not to
 /// probe.
-async fn sweep(parts: &Parts, within: &Path, age: Duration) {
+async fn sweep(subject: &impl Subject, within: &Path, age: Duration) {
     for entry in fs::read_dir(within).into_iter().flatten().flatten() {
         let path = entry.path();
         let ours = || -> io::Result<Option<File>> {
@@ -201,7 +265,7 @@ async fn sweep(parts: &Parts, within: &Path, age: Duration) {
             continue;
         }
         let Ok(Some(_lock)) = ours() else { continue };
-        let reaped = super::reap(parts, &path.join("session")).await;
+        let reaped = subject.reap(&path.join("session")).await;
         let removed = fs::remove_dir_all(&path);
         tracing::debug!(path = %path.display(), ?reaped, ?removed, "swept what a probe had left");
     }
@@ -260,14 +324,14 @@ mod tests {
         std::os::unix::fs::symlink(at("else"), at("striatum-probe-3-0")).expect("a link");
         let living = File::open(at("striatum-probe-2-0")).expect("a folder");
         living.try_lock().expect("nobody holds it");
-        let parts = Parts {
+        let parts = Arc::new(Parts {
             shim: Shim::at("/none"),
             bubblewrap: "/none".into(),
             path: "/bin".into(),
             mounts: Vec::new(),
             guard: Guard::of_this_host(&[]),
             cgroups: None,
-        };
+        });
         sweep(&parts, root.path(), ABANDONED).await;
         assert!(at("striatum-probe-1-0").exists(), "it is too young");
         sweep(&parts, root.path(), Duration::ZERO).await;

@@ -11,11 +11,11 @@ use striatum_core::sandbox::{Access, Mount, SandboxError, SandboxErrorKind, Sand
 use super::{Parts, guard::Guard};
 
 /// Where an agent is at home.
-pub(super) const HOME: &str = "/home/agent";
+pub(crate) const HOME: &str = "/home/agent";
 /// Where the shim lies inside.
-pub(super) const SHIM: &str = "/run/striatum/shim";
+pub(crate) const SHIM: &str = "/run/striatum/shim";
 /// Who an agent is inside: nobody in particular, so that no program takes it for the administrator.
-const AGENT: u32 = 1000;
+pub(crate) const AGENT: u32 = 1000;
 
 /// What may be changed inside, beside the mounts.
 const SCRATCH: [&str; 4] = [HOME, "/tmp", "/var/tmp", "/dev/shm"];
@@ -55,9 +55,12 @@ const SETTINGS: &[&str] = &[
 const FIXED: [&str; 11] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc", "/boot", "/opt"];
 
+/// Where a machine finds the root of those who work in it.
+pub(crate) const EXPORT: &str = "/export";
+
 /// What a session finds when it looks around.
-#[derive(Debug, Clone)]
-pub(super) struct Root {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Root {
     /// Where the few files of `/etc` are that are ours.
     settings: PathBuf,
     shim: PathBuf,
@@ -65,10 +68,14 @@ pub(super) struct Root {
     scratch_bytes: u64,
     /// From the outermost to the innermost.
     shown: Vec<Shown>,
+    /// Of a machine: the root of those who work in it, which lies at [`EXPORT`].
+    export: Option<Box<Root>>,
+    /// Devices of the host.
+    devices: Vec<PathBuf>,
 }
 
 /// Something of the host's, and where it is inside.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Shown {
     source: PathBuf,
     at: PathBuf,
@@ -80,7 +87,7 @@ impl Root {
     ///
     /// # Errors
     /// [`SandboxErrorKind::MountRefused`], [`SandboxErrorKind::NotFound`].
-    pub(super) fn of(parts: &Parts, spec: &SandboxSpec) -> Result<Self, SandboxError> {
+    pub(crate) fn of(parts: &Parts, spec: &SandboxSpec) -> Result<Self, SandboxError> {
         let absolute =
             |path: &Path| std::path::absolute(path).map_err(crate::failure::failed("tell where a folder is"));
         let (tree, folder) = (absolute(&spec.tree)?, absolute(&spec.folder)?);
@@ -97,15 +104,40 @@ impl Root {
         refuse_changes_to_the_system(&shown)?;
         shown.sort_by_key(|shown| shown.at.components().count());
         let (settings, shim) = (folder.join("etc"), parts.shim.path().to_owned());
-        Ok(Self { settings, shim, tree, scratch_bytes: spec.limits.scratch_bytes, shown })
+        let scratch_bytes = spec.limits.scratch_bytes;
+        Ok(Self { settings, shim, tree, scratch_bytes, shown, export: None, devices: Vec::new() })
     }
 
-    pub(super) fn tree(&self) -> &Path {
+    /// The root of a machine in which others work, who shall have this one. The files are the machine's own, and lie inside where they
+    /// are said to.
+    pub(crate) fn of_machine(&self, files: Vec<(PathBuf, PathBuf)>, devices: Vec<PathBuf>) -> Self {
+        let files = files.into_iter();
+        Self {
+            tree: PathBuf::from("/"),
+            shown: files.map(|(source, at)| Shown { source, at, access: Access::Read }).collect(),
+            export: Some(Box::new(self.clone())),
+            devices,
+            ..self.clone()
+        }
+    }
+
+    /// The same root once more, made inside a machine that has it as its own: what may change lies below `live`.
+    pub(crate) fn in_machine(&self, live: &Path) -> Self {
+        let again = |shown: &Shown| Shown { source: below(live, &shown.at), ..shown.clone() };
+        Self {
+            settings: PathBuf::from("/etc"),
+            shim: PathBuf::from(SHIM),
+            shown: self.shown.iter().map(again).collect(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &Path {
         &self.tree
     }
 
     /// Writes the files that are ours.
-    pub(super) fn furnish(&self) -> io::Result<()> {
+    pub(crate) fn furnish(&self) -> io::Result<()> {
         fs::create_dir_all(&self.settings)?;
         for (name, text) in self.own_settings() {
             fs::write(self.settings.join(name), text)?;
@@ -132,7 +164,7 @@ impl Root {
     ///
     /// # Errors
     /// [`SandboxErrorKind::MountRefused`].
-    pub(super) fn with_program(&self, found: &Path, guard: &Guard) -> Result<Self, SandboxError> {
+    pub(crate) fn with_program(&self, found: &Path, guard: &Guard) -> Result<Self, SandboxError> {
         let source =
             fs::canonicalize(found).map_err(crate::failure::failed(format!("find {}", found.display())))?;
         let mut root = self.clone();
@@ -152,50 +184,81 @@ impl Root {
     }
 
     /// What may be changed inside.
-    pub(super) fn writable(&self) -> Vec<OsString> {
-        let mounts = self.shown.iter().filter(|shown| shown.access == Access::Write);
-        let mounts = mounts.map(|shown| shown.at.clone().into_os_string());
+    pub(crate) fn writable(&self) -> Vec<OsString> {
+        let changed = |root: &Self| -> Vec<PathBuf> {
+            let mounts = root.shown.iter().filter(|shown| shown.access == Access::Write);
+            mounts.map(|shown| shown.at.clone()).collect()
+        };
+        let exported =
+            self.export.iter().flat_map(|root| changed(root)).map(|at| below(Path::new(EXPORT), &at));
+        let mounts = changed(self).into_iter().chain(exported).map(PathBuf::into_os_string);
         SCRATCH.into_iter().chain(["/dev"]).map(OsString::from).chain(mounts).collect()
     }
 
     /// The arguments of bubblewrap that make the root and every namespace.
-    pub(super) fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Arguments::default();
         arguments.add(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
         arguments.add(["--unshare-net", "--unshare-cgroup", "--disable-userns", "--cap-drop", "ALL"]);
         arguments.add(["--new-session", "--die-with-parent", "--hostname", "striatum"]);
         arguments.add(["--uid", &AGENT.to_string(), "--gid", &AGENT.to_string()]);
-        for folder in SYSTEM.map(Path::new) {
-            match fs::read_link(folder) {
-                Ok(target) => arguments.add([Path::new("--symlink"), &target, folder]),
-                Err(_) if folder.is_dir() => arguments.bind("--ro-bind", folder, folder),
-                Err(_) => {}
-            }
-        }
-        for setting in SETTINGS {
-            let place = Path::new("/etc").join(setting);
-            if place.exists() {
-                arguments.bind("--ro-bind", &place, &place);
-            }
-        }
-        for (name, _) in self.own_settings() {
-            arguments.bind("--ro-bind", &self.settings.join(name), &Path::new("/etc").join(name));
-        }
+        self.system(&mut arguments, Path::new("/"));
         arguments.add(["--proc", "/proc", "--dev", "/dev"]);
         let size = self.scratch_bytes.to_string();
         for folder in SCRATCH {
             let mode = if folder == HOME { "0700" } else { "1777" };
             arguments.add(["--perms", mode, "--size", &size, "--tmpfs", folder]);
         }
-        for Shown { source, at, access } in &self.shown {
-            let bind = if *access == Access::Write { "--bind" } else { "--ro-bind" };
-            arguments.bind(bind, source, at);
+        for device in &self.devices {
+            arguments.bind("--dev-bind", device, device);
         }
-        arguments.bind("--ro-bind", &self.shim, Path::new(SHIM));
+        self.shown(&mut arguments, Path::new("/"));
+        if let Some(export) = &self.export {
+            let at = Path::new(EXPORT);
+            export.system(&mut arguments, at);
+            export.shown(&mut arguments, at);
+            for folder in ["proc", "sys", "dev", "tmp", "run/striatum/live"] {
+                arguments.add([Path::new("--dir"), &at.join(folder)]);
+            }
+        }
         // What bubblewrap made on the way to the mounts shall not be written to.
         arguments.add(["--remount-ro", "/"]);
         arguments.0
     }
+
+    /// What of the host's system is there, below some folder.
+    fn system(&self, arguments: &mut Arguments, at: &Path) {
+        for folder in SYSTEM.map(Path::new) {
+            match fs::read_link(folder) {
+                Ok(target) => arguments.add([Path::new("--symlink"), &target, &below(at, folder)]),
+                Err(_) if folder.is_dir() => arguments.bind("--ro-bind", folder, &below(at, folder)),
+                Err(_) => {}
+            }
+        }
+        for setting in SETTINGS {
+            let place = Path::new("/etc").join(setting);
+            if place.exists() {
+                arguments.bind("--ro-bind", &place, &below(at, &place));
+            }
+        }
+        for (name, _) in self.own_settings() {
+            arguments.bind("--ro-bind", &self.settings.join(name), &at.join("etc").join(name));
+        }
+    }
+
+    /// What is there beside the system.
+    fn shown(&self, arguments: &mut Arguments, at: &Path) {
+        for Shown { source, at: place, access } in &self.shown {
+            let bind = if *access == Access::Write { "--bind" } else { "--ro-bind" };
+            arguments.bind(bind, source, &below(at, place));
+        }
+        arguments.bind("--ro-bind", &self.shim, &below(at, Path::new(SHIM)));
+    }
+}
+
+/// An absolute path, as seen from outside a root that lies here.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Starting one process behind the walls.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, Read},
     net::TcpListener,
@@ -15,11 +16,7 @@ use std::{
 
 use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
-use super::{
-    Parts,
-    cgroup::Group,
-    root::{Root, SHIM},
-};
+use super::{cgroup::Group, root::SHIM};
 use crate::{
     child::{Author, Leader, Started},
     environment::MARK,
@@ -33,7 +30,7 @@ use crate::{
 };
 
 /// The first port that listeners get inside; each process has a loopback of its own, so all are free.
-pub(super) const FIRST_PORT: u16 = 8931;
+pub(crate) const FIRST_PORT: u16 = 8931;
 
 /// How long bubblewrap and the shim may take: a busy host, not a usual one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,35 +39,39 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const COMPLAINT_BYTES: u64 = 4096;
 
 /// What a process is started from.
-pub(super) struct Launch<'a> {
-    pub(super) parts: &'a Parts,
-    pub(super) root: &'a Root,
-    pub(super) folder: Folder,
-    pub(super) suffix: String,
-    pub(super) mark: String,
+pub(crate) struct Launch {
+    pub(crate) shim: PathBuf,
+    pub(crate) bubblewrap: PathBuf,
+    /// What bubblewrap makes, and of what.
+    pub(crate) walls: Vec<OsString>,
+    pub(crate) folder: Folder,
+    pub(crate) suffix: String,
+    pub(crate) mark: String,
     /// What bounds it, where the host lets us.
-    pub(super) group: Option<Group>,
+    pub(crate) group: Option<Group>,
+    /// Who bubblewrap runs as, if not as we do.
+    pub(crate) user: Option<u32>,
 }
 
 /// A process that is on record and waits for its order.
-pub(super) struct Launched {
+pub(crate) struct Launched {
     order: Order,
     control: UnixStream,
     log: PathBuf,
 }
 
 /// A process that is the agent now.
-pub(super) struct Begun {
-    pub(super) stdin: ChildStdin,
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
-    pub(super) listeners: Vec<TcpListener>,
-    pub(super) landlock: u32,
+pub(crate) struct Begun {
+    pub(crate) stdin: ChildStdin,
+    pub(crate) stdout: ChildStdout,
+    pub(crate) stderr: ChildStderr,
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) landlock: u32,
 }
 
-impl Launch<'_> {
+impl Launch {
     /// Starts bubblewrap with the shim behind it and puts both on record. Blocks.
-    pub(super) fn launch(self, order: Order) -> Result<(Leader, Launched), SandboxError> {
+    pub(crate) fn launch(self, order: Order) -> Result<(Leader, Launched), SandboxError> {
         let log = self.folder.path().join(format!("bubblewrap{}.log", self.suffix));
         let prepared = || failed("prepare the start of a process");
         let (control, theirs) = UnixStream::pair().map_err(prepared())?;
@@ -78,12 +79,13 @@ impl Launch<'_> {
             set(&control, Some(PATIENCE)).map_err(prepared())?;
         }
         let entrances = self.group.as_ref().map(Group::entrances).unwrap_or_default();
-        let mut command = Command::new(self.parts.shim.path());
+        let user = self.user.map(|user| user.to_string()).unwrap_or_default();
+        let mut command = Command::new(&self.shim);
         command
-            .args([CALL, "launch", &std::process::id().to_string(), &entrances.len().to_string()])
+            .args([CALL, "launch", &std::process::id().to_string(), &user, &entrances.len().to_string()])
             .args(entrances)
-            .arg(&self.parts.bubblewrap)
-            .args(self.root.arguments())
+            .arg(&self.bubblewrap)
+            .args(self.walls)
             .args(["--", SHIM, CALL, "enter"])
             // Nothing that is named for the agent acts on bubblewrap; the mark makes it ours.
             .env_clear()
@@ -96,7 +98,7 @@ impl Launch<'_> {
         let (folder, suffix) = (self.folder.clone(), self.suffix.clone());
         let begun = Leader::start(command, folder, suffix, Author::Host, self.group);
         let Started { leader, .. } =
-            begun.map_err(failed(format!("run the shim {}", self.parts.shim.path().display())))?;
+            begun.map_err(failed(format!("run the shim {}", self.shim.display())))?;
         let pid = leader.group();
         let gone = || io::Error::other("it ended at once");
         let record = || -> io::Result<()> {
@@ -110,7 +112,7 @@ impl Launch<'_> {
 
 impl Launched {
     /// Gives the shim its order and waits until it is the agent. Blocks.
-    pub(super) fn begin(self, doing: &str) -> Result<Begun, SandboxError> {
+    pub(crate) fn begin(self, doing: &str) -> Result<Begun, SandboxError> {
         let failed = || failed(doing);
         let (stdin, input) = io::pipe().map_err(failed())?;
         let (output, stdout) = io::pipe().map_err(failed())?;

@@ -125,8 +125,8 @@ impl SandboxSession for Session {
         }
         Ok(Process {
             stdin: stdin.map(|stdin| Box::pin(stdin.compat_write()) as _),
-            stdout: stdout.map(|stdout| bounded(stdout, &leader, &self.limits)),
-            stderr: stderr.map(|stderr| bounded(stderr, &leader, &self.limits)),
+            stdout: stdout.map(|stdout| bounded(stdout, leader.ended(), &self.limits)),
+            stderr: stderr.map(|stderr| bounded(stderr, leader.ended(), &self.limits)),
             child: Box::new(handle),
             listeners,
         })

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, Signal, getppid, setrlimit};
 
 use super::descriptors::{Heed, Others, heed_termination, keep_streams_only};
 
-/// The arguments: the number of the host program; how many cgroups follow; these, each as the file to which a process writes
+/// The arguments: the number of the host program; who bubblewrap shall run as, or nothing; how many cgroups follow; these, each as the file to which a process writes
 /// itself; bubblewrap, and its arguments. Returns only what went wrong.
 pub(super) fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
     match prepare(arguments) {
@@ -17,8 +17,10 @@ pub(super) fn launch(arguments: impl Iterator<Item = OsString>) -> io::Error {
 
 fn prepare(mut arguments: impl Iterator<Item = OsString>) -> io::Result<Command> {
     let malformed = || io::Error::other("the call of the launcher is not sound");
-    let mut number = || arguments.next()?.to_str()?.parse::<i32>().ok();
-    let (host, groups) = (number().ok_or_else(malformed)?, number().ok_or_else(malformed)?);
+    let mut next = || arguments.next().ok_or_else(malformed)?.into_string().map_err(|_| malformed());
+    let (host, user, groups) = (next()?, next()?, next()?);
+    let host: i32 = host.parse().map_err(io::Error::other)?;
+    let groups: usize = groups.parse().map_err(io::Error::other)?;
     keep_streams_only(Others::Close)?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have died before the signal was asked for.
@@ -35,5 +37,9 @@ fn prepare(mut arguments: impl Iterator<Item = OsString>) -> io::Result<Command>
     }
     let mut command = Command::new(arguments.next().ok_or_else(malformed)?);
     command.args(arguments);
+    if !user.is_empty() {
+        let user = user.parse().map_err(io::Error::other)?;
+        command.uid(user).gid(user);
+    }
     Ok(command)
 }

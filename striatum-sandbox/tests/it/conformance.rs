@@ -37,3 +37,43 @@ mod namespaces {
 
     striatum_testkit::sandbox_conformance!(Walled);
 }
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machines {
+    use std::time::Instant;
+
+    use futures_util::{StreamExt as _, stream};
+    use striatum_testkit::sandbox::cases;
+
+    use super::*;
+
+    struct Booted(Arc<dyn Sandbox>);
+
+    #[async_trait]
+    impl SandboxFactory for Booted {
+        async fn sandbox(&self) -> Option<Arc<dyn Sandbox>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    /// In one test, for a probe of its own would double the time of each.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_case_holds() {
+        let Some(sandbox) = crate::support::machines_with("conformance::machines", |it| it).await else {
+            return;
+        };
+        let sandbox: Arc<dyn Sandbox> = Arc::new(sandbox);
+        let checks = cases().into_iter().map(|case| {
+            let booted = Booted(Arc::clone(&sandbox));
+            async move {
+                let begun = Instant::now();
+                let checked = tokio::spawn(async move { case.check(&booted).await }).await;
+                eprintln!("{:6} ms {}", begun.elapsed().as_millis(), case.name());
+                checked.is_err().then_some(case.name())
+            }
+        });
+        let failed: Vec<_> =
+            stream::iter(checks).buffer_unordered(3).filter_map(async |it| it).collect().await;
+        assert_eq!(failed, [""; 0]);
+    }
+}

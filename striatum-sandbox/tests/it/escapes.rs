@@ -21,7 +21,7 @@ use std::{
 use serde_json::json;
 use striatum_core::sandbox::{EnvVar, Exec, Level, Sandbox};
 
-use crate::support::{Place, exit, rest, shim_program, stdout, walls_with};
+use crate::support::{Place, exit, shim_program, stdout, walls_with};
 
 const ESCAPES: &str = env!("CARGO_BIN_EXE_striatum-escapes");
 const SECRET: &str = "the-secret-that-nobody-behind-walls-may-have";
@@ -31,23 +31,56 @@ const BY_CGROUP: [&str; 2] = ["start hundreds of processes", "use more memory th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_attempt_gets_out() {
-    tried("no_attempt_gets_out").await;
+    behind_walls("no_attempt_gets_out").await;
 }
 
-/// The same as somebody who may do nothing: a test binary that runs as the administrator runs itself once more.
+async fn behind_walls(name: &str) {
+    let lures = Lures::lay().expect("lures");
+    let Some(sandbox) = walls_with(name, |builder| builder.protect(lures.folder.path())).await else {
+        return;
+    };
+    tried(&sandbox, &lures).await;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attempt_gets_out_of_machines() {
+    let lures = Lures::lay().expect("lures");
+    let protect = |builder: striatum_sandbox::MicroVmBuilder| builder.protect(lures.folder.path());
+    let Some(sandbox) = crate::support::machines_with("no_attempt_gets_out_of_machines", protect).await
+    else {
+        return;
+    };
+    tried(&sandbox, &lures).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_attempt_gets_out_as_an_ordinary_user() {
     let name = "no_attempt_gets_out_as_an_ordinary_user";
     if !rustix::process::geteuid().is_root() {
-        return tried(name).await;
+        return behind_walls(name).await;
     }
+    as_an_ordinary_user(name, "escapes::no_attempt_gets_out");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn no_attempt_gets_out_of_machines_as_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "no_attempt_gets_out_of_machines_as_an_ordinary_user";
+        as_an_ordinary_user(name, "escapes::no_attempt_gets_out_of_machines");
+    }
+}
+
+/// Runs another test as somebody who may do nothing: a test binary that runs as the administrator runs itself once more.
+fn as_an_ordinary_user(name: &str, test: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
     let me = std::env::current_exe().expect("this program");
     let ran = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(me)
-        .args(["--exact", "escapes::no_attempt_gets_out", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env("TMPDIR", folder.path())
         .env("HOME", "/nonexistent")
         .env_remove("STRIATUM_SKIPS")
@@ -69,11 +102,7 @@ async fn no_attempt_gets_out_as_an_ordinary_user() {
     assert!(ran.status.success() && said.contains("1 passed"), "{said}");
 }
 
-async fn tried(name: &str) {
-    let lures = Lures::lay().expect("lures");
-    let Some(sandbox) = walls_with(name, |builder| builder.protect(lures.folder.path())).await else {
-        return;
-    };
+async fn tried(sandbox: &impl Sandbox, lures: &Lures) {
     let mut place = Place::new();
     place.spec.limits.scratch_bytes = 16 << 20;
     place.spec.limits.processes = 128;
@@ -94,9 +123,12 @@ async fn tried(name: &str) {
         .expect("it runs");
     let outside = Outcomes::parse(&String::from_utf8_lossy(&outside.stdout));
 
+    // Each attempt has its time; all together take minutes in a machine that is emulated on a busy host.
     let exec = Exec { env: vec![EnvVar::new("ESCAPE_LURES", question)], ..Exec::new([ESCAPES, "all"]) };
     let mut process = session.spawn(&exec).await.expect("it starts");
-    let said = rest(stdout(&mut process)).await;
+    let mut said = String::new();
+    let reading = futures_util::AsyncReadExt::read_to_string(&mut stdout(&mut process), &mut said).await;
+    reading.expect("an output");
     let ended = exit(&mut process).await;
     session.close().await.expect("nothing is left");
     let inside = Outcomes::parse(&said);
@@ -174,13 +206,8 @@ impl Lures {
         fs::write(at("sacrifice"), "")?;
         fs::write(at("script"), "#!/bin/sh\nexit 0\n")?;
         fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755))?;
-        for part in ["hooks", "refs/heads", "objects/info", "info", "worktrees"] {
-            fs::create_dir_all(at("repository/.git").join(part))?;
-        }
-        fs::write(
-            at("repository/.git/config"),
-            "[remote \"origin\"]\n\turl = https://token@example.invalid/\n",
-        )?;
+        fs::write(at("attributes"), "* from-the-host\n")?;
+        repository(&at("repository"))?;
         let socket = UnixListener::bind(at("agent.sock"))?;
         let abstract_name = format!("striatum-{}", folder.path().display());
         let nameless = UnixListener::bind_addr(&UnixAddr::from_abstract_name(&abstract_name)?)?;
@@ -256,6 +283,27 @@ impl Drop for Lures {
         drop(self.victim.stdin.take());
         let _ended = self.victim.wait();
     }
+}
+
+/// A repository of a person's, with the secret in its only commit, a remote, and a hook that refuses.
+fn repository(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("secret"), SECRET)?;
+    for arguments in [
+        &["init", "-q"][..],
+        &["remote", "add", "origin", "https://token@example.invalid/"],
+        &["add", "-A"],
+        &["-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-q", "-m", "x"],
+    ] {
+        let ended = Command::new("git").current_dir(folder).args(arguments).status()?;
+        assert!(ended.success(), "git {arguments:?}");
+    }
+    for part in ["hooks", "worktrees"] {
+        fs::create_dir_all(folder.join(".git").join(part))?;
+    }
+    let hook = folder.join(".git/hooks/pre-commit");
+    fs::write(&hook, "#!/bin/sh\necho the hook ran >&2\nexit 1\n")?;
+    fs::set_permissions(hook, fs::Permissions::from_mode(0o755))
 }
 
 fn answer(mut stream: UnixStream) {

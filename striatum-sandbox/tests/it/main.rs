@@ -2,10 +2,18 @@
 
 // Modules of a test, so that clippy lets `expect` pass in their helpers.
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod bad_input;
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
 #[cfg(feature = "broker")]
 mod broker;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+#[cfg(feature = "egress")]
+mod egress;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
@@ -13,6 +21,11 @@ mod environment;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod escapes;
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machines;
+#[cfg(test)]
+mod mutants;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]

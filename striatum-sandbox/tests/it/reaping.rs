@@ -31,6 +31,12 @@ async fn host() {
     let session: SessionId = variable(SESSION).parse().expect("an identity");
     let mut spec = spec_in(Path::new(&variable(ROOT)), session);
     spec.limits.grace = Duration::from_millis(variable(GRACE).parse().expect("a number"));
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if std::env::var(WALLS).is_ok_and(|walls| walls == "microvm") {
+        let machines = crate::support::machines_with("reaping::host", |builder| builder).await;
+        println!("probed");
+        return go_on(&machines.expect("the test has asked before"), &spec, &variable(SCRIPT)).await;
+    }
     #[cfg(target_os = "linux")]
     if std::env::var_os(WALLS).is_some() {
         let walls = crate::support::walls("reaping::host").await.expect("the test has asked before");
@@ -67,12 +73,28 @@ fn marked(session: SessionId) -> Vec<String> {
 async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
     let name = "nothing_behind_walls_outlives_its_host_whenever_that_is_killed";
     let Some(walls) = crate::support::walls(name).await else { return };
+    // Not to wait for anything: to spread the moments.
+    killed(&walls, "namespaces", (0..20).map(|moment| Duration::from_millis(moment * 4))).await;
+}
+
+/// The same with a machine: while it boots for the probe, while it boots for the agent, and with the agent at work.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[tokio::test]
+async fn no_machines_outlive_their_host_whenever_that_is_killed() {
+    let name = "no_machines_outlive_their_host_whenever_that_is_killed";
+    let Some(machines) = crate::support::machines_with(name, |builder| builder).await else { return };
+    killed(&machines, "microvm", [900, 700, 0].map(Duration::from_millis)).await;
+}
+
+/// Kills hosts: somewhere in the probe, somewhere in the start, and with the agent at work, in turns.
+#[cfg(target_os = "linux")]
+async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item = Duration>) {
     let restless = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo $$; while :; do sleep 1000; done";
-    for moment in 0..20_u32 {
+    for (moment, pause) in pauses.into_iter().enumerate() {
         let place = Place::new();
         let mut host = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "reaping::host", "--nocapture"])
-            .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, restless), (WALLS, "namespaces")])
+            .envs([(ROOT, place.path().to_str().expect("text")), (SCRIPT, restless), (WALLS, kind)])
             .env(GRACE, "50")
             .env("TMPDIR", place.path())
             .env(SESSION, place.spec.fence.session.to_string())
@@ -80,11 +102,9 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
             .spawn()
             .expect("it starts");
         let mut lines = BufReader::new(host.stdout.take().expect("an output")).lines().map_while(Result::ok);
-        // Three kinds of moments: somewhere in the probe, somewhere in the start, and with the agent at work.
-        let landmark = ["running 1 test", "probed", "agent "][moment as usize % 3];
+        let landmark = ["running 1 test", "probed", "agent "][moment % 3];
         assert!(lines.any(|line| line.starts_with(landmark)), "{landmark}");
-        // Not to wait for anything: to spread the moments.
-        std::thread::sleep(Duration::from_millis(u64::from(moment) * 4));
+        std::thread::sleep(pause);
         host.kill().expect("it is ours");
         host.wait().expect("it ended");
         if landmark == "agent " {

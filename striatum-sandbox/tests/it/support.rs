@@ -40,7 +40,23 @@ pub(crate) async fn walls_with(
     build: impl FnOnce(striatum_sandbox::NamespacesBuilder) -> striatum_sandbox::NamespacesBuilder,
 ) -> Option<striatum_sandbox::Namespaces> {
     let shim = striatum_sandbox::shim::Shim::at(shim_program());
-    match build(striatum_sandbox::Namespaces::builder().shim(shim)).probe().await {
+    had(test, build(striatum_sandbox::Namespaces::builder().shim(shim)).probe().await)
+}
+
+/// Machines, or nothing where this host has none: the test is skipped then.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) async fn machines_with(
+    test: &str,
+    build: impl FnOnce(striatum_sandbox::MicroVmBuilder) -> striatum_sandbox::MicroVmBuilder,
+) -> Option<striatum_sandbox::MicroVm> {
+    let shim = striatum_sandbox::shim::Shim::at(shim_program());
+    let builder = striatum_sandbox::MicroVm::builder().shim(shim).cache(env!("CARGO_TARGET_TMPDIR"));
+    had(test, build(builder).probe().await)
+}
+
+#[cfg(target_os = "linux")]
+fn had<S>(test: &str, probed: Result<S, striatum_core::sandbox::SandboxError>) -> Option<S> {
+    match probed {
         Ok(sandbox) => Some(sandbox),
         Err(error) => {
             let cause =

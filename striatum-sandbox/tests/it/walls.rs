@@ -1,8 +1,10 @@
 //! What stands around an agent in namespaces.
 
-use striatum_core::sandbox::{Exit, Isolation, Level, Listen, Sandbox};
+use std::num::NonZeroU32;
 
-use crate::support::{Place, exit, rest, shell, stdout, walls};
+use striatum_core::sandbox::{Exit, Isolation, Level, Listen, Sandbox, SandboxErrorKind};
+
+use crate::support::{Place, exit, rest, shell, stdout, until, walls};
 
 #[tokio::test]
 async fn the_probe_finds_every_wall_that_is_promised() {
@@ -34,5 +36,40 @@ async fn an_agent_works_in_its_tree_and_talks_to_the_host_through_its_listener()
     assert_eq!(exit(&mut process).await, Exit::Code(7));
     assert_eq!(std::fs::read_to_string(place.spec.tree.join("file")).expect("a file"), "made\n");
     assert_eq!(place.outcome(), Some(Exit::Code(7)));
+    session.close().await.expect("nothing is left");
+}
+
+#[tokio::test]
+async fn an_agent_has_no_more_of_the_processors_than_its_share() {
+    let name = "an_agent_has_no_more_of_the_processors_than_its_share";
+    let Some(sandbox) = walls(name).await else { return };
+    let mut place = Place::new();
+    place.spec.limits.processor_thousandths = NonZeroU32::new(50);
+    place.spec.demands.resources = sandbox.offers().resources;
+    if !sandbox.measured().bounds.processors {
+        if sandbox.offers().resources == Level::Enforced {
+            let refused = sandbox.open(&place.spec).await.expect_err("it cannot be held");
+            assert_eq!(refused.kind, SandboxErrorKind::Unsupported);
+            assert!(refused.remedy.expect("a remedy").contains("Delegate"));
+        }
+        return striatum_testkit::skip(name, "this host gives no control group for processors");
+    }
+    let mut session = sandbox.open(&place.spec).await.expect("a session");
+    let process = session.spawn(&shell("while :; do :; done")).await.expect("it starts");
+    // It asks for all of one processor, so it is held back in the first tenth of a second that it gets.
+    let leader = place.leader().pid;
+    let throttled = || {
+        let own = std::fs::read_to_string(format!("/proc/{leader}/cgroup")).expect("it lives");
+        let groups = own.lines().filter_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            Some(["", "unified", controllers].map(|folder| format!("/sys/fs/cgroup/{folder}{path}/cpu.stat")))
+        });
+        let texts = groups.flatten().filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.into_iter().any(|text| {
+            text.lines().any(|line| line.strip_prefix("nr_throttled ").is_some_and(|count| count != "0"))
+        })
+    };
+    until("it is held back", throttled);
+    drop(process);
     session.close().await.expect("nothing is left");
 }

@@ -4,18 +4,22 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use striatum_core::sandbox::Exit;
+use striatum_core::sandbox::{Exec, Exit};
 
 use super::{
     SandboxFactory,
-    place::{LONG, Place, exit, line, rest, shell, soon, spawn},
+    place::{HOLD, Held, LONG, Place, exit, holder, line, rest, shell, soon, spawn},
 };
 
-/// Holds a pipe, has a child that does too, and goes on until it is ended.
-const FAMILY: &str = "exec 9>held; sleep 1000 & echo begun; wait";
+/// Holds a connection, has a child that does too, and goes on until it is ended.
+fn family() -> Exec {
+    holder(&format!("{HOLD}; sleep 1000 & echo begun; wait"))
+}
 
 /// See the name.
 pub async fn an_end_of_its_own_is_told_as_often_as_it_is_asked_for(factory: &dyn SandboxFactory) {
+    let Some(place) = Place::new(factory).await else { return };
+    let mut session = place.open().await;
     for (script, expected) in [
         ("exit 0", Exit::Code(0)),
         ("exit 7", Exit::Code(7)),
@@ -24,8 +28,6 @@ pub async fn an_end_of_its_own_is_told_as_often_as_it_is_asked_for(factory: &dyn
         ("kill -KILL $$", Exit::Signal(9)),
         ("kill -SEGV $$", Exit::Signal(11)),
     ] {
-        let Some(place) = Place::new(factory).await else { return };
-        let mut session = place.open().await;
         let mut process = spawn(session.as_mut(), &shell(script)).await;
         assert_eq!(exit(&mut process).await, expected, "{script}");
         assert_eq!(exit(&mut process).await, expected, "{script}, asked again");
@@ -50,10 +52,9 @@ pub async fn waiting_may_be_given_up_and_taken_up(factory: &dyn SandboxFactory) 
 pub async fn a_kill_ends_all_that_the_process_started(factory: &dyn SandboxFactory) {
     let Some(mut place) = Place::new(factory).await else { return };
     place.spec.limits.grace = LONG;
-    place.pipe("held");
     let mut session = place.open().await;
-    let mut process = spawn(session.as_mut(), &shell(FAMILY)).await;
-    let held = place.held("held").await;
+    let mut process = spawn(session.as_mut(), &family()).await;
+    let held = Held::by(&mut process).await;
     let mut output = process.stdout.take().expect("an output");
     assert_eq!(line(&mut output).await, "begun");
     soon(process.child.kill()).await.expect("it ends");
@@ -66,11 +67,10 @@ pub async fn a_kill_ends_all_that_the_process_started(factory: &dyn SandboxFacto
 pub async fn a_process_that_will_not_end_is_killed_after_the_grace(factory: &dyn SandboxFactory) {
     let Some(mut place) = Place::new(factory).await else { return };
     place.spec.limits.grace = Duration::from_millis(30);
-    place.pipe("held");
     let mut session = place.open().await;
-    let stubborn = "trap '' TERM; exec 9>held; echo begun; while :; do sleep 1000; done";
-    let mut process = spawn(session.as_mut(), &shell(stubborn)).await;
-    let held = place.held("held").await;
+    let stubborn = holder(&format!("trap '' TERM; {HOLD}; echo begun; while :; do sleep 1000; done"));
+    let mut process = spawn(session.as_mut(), &stubborn).await;
+    let held = Held::by(&mut process).await;
     assert_eq!(line(process.stdout.as_mut().expect("an output")).await, "begun");
     soon(process.child.kill()).await.expect("it ends");
     held.let_go().await;
@@ -94,10 +94,9 @@ pub async fn a_process_that_is_asked_to_end_may_say_goodbye(factory: &dyn Sandbo
 pub async fn dropping_the_process_ends_it(factory: &dyn SandboxFactory) {
     let Some(mut place) = Place::new(factory).await else { return };
     place.spec.limits.grace = LONG;
-    place.pipe("held");
     let mut session = place.open().await;
-    let process = spawn(session.as_mut(), &shell(FAMILY)).await;
-    let held = place.held("held").await;
+    let mut process = spawn(session.as_mut(), &family()).await;
+    let held = Held::by(&mut process).await;
     drop(process);
     held.let_go().await;
 }
@@ -106,28 +105,24 @@ pub async fn dropping_the_process_ends_it(factory: &dyn SandboxFactory) {
 pub async fn dropping_the_session_ends_all_that_is_in_it(factory: &dyn SandboxFactory) {
     let Some(mut place) = Place::new(factory).await else { return };
     place.spec.limits.grace = LONG;
-    for name in ["held", "other"] {
-        place.pipe(name);
-    }
     let mut session = place.open().await;
-    let _first = spawn(session.as_mut(), &shell(FAMILY)).await;
-    let _second = spawn(session.as_mut(), &shell("exec 9>other; exec sleep 1000")).await;
-    let (first, second) = (place.held("held").await, place.held("other").await);
+    let mut first = spawn(session.as_mut(), &family()).await;
+    let mut second = spawn(session.as_mut(), &holder(&format!("{HOLD}; exec sleep 1000"))).await;
+    let (one, other) = (Held::by(&mut first).await, Held::by(&mut second).await);
     drop(session);
-    first.let_go().await;
-    second.let_go().await;
+    one.let_go().await;
+    other.let_go().await;
 }
 
 /// See the name.
 pub async fn closing_the_session_ends_a_daemon(factory: &dyn SandboxFactory) {
     let Some(mut place) = Place::new(factory).await else { return };
     place.spec.limits.grace = LONG;
-    place.pipe("held");
     let mut session = place.open().await;
-    // That the pipe is open says that the daemon has begun: nobody else opens it.
-    let daemon = "setsid sh -c 'exec 9>held; exec sleep 1000' </dev/null >/dev/null 2>&1 & read line";
-    let mut process = spawn(session.as_mut(), &shell(daemon)).await;
-    let held = place.held("held").await;
+    // That the connection is there says that the daemon has begun: nobody else makes it.
+    let daemon = format!("setsid bash -c '{HOLD}; exec sleep 1000' </dev/null >/dev/null 2>&1 & read line");
+    let mut process = spawn(session.as_mut(), &holder(&daemon)).await;
+    let held = Held::by(&mut process).await;
     drop(process.stdin.take());
     exit(&mut process).await;
     soon(session.close()).await.expect("it ends");

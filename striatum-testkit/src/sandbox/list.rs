@@ -52,6 +52,7 @@ macro_rules! __with_sandbox_cases {
             }
             listener {
                 a_process_reaches_the_host_through_its_listener,
+                a_listener_has_the_address_that_is_announced,
                 listeners_come_by_name_and_do_not_block,
                 processes_with_the_same_listener_do_not_meet,
             }

@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use super::{
     SandboxFactory,
-    place::{Place, said, soon, spawn},
+    place::{Place, said, shell, soon, spawn},
 };
 
 /// Reads what comes from the address in `TOOLS`, which is `tcp:HOST:PORT`.
@@ -31,6 +31,23 @@ pub async fn a_process_reaches_the_host_through_its_listener(factory: &dyn Sandb
     let mut process = spawn(session.as_mut(), &tools()).await;
     answer(&mut process, "hello").await;
     assert_eq!(said(&mut process).await, "hello");
+}
+
+/// See the name.
+pub async fn a_listener_has_the_address_that_is_announced(factory: &dyn SandboxFactory) {
+    let Some(place) = Place::new(factory).await else { return };
+    let mut session = place.open().await;
+    for _ in 0..2 {
+        let exec = shell("echo $TOOLS $MODEL").listening(Listen::new("tools").announced("TOOLS", "{}"));
+        let exec = exec.listening(Listen::new("model").announced("MODEL", "{}"));
+        let mut process = spawn(session.as_mut(), &exec).await;
+        let addresses: Vec<String> = process
+            .listeners
+            .iter()
+            .map(|(_, listener)| listener.local_addr().expect("an address").to_string())
+            .collect();
+        assert_eq!(said(&mut process).await, format!("{}\n", addresses.join(" ")));
+    }
 }
 
 /// See the name.

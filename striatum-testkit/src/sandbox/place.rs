@@ -2,8 +2,6 @@
 #![expect(clippy::expect_used, reason = "a case fails by panicking")]
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -16,11 +14,15 @@ use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
     sandbox::{
-        Exec, Exit, Isolation, Level, Limits, Output, Process, Reaped, Sandbox, SandboxError, SandboxSession,
-        SandboxSpec,
+        Exec, Exit, Isolation, Level, Limits, Listen, Output, Process, Reaped, Sandbox, SandboxError,
+        SandboxSession, SandboxSpec,
     },
 };
 use tempfile::TempDir;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+};
 
 use super::SandboxFactory;
 
@@ -98,34 +100,31 @@ impl Place {
         soon(session.close()).await.expect("nothing is left");
         said
     }
-
-    /// Makes a pipe in the tree. Whoever holds it open for writing is alive: its end is seen by [`Held::let_go`].
-    pub(super) fn pipe(&self, name: &str) {
-        let path = self.in_tree(name);
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("mkfifo runs").success(), "{}", path.display());
-    }
-
-    /// Waits until a process has opened a pipe for writing.
-    pub(super) async fn held(&self, name: &str) -> Held {
-        let path = self.in_tree(name);
-        let opened = soon(tokio::task::spawn_blocking(move || File::open(path))).await;
-        Held(opened.expect("it runs").expect("a pipe"))
-    }
 }
 
-/// The reading end of a pipe that processes hold open.
-pub(super) struct Held(File);
+/// Holds a connection to the host as descriptor 9, by bash.
+pub(super) const HOLD: &str = "IFS=: read -r host port <<<\"$HELD\"; exec 9<>/dev/tcp/$host/$port";
+
+/// A script of bash that may [`HOLD`] a connection: whoever has it open is alive.
+pub(super) fn holder(script: &str) -> Exec {
+    Exec::new(["bash", "-c", script]).listening(Listen::new("held").announced("HELD", "{}"))
+}
+
+/// The host's end of a connection that processes hold open.
+pub(super) struct Held(TcpStream);
 
 impl Held {
-    /// Returns once nobody holds it any longer, with what was written.
-    pub(super) async fn let_go(mut self) -> String {
-        let read = move || {
-            let mut text = String::new();
-            self.0.read_to_string(&mut text).map(|_| text)
-        };
-        let read: io::Result<String> = soon(tokio::task::spawn_blocking(read)).await.expect("it runs");
-        read.expect("a text")
+    /// Waits until a process holds a connection.
+    pub(super) async fn by(process: &mut Process) -> Self {
+        let listener = process.take_listener("held").expect("it was asked for");
+        let listener = TcpListener::from_std(listener).expect("it does not block");
+        Self(soon(listener.accept()).await.expect("the process connects").0)
+    }
+
+    /// Returns once nobody holds it any longer.
+    pub(super) async fn let_go(mut self) {
+        // An end is an end, with a goodbye or without one.
+        let _ended = soon(self.0.read(&mut [0])).await;
     }
 }
 
@@ -181,9 +180,15 @@ pub(super) async fn exit(process: &mut Process) -> Exit {
     soon(process.child.wait()).await.expect("an end")
 }
 
+tokio::task_local! {
+    /// How long a case waits, where it is not as long as usual.
+    pub(super) static PATIENCE: Duration;
+}
+
 /// What a future answers, unless it hangs.
 pub(super) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(HANG, future).await.expect("this hangs")
+    let patience = PATIENCE.try_with(|patience| *patience).unwrap_or(HANG);
+    tokio::time::timeout(patience, future).await.expect("this hangs")
 }
 
 /// A program that anybody may run.

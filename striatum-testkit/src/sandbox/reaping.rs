@@ -5,7 +5,7 @@ use striatum_core::sandbox::{Exit, Reaped};
 
 use super::{
     SandboxFactory,
-    place::{LONG, Place, exit, shell, soon, spawn},
+    place::{HOLD, Held, LONG, Place, exit, holder, shell, soon, spawn},
 };
 
 /// See the name.
@@ -41,10 +41,9 @@ pub async fn a_killed_process_has_no_outcome(factory: &dyn SandboxFactory) {
 /// See the name.
 pub async fn reaping_ends_what_runs_and_changes_nothing_the_second_time(factory: &dyn SandboxFactory) {
     let Some(place) = Place::new(factory).await else { return };
-    place.pipe("held");
     let mut session = place.open().await;
-    let _process = spawn(session.as_mut(), &shell("exec 9>held; exec sleep 1000")).await;
-    let held = place.held("held").await;
+    let mut process = spawn(session.as_mut(), &holder(&format!("{HOLD}; exec sleep 1000"))).await;
+    let held = Held::by(&mut process).await;
     let reaped = place.reap().await;
     assert!(reaped.killed > 0 && reaped.outcome.is_none(), "{reaped:?}");
     held.let_go().await;

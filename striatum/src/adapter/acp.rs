@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
 use striatum_core::{
     run::Usage,
-    sandbox::{EnvVar, Exec, Isolation, Level, Limits, Listen, SandboxSession},
+    sandbox::{EnvVar, Exec, Isolation, Level, Listen, SandboxSession},
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
     workflow::Offers,
 };
@@ -200,7 +200,7 @@ impl LaneAdapter for AcpAdapter {
 
     async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
         let begun = Instant::now();
-        let mut limits = Limits::default();
+        let mut limits = assignment.limits;
         // A conversation goes on for hours; the transport bounds what is kept of it.
         limits.output_bytes = u64::MAX;
         let mut passages = Passages::prepare(&self.gateways, &assignment).await?;

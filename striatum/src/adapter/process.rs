@@ -51,7 +51,7 @@ impl LaneAdapter for ProcessAdapter {
     async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
         let begun = Instant::now();
         let mut passages = Passages::prepare(&self.gateways, &assignment).await?;
-        let mut session = open(&assignment, &passages, Limits::default()).await?;
+        let mut session = open(&assignment, &passages, assignment.limits).await?;
         let talked = talk(session.as_mut(), &mut passages, &assignment).await;
         // Whatever happened, nothing is left running.
         let closed = soon("end the agent", session.close()).await;

@@ -73,10 +73,12 @@ impl Work<'_> {
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
             lane: self.lane.clone(),
+            lane_id: self.lane_id.clone(),
             tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
             updates: self.updates(&folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
+            limits: self.shared.limits.session,
             patience: self.patience(),
             account,
             #[cfg(feature = "acp")]

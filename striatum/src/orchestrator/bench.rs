@@ -18,7 +18,7 @@ use striatum_server::{
     Refusal,
     agents::{Act, Conclusion, FollowUp, Mode, Receipt, Source, Task, Workbench},
 };
-use striatum_workspace::Tree;
+use striatum_workspace::{FilesOnly, Tree};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
@@ -132,21 +132,26 @@ impl Bench {
         Ok(Done::new(intent, Conclusion::GoesOn, format!("{name} is published as {path}")))
     }
 
-    /// All that is left in the tree, as a submission.
-    async fn submission(&self, work: &Work<'_>, said: Report, mode: Mode) -> Result<Submit, Error> {
+    /// All that is left in the tree, as a submission, and why the agent's commits are not in it, if so.
+    async fn submission(
+        &self,
+        work: &Work<'_>,
+        said: Report,
+        mode: Mode,
+    ) -> Result<(Submit, Option<FilesOnly>), Error> {
         self.clear_desk(work)?;
-        let commit = match mode {
+        let saved = match mode {
             Mode::Perform => collect::commit(work, &self.tree).await?,
             Mode::DryRun => self.shared.repository.draft(&self.tree, &collect::message(work)).await?,
         };
         fault::point("put_blobs.before");
-        let (submit, _) = collect::take(work, &self.base, &commit).await?;
+        let (submit, _) = collect::take(work, &self.base, &saved.commit).await?;
         let outcome = match said.verdict {
             Some(_) => collect::outcome(work, &said).await?,
             None => Outcome::Done,
         };
         fault::point("put_blobs.after");
-        Ok(Submit { outcome, usage: Some(self.usage()), ..submit })
+        Ok((Submit { outcome, usage: Some(self.usage()), ..submit }, saved.files_only))
     }
 
     /// Takes what lies at the desk of a reviewer who sees nothing else into the tree. It may still be at work there, so nothing is
@@ -183,13 +188,17 @@ impl Bench {
         Ok(match act {
             Act::Publish { name, source } => self.publish(work, name, source, mode).await?,
             Act::Complete => {
-                let submit = self.submission(work, Report::default(), mode).await?;
-                Done::new(Intent::Submit(submit), over, "the work is handed in")
+                let (submit, files_only) = self.submission(work, Report::default(), mode).await?;
+                let sentence = match files_only {
+                    Some(why) => format!("the work is handed in, your files without your commits, as {why}"),
+                    None => "the work is handed in".to_owned(),
+                };
+                Done::new(Intent::Submit(submit), over, sentence)
             }
             Act::Judge { verdict, findings } => {
                 let said = Report { verdict: Some(verdict), findings, ..Report::default() };
                 // Work that is no review gets the machine's own refusal.
-                let mut submit = self.submission(work, said, mode).await?;
+                let (mut submit, _) = self.submission(work, said, mode).await?;
                 if submit.outcome == Outcome::Done {
                     submit.outcome = Outcome::Verdict { verdict, findings: None };
                 }

@@ -11,7 +11,7 @@ use striatum_core::{
     id::CommitId,
     run::{Intent, LeaseReport, Outcome, PacketArtifact, Publication, Submission, Submit},
 };
-use striatum_workspace::Tree;
+use striatum_workspace::{Saved, Tree};
 
 use crate::{
     adapter::Finished,
@@ -93,7 +93,7 @@ async fn gather(
     finished: &Finished,
     mut report: Report,
 ) -> Result<Submit, Error> {
-    let commit = commit(work, tree).await?;
+    let commit = commit(work, tree).await?.commit;
     fault::point("put_blobs.before");
     let (mut submit, first) = take(work, base, &commit).await?;
     if let (Some(first), true) = (first, work.packet.review.is_some()) {
@@ -108,11 +108,11 @@ async fn gather(
     Ok(submit)
 }
 
-pub(super) async fn commit(work: &Work<'_>, tree: &Tree) -> Result<CommitId, Error> {
+pub(super) async fn commit(work: &Work<'_>, tree: &Tree) -> Result<Saved, Error> {
     fault::point("commit_work.before");
     let saved = work.shared.repository.commit(tree, &message(work)).await?;
     fault::point("commit_work.after");
-    Ok(saved.commit)
+    Ok(saved)
 }
 
 /// The message of the commit that holds the work of a grant.

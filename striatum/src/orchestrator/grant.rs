@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use striatum_core::{
     engine::EngineError,
-    id::{CommandId, Fence, RunId},
+    id::{CommandId, Fence, LaneId, RunId},
     run::{Claim, DeliveryMode, Intent, LeaseReport, Packet, Pending, Rejection, Severity, State, Usage},
     sandbox::Exit,
     store::ReadyJob,
@@ -78,6 +78,7 @@ pub(super) struct Work<'a> {
     pub(super) state: &'a State,
     pub(super) grant: Grant,
     pub(super) lane: &'a Lane,
+    pub(super) lane_id: &'a LaneId,
     pub(super) packet: Packet,
     /// What is owed when the grant is over.
     pub(super) closing: Pending,
@@ -91,11 +92,13 @@ impl<'a> Work<'a> {
         let lease = state.job(&fence.job)?.lease.as_ref()?;
         let spec = state.workflow().job(&fence.job)?;
         let lane = state.workflow().lanes.get(&spec.lane_id)?;
-        let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at: lease.granted_at };
-        let (attempt, granted_at, owner) = (grant.attempt, grant.granted_at, shared.instance.id());
+        let (granted_at, scope) = (lease.granted_at, spec.write_scope.clone());
+        let grant = Grant { fence: fence.clone(), attempt: packet.attempt, granted_at, scope };
+        let (attempt, owner) = (grant.attempt, shared.instance.id());
         let drive = Pending::Drive { fence: fence.clone(), attempt, granted_at, owner };
         let closing = Pending::CloseTree { fence: fence.clone(), attempt, granted_at, owner };
-        Some(Self { shared, state, grant, lane, packet, closing, command: drive.command_id() })
+        let lane_id = &spec.lane_id;
+        Some(Self { shared, state, grant, lane, lane_id, packet, closing, command: drive.command_id() })
     }
 
     pub(super) fn fence(&self) -> &Fence {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use striatum_core::sandbox;
+
 /// What the orchestrator allows itself and its agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,12 +24,13 @@ pub struct Limits {
     pub outage: Duration,
     /// How long to sleep at most before looking again, whatever was announced.
     pub poll: Duration,
+    /// What the session of an agent may use of the host.
+    pub session: sandbox::Limits,
 }
 
 impl Default for Limits {
     /// Four agents; an hour each; half an hour of silence; half a minute of grace; a quarter of an hour for an effect; ten
-    /// minutes of outage; a look
-    /// every thirty seconds.
+    /// minutes of outage; a look every thirty seconds; for a session what a sandbox allows by itself.
     fn default() -> Self {
         Self {
             agents: 4,
@@ -37,6 +40,7 @@ impl Default for Limits {
             effect: Duration::from_secs(900),
             outage: Duration::from_secs(600),
             poll: Duration::from_secs(30),
+            session: sandbox::Limits::default(),
         }
     }
 }
@@ -69,4 +73,6 @@ setters! {
     outage: Duration;
     /// At most this long between two looks.
     poll: Duration;
+    /// At most this of the host for the session of an agent.
+    session: sandbox::Limits;
 }

@@ -52,7 +52,9 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
             None => Ok(()),
         },
         Pending::CloseTree { fence, attempt, granted_at, .. } => {
-            let grant = Grant { fence: fence.clone(), attempt: *attempt, granted_at: *granted_at };
+            let Some(spec) = state.workflow().job(&fence.job) else { return Ok(()) };
+            let scope = spec.write_scope.clone();
+            let grant = Grant { fence: fence.clone(), attempt: *attempt, granted_at: *granted_at, scope };
             close_tree(shared, &grant, id).await
         }
         Pending::Deliver { run } => deliver(shared, state, *run, id).await,

@@ -14,6 +14,8 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
+mod git;
+#[cfg(target_os = "linux")]
 mod lures;
 #[cfg(target_os = "linux")]
 mod network;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{calls, files, lures::Lures, network, processes, raw, resources};
+use crate::{calls, files, git, lures::Lures, network, processes, raw, resources};
 
 /// An attempt: succeeds if it could do what its name says.
 pub(crate) struct Attempt {
@@ -39,9 +39,16 @@ impl Attempt {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn attempts() -> impl Iterator<Item = &'static Attempt> {
-    [files::ATTEMPTS, processes::ATTEMPTS, calls::ATTEMPTS, network::ATTEMPTS, resources::ATTEMPTS]
-        .into_iter()
-        .flatten()
+    [
+        files::ATTEMPTS,
+        git::ATTEMPTS,
+        processes::ATTEMPTS,
+        calls::ATTEMPTS,
+        network::ATTEMPTS,
+        resources::ATTEMPTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn run(arguments: &[&str]) -> io::Result<ExitCode> {

@@ -1,0 +1,255 @@
+//! The way of agents to named hosts.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::Write as _,
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::json;
+use striatum_core::{id::LaneId, sandbox::Mount, workflow::Constraint};
+use striatum_sandbox::{
+    credential::{Credential, CredentialSource},
+    egress::{
+        Egress, EgressAudit, EgressError, EgressErrorKind, EgressRecord, EgressRules, EgressServing, Fate,
+        Rule, Traced,
+    },
+    upstream::Trust,
+};
+
+use crate::adapter::{AdapterError, Assignment, Gateway, Passage, Porter, Seen};
+
+/// By what name the sandbox hands over the listener of the proxy.
+const EGRESS: &str = "egress";
+/// What was asked of the proxy, in a session's folder: a line of JSON for each request.
+const LOG: &str = "egress.jsonl";
+/// How much of that is kept, in bytes.
+const LOG_BYTES: usize = 16 << 20;
+
+/// Lets agents reach named hosts through an [`Egress`] proxy, by rules for every lane and for single ones.
+///
+/// An agent whose lane has rules gets the address of its proxy, a file of certificates to trust, and placeholders under the names of
+/// secrets; variables of its lane with these names it does not get. What it asked for stands in `egress.jsonl` in its session's folder.
+/// A lane that is held to `network: forbidden` reaches nothing, whatever the rules say.
+#[derive(Debug, Clone, Default)]
+pub struct EgressGateway {
+    everywhere: Vec<Rule>,
+    lanes: BTreeMap<LaneId, Vec<Rule>>,
+    secrets: BTreeMap<String, Credential>,
+    trust: Option<Trust>,
+}
+
+/// A file of rules.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    #[serde(default)]
+    allow: Vec<serde_json::Value>,
+    #[serde(default)]
+    lanes: BTreeMap<LaneId, Vec<serde_json::Value>>,
+    #[serde(default)]
+    secrets: BTreeMap<String, CredentialSource>,
+}
+
+impl EgressGateway {
+    /// Reads `{"allow": […], "lanes": {"author": […]}, "secrets": {"GITHUB_TOKEN": {"env": "GITHUB_TOKEN"}}}`: rules for every lane as
+    /// [`EgressRules::parse`] reads them, more of them for single lanes, and where secrets come from.
+    ///
+    /// # Errors
+    /// [`EgressError`].
+    pub fn parse(json: &str) -> Result<Self, EgressError> {
+        let unreadable = |error| {
+            EgressError::new(EgressErrorKind::Unreadable, "the rules are not in their format").because(error)
+        };
+        let text: Text = serde_json::from_str(json).map_err(unreadable)?;
+        if text.allow.is_empty() && text.lanes.is_empty() {
+            return Err(EgressError::new(EgressErrorKind::Empty, "no rule allows anything"));
+        }
+        let mut gateway = Self::default();
+        for entry in text.allow {
+            gateway = gateway.allow(Rule::read(entry)?);
+        }
+        for (lane, entries) in text.lanes {
+            for rule in EgressRules::read(entries)?.iter() {
+                gateway = gateway.allow_in(lane.clone(), rule.clone());
+            }
+        }
+        for (name, source) in text.secrets {
+            gateway = gateway.secret(name, Credential::new(source));
+        }
+        Ok(gateway)
+    }
+
+    /// Lets agents of every lane reach this.
+    #[must_use]
+    pub fn allow(mut self, rule: Rule) -> Self {
+        self.everywhere.push(rule);
+        self
+    }
+
+    /// Lets agents of one lane reach this.
+    #[must_use]
+    pub fn allow_in(mut self, lane: LaneId, rule: Rule) -> Self {
+        self.lanes.entry(lane).or_default().push(rule);
+        self
+    }
+
+    /// Takes a secret of the rules from there.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: Credential) -> Self {
+        self.secrets.insert(name.into(), value);
+        self
+    }
+
+    /// Believes these authorities of hosts, and not those of this host.
+    #[must_use]
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
+    }
+
+    /// The lanes that have rules of their own.
+    pub fn lanes(&self) -> impl Iterator<Item = &LaneId> {
+        self.lanes.keys()
+    }
+
+    /// Opens each proxy once, so that what is missing is told before an agent is started.
+    ///
+    /// # Errors
+    /// [`EgressError`].
+    pub async fn check(&self) -> Result<(), EgressError> {
+        let lanes = self.lanes.keys().map(Some).chain([None]);
+        for lane in lanes {
+            if let Some(rules) = self.rules(lane)? {
+                self.open(rules, Arc::new(Traced)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What agents of a lane may reach; nothing if no rule is about them.
+    fn rules(&self, lane: Option<&LaneId>) -> Result<Option<EgressRules>, EgressError> {
+        let of_lane = lane.and_then(|lane| self.lanes.get(lane)).into_iter().flatten();
+        let rules: Vec<Rule> = self.everywhere.iter().chain(of_lane).cloned().collect();
+        if rules.is_empty() { Ok(None) } else { EgressRules::new(rules).map(Some) }
+    }
+
+    async fn open(&self, rules: EgressRules, audit: Arc<dyn EgressAudit>) -> Result<Egress, EgressError> {
+        let mut builder = Egress::builder(rules).audit(audit);
+        for (name, secret) in &self.secrets {
+            builder = builder.secret(name, secret.clone());
+        }
+        if let Some(trust) = &self.trust {
+            builder = builder.trust(trust.clone());
+        }
+        builder.open().await
+    }
+}
+
+/// What may be reached, in one line.
+impl fmt::Display for EgressGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let everywhere = self.everywhere.iter().map(Rule::to_string);
+        let in_lanes = self
+            .lanes
+            .iter()
+            .flat_map(|(lane, rules)| rules.iter().map(move |rule| format!("{rule} ({lane})")));
+        f.write_str(&everywhere.chain(in_lanes).collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[async_trait]
+impl Gateway for EgressGateway {
+    async fn prepare(&self, assignment: &Assignment) -> Result<Option<Passage>, AdapterError> {
+        let constraint = assignment.lane.constraints.get(&Constraint::Network);
+        if constraint.is_some_and(|value| value == "forbidden") {
+            return Ok(None);
+        }
+        let unopened = || AdapterError::new("open a proxy for an agent");
+        let rules = self.rules(Some(&assignment.lane_id)).map_err(|error| unopened().because(error))?;
+        let Some(rules) = rules else { return Ok(None) };
+        let kept = Kept::new(&assignment.folder.join(LOG)).map_err(|error| unopened().because(error))?;
+        let egress = self.open(rules, Arc::new(kept)).await.map_err(|error| unopened().because(error))?;
+        let trust = assignment.folder.join("egress.pem");
+        egress.write_trust(&trust).map_err(|error| unopened().because(error))?;
+        let listen = Egress::listen(EGRESS);
+        let env = egress.variables(&trust);
+        let announced = listen.announce.iter().map(|(name, _)| name);
+        let withheld = env.iter().map(|variable| &variable.name).chain(announced).cloned().collect();
+        let mounts = vec![Mount::read(trust)];
+        Ok(Some(Passage { env, withheld, mounts, ..Passage::new(listen, Door { egress, serving: None }) }))
+    }
+}
+
+/// The proxy of one agent.
+#[derive(Debug)]
+struct Door {
+    egress: Egress,
+    serving: Option<EgressServing>,
+}
+
+impl Porter for Door {
+    fn open(&mut self, listener: TcpListener) -> Result<(), AdapterError> {
+        let serving = self.egress.serve(listener);
+        let serving = serving.map_err(|error| AdapterError::new("serve an agent's proxy").because(error))?;
+        self.serving = Some(serving);
+        Ok(())
+    }
+
+    fn seen(&self) -> Seen {
+        Seen::default()
+    }
+}
+
+/// Keeps records in a file, and tells `tracing` of them.
+#[derive(Debug)]
+struct Kept(Mutex<(File, usize)>);
+
+impl Kept {
+    fn new(path: &Path) -> std::io::Result<Self> {
+        Ok(Self(Mutex::new((File::options().create(true).append(true).open(path)?, 0))))
+    }
+}
+
+impl EgressAudit for Kept {
+    fn record(&self, record: EgressRecord) {
+        let line = format!("{}\n", line(&record));
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, written) = &mut *kept;
+        if *written < LOG_BYTES {
+            *written += line.len();
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                tracing::warn!(%error, "a request of an agent was not written down");
+            }
+        }
+        drop(kept);
+        Traced.record(record);
+    }
+}
+
+fn line(record: &EgressRecord) -> serde_json::Value {
+    let fate = match record.fate {
+        Fate::Answered(status) => json!({"status": status}),
+        Fate::Refused(refusal) => json!({"refused": refusal.code()}),
+        Fate::Tunnelled => json!("tunnelled"),
+        _ => json!("abandoned"),
+    };
+    let since = record.begun_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({
+        "method": record.method.as_ref().map(AsRef::<str>::as_ref),
+        "scheme": record.scheme.to_string(),
+        "destination": record.destination,
+        "rule": record.rule,
+        "fate": fate,
+        "up_bytes": record.up_bytes,
+        "down_bytes": record.down_bytes,
+        "begun_at_us": u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+        "time_ms": u64::try_from(record.time.as_millis()).unwrap_or(u64::MAX),
+    })
+}
