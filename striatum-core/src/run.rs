@@ -33,6 +33,7 @@
 //! | claimed, running | blocked | the agent reports an impediment; it is not known to be independent, or that of its lane |
 //! | running | waiting_human | the agent says that a person is needed |
 //! | running | awaiting_input | the agent asks a person; this grant does not count as lost |
+//! | running | awaiting_input | the same, asked of the session that completed an earlier job that lets itself be asked |
 //! | awaiting_input | ready | the answer |
 //! | running | completed | the work is done; an accepting verdict; a dissent whose cohort is still open, or that binds nobody |
 //! | running, completed | pending, with what it sent back | its cohort closes and the cycle has a round left |
@@ -109,7 +110,7 @@ pub use event::*;
 pub use evolve::{IllegalEvent, Touched, evolve};
 pub use packet::{
     Packet, PacketAnswer, PacketArtifact, PacketFailure, PacketFinding, PacketInput, PacketOutput,
-    PacketReview, PacketRole, PacketText,
+    PacketQuestion, PacketReview, PacketRole, PacketText,
 };
 pub use pending::Pending;
 pub use record::{ArtifactRecord, CompletionRecord, JobRecord};

@@ -4,6 +4,7 @@
 //! goes through the same validator. [`Snapshot`] freezes it for a run, with the files that it refers to.
 
 mod analysis;
+mod asking;
 mod branch;
 mod builder;
 mod document;
@@ -17,6 +18,7 @@ mod snapshot;
 mod validate;
 
 pub use analysis::{Analysis, Way, Ways};
+pub use asking::QUESTIONS;
 pub use branch::is_branch_name;
 pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{

@@ -165,8 +165,12 @@ pub(crate) fn diamond() -> Document {
 
 /// `a` before `b`, which `inner` sends back, before `outer`, which sends `a` back.
 pub(crate) fn nested() -> Document {
-    let jobs =
-        Document::new().job("a", "draft").job("b", "build").job("inner", "review").job("outer", "review");
+    let jobs = Document::new()
+        .job("a", "draft")
+        .with("interrogable", true)
+        .job("b", "build")
+        .job("inner", "review")
+        .job("outer", "review");
     let chain = jobs.edge("a", "b").edge("b", "inner").edge("inner", "outer");
     chain.cycle("inner", "b", 1).cycle("outer", "a", 1)
 }

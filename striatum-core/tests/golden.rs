@@ -63,6 +63,16 @@ fn fields_that_came_later_keep_their_bytes() {
     assert_eq!(read.collect::<Vec<_>>(), events::with_later_fields());
 }
 
+#[test]
+fn fields_that_came_with_interrogation_keep_their_bytes() {
+    let records = events::of_asking().into_iter().zip(1..).map(|(event, n)| record(n, event));
+    let lines: Vec<_> = records.map(|record| record.encode().unwrap()).collect();
+    compare("events-of-asking", &lines.join(&b'\n'));
+    let golden = fs::read(file("events-of-asking")).unwrap();
+    let read = golden.split(|byte| *byte == b'\n').map(|line| Record::decode(line).unwrap().event);
+    assert_eq!(read.collect::<Vec<_>>(), events::of_asking());
+}
+
 /// A verdict and a result of the walk through a small run; the snapshot that it executes.
 fn walked() -> (Drive, Packet) {
     let mut run = Drive::started(&revised());
@@ -124,6 +134,6 @@ fn no_golden_file_is_forgotten() {
         "words-superseding",
         "words-proposing",
     ];
-    let others = others.iter().chain(&["events-with-later-fields"]);
+    let others = others.iter().chain(&["events-with-later-fields", "events-of-asking"]);
     assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());
 }

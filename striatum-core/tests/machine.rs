@@ -1,5 +1,6 @@
 //! The machine: what commands lead to.
 
+mod asking;
 mod checkpoint;
 mod cohort;
 mod fences;

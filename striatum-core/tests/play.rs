@@ -4,8 +4,8 @@ use striatum_core::{
     digest::Digest,
     id::{Fence, JobId, SessionId},
     run::{
-        Actor, DeliveryMode, Deviation, Intent, JobStatus, LeaseReport, Outcome, Pending, Resolution, Ruling,
-        RunStatus, Severity, State, Submit, Usage, Verdict,
+        Actor, DeliveryMode, Deviation, Intent, JobStatus, LeaseReport, Outcome, Packet, Pending, Resolution,
+        Ruling, RunStatus, Severity, State, Submit, Usage, Verdict,
     },
     transport::AgentIdentity,
 };
@@ -166,7 +166,10 @@ impl Player {
 
     fn ask(&mut self, state: &State) -> Intent {
         let Some(fence) = self.held(state) else { return self.claim(state) };
-        Intent::Ask { report: self.report(fence), question: blob("which?"), resume: None }
+        let whom = Packet::of(state, &fence).and_then(|packet| packet.may_ask.first().cloned());
+        let any = self.any(state);
+        let of = self.dice.one_of(&[None, Some(any), whom.clone(), whom]).unwrap();
+        Intent::Ask { report: self.report(fence), question: blob("which?"), resume: None, of }
     }
 
     fn report(&mut self, fence: Fence) -> LeaseReport {
@@ -215,6 +218,10 @@ impl Player {
                 }
             }
             Some(Pending::Notify { escalation, .. }) => Intent::Notified { escalation },
+            Some(Pending::Tell { question, .. }) => Intent::Told { question },
+            Some(Pending::Interrogate { question, .. }) => {
+                Intent::Refer { question, reason: None, usage: None }
+            }
             _ => self.claim(state),
         }
     }
@@ -222,7 +229,10 @@ impl Player {
     fn answer(&mut self, state: &State) -> Intent {
         let asked: Vec<u32> = state.open_questions().map(|(_, question)| question.number).collect();
         if let Some(question) = self.dice.one_of(&asked).filter(|_| self.dice.below(3) > 0) {
-            return Intent::Answer { question, answer: blob("this") };
+            return match self.dice.below(3) {
+                0 => Intent::Refer { question, reason: None, usage: None },
+                _ => Intent::Answer { question, answer: blob("this") },
+            };
         }
         let raised = u32::try_from(state.escalations().len()).unwrap();
         if raised > 0 && self.dice.below(4) == 0 {

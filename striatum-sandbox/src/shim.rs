@@ -14,6 +14,8 @@
 //! striatum_sandbox::shim::main_if_shim();
 //! ```
 //!
+//! In a machine of [`MicroVm`](crate::MicroVm) the shim is the first process too, and starts there what the host program asks for.
+//!
 //! Whether a program really is a shim is found out by the probe of [`Namespaces`](crate::Namespaces), which runs it.
 
 use std::{

@@ -74,6 +74,8 @@ codes! {
     WorkConcluded = "work_concluded", "stop now; nothing more is needed of you, and nothing more would count";
     /// The task names no such text.
     DocumentUnknown = "document_unknown", "read the packet as JSON and use a digest that it names";
+    /// There is no question to answer.
+    NothingAsked = "nothing_asked", "go on with your task; a session that pulls is told of questions by await_work";
     /// There is no tree.
     TreeMissing = "tree_missing", "publish the artifact again, and give its whole text";
     /// The session is not registered under this token.

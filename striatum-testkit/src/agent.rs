@@ -69,6 +69,11 @@ impl Task {
         self.0["answers"].as_array().is_some_and(|answers| !answers.is_empty())
     }
 
+    /// Whether all that is wanted is an answer to a later job.
+    pub fn is_question(&self) -> bool {
+        !self.0["question"].is_null()
+    }
+
     /// Where the expected artifacts belong.
     pub fn artifacts(&self) -> impl Iterator<Item = &str> {
         self.0["expected_artifacts"]
@@ -79,7 +84,7 @@ impl Task {
     }
 }
 
-/// What a scripted agent does.
+/// What a scripted agent does. Asked about its work by a later job, it answers with the name of its own.
 ///
 /// | argument | what it does |
 /// |---|---|
@@ -95,6 +100,7 @@ impl Task {
 /// | `--idle N` | does nothing in its first N turns |
 /// | `--stray PATH` | leaves this file as well, hands in, and takes it away when that is refused |
 /// | `--ask TEXT` | asks a person, unless there is an answer already |
+/// | `--of JOB` | asks whoever did that job instead |
 /// | `--give-up TEXT` | reports this as the reason why it has failed |
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Script {
@@ -110,6 +116,7 @@ pub struct Script {
     idle: u32,
     stray: Option<PathBuf>,
     ask: Option<String>,
+    of: Option<String>,
     give_up: Option<String>,
 }
 
@@ -137,6 +144,7 @@ impl Script {
                 "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
                 "--stray" => script.stray = Some(value()?.into()),
                 "--ask" => script.ask = Some(value()?.clone()),
+                "--of" => script.of = Some(value()?.clone()),
                 "--give-up" => script.give_up = Some(value()?.clone()),
                 other => return Err(io::Error::other(format!("there is no argument {other}"))),
             }
@@ -160,6 +168,9 @@ impl Script {
         let task = Task::read()?;
         io::stdin().read_to_end(&mut Vec::new())?;
         self.begin(&task)?;
+        if let (true, Some(report)) = (task.is_question(), env::var_os("STRIATUM_REPORT")) {
+            return fs::write(report, json!({"answer": answer(&task)}).to_string());
+        }
         for line in &self.say {
             writeln!(io::stdout(), "{line}")?;
         }
@@ -190,6 +201,9 @@ impl Script {
         if hands.is_cancelled() {
             return Ok(());
         }
+        if task.is_question() {
+            return hands.call("answer", &json!({"answer": answer(&task)})).map(drop);
+        }
         for path in self.edit(&task)? {
             hands.edited(&path.to_string_lossy())?;
         }
@@ -200,7 +214,10 @@ impl Script {
             return hands.call("report_failure", &json!({ "reason": reason })).map(drop);
         }
         if let Some(question) = self.ask.as_ref().filter(|_| !task.was_answered()) {
-            return hands.call("ask_human", &json!({ "question": question })).map(drop);
+            return match &self.of {
+                None => hands.call("ask_human", &json!({ "question": question })).map(drop),
+                Some(job) => hands.call("ask_upstream", &json!({"job": job, "question": question})).map(drop),
+            };
         }
         let finding = format!("said at attempt {}", task.attempt());
         let (tool, arguments) = match task.is_review() {
@@ -253,6 +270,10 @@ impl Script {
         let verdict = self.verdict(task);
         format!("---\nverdict: {verdict}\nfindings:\n  - said at attempt {}\n---\n{line}", task.attempt())
     }
+}
+
+fn answer(task: &Task) -> String {
+    format!("so says who did {}", task.job())
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -78,6 +78,19 @@ impl Repository {
         Ok(written)
     }
 
+    /// Writes all files of a commit into a folder, which is made if need be: to be read, and thrown away. No branch is made, and what
+    /// is changed there changes nothing else.
+    ///
+    /// # Errors
+    /// Failures of git and of the file system.
+    pub async fn lay_out(&self, commit: &CommitId, into: &Path) -> Result<(), WorkspaceError> {
+        disk::folder(into)?;
+        let index = self.room().index()?;
+        let over = || self.room().over(format!("lay out {commit}"), into, &index);
+        over().args(["read-tree", commit.as_str()]).bytes().await?;
+        over().args(["checkout-index", "--all", "--force", "--quiet"]).bytes().await.map(drop)
+    }
+
     /// Commits files on top of `base`, to a branch that is made for it. The same arguments give the same commit, so repeating
     /// it changes nothing. If the files are there already, the commit is `base`.
     ///

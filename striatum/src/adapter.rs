@@ -26,6 +26,8 @@ mod acp;
 #[cfg(feature = "egress")]
 mod egress;
 mod gateway;
+#[cfg(feature = "acp")]
+mod leave;
 #[cfg(feature = "broker")]
 mod model;
 mod process;
@@ -38,6 +40,8 @@ pub use acp::{AcpAdapter, Pace};
 #[cfg(feature = "egress")]
 pub use egress::EgressGateway;
 pub use gateway::{Gateway, Passage, Porter, Seen};
+#[cfg(feature = "acp")]
+pub use leave::Leave;
 #[cfg(feature = "broker")]
 pub use model::ModelGateway;
 pub use process::ProcessAdapter;
@@ -71,6 +75,8 @@ pub struct Assignment {
     pub packet: Packet,
     /// The packet in words, with all texts: what an agent is told.
     pub prompt: String,
+    /// By what the agent can find the conversation again that this goes on with.
+    pub resume: Option<String>,
     /// The lane.
     pub lane: Lane,
     /// Its name.
@@ -96,6 +102,9 @@ pub struct Assignment {
     /// The tools of the grant, for an agent that records its outcome by them.
     #[cfg(feature = "acp")]
     pub toolbox: Toolbox,
+    /// Where to ask a person for leave while the agent waits.
+    #[cfg(feature = "acp")]
+    pub leave: Leave,
     /// Triggered when the grant is over or the orchestrator stops.
     pub stop: CancellationToken,
     /// Where to tell what the agent does.

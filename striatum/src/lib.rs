@@ -13,6 +13,7 @@
 //! - [`sandbox`]: where agents run;
 //! - `acp` (feature `acp`, on by default): the Agent Client Protocol;
 //! - `sqlite` (feature `sqlite`, on by default): the embedded store;
+//! - `adapter::EgressGateway` (feature `egress`): agents behind walls reach named hosts, with placeholders for secrets;
 //! - `server` (feature `server`): what agents and operators reach over the network;
 //! - `pg` (feature `pg`): the store for many processes and hosts.
 //!

@@ -1,10 +1,10 @@
 //! Telling somebody that a person is wanted: an escalation, or a question of an agent.
 //!
-//! An escalation is told until the [`Notifier`] says that somebody was; only then is it noted in the chain (`escalation.notified`), so a
-//! crash or an outage repeats it and never swallows it. Each call has an id that stays the same, by which a receiver knows a
-//! repetition. A question is told a few times and stands in `show` and in the interface for operators either way.
+//! Each is told until the [`Notifier`] says that somebody was; only then is it noted in the chain (`escalation.notified`,
+//! `question.notified`), so a crash or an outage repeats it and never swallows it. Each call has an id that stays the same, by which a
+//! receiver knows a repetition.
 
-use std::{fmt, process::Stdio, sync::Arc, time::Duration};
+use std::{fmt, process::Stdio};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use striatum_core::{
     id::{CommandId, JobId, RunId, WorkflowId},
     store::Blobs,
 };
-use tokio::{io::AsyncWriteExt as _, process::Command, time::sleep};
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 #[cfg(feature = "server")]
 mod webhook;
@@ -22,13 +22,6 @@ pub use webhook::Webhook;
 
 /// How much of a text is told, in bytes; all of it is a blob that the run names.
 const TOLD: usize = 4096;
-/// How long is waited before a question is told again, the first time.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How often a question is told.
-const TIMES: u32 = 6;
-/// How long telling of a question may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Tells somebody that a person is wanted.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
@@ -152,20 +145,4 @@ fn to_json(call: &Call) -> Result<Vec<u8>, NotifyError> {
 pub(crate) async fn told(blobs: &dyn Blobs, text: &striatum_core::digest::BlobRef) -> Option<String> {
     let bytes = blobs.get(&text.digest).await.ok()?;
     Some(String::from_utf8_lossy(bytes.get(..TOLD).unwrap_or(&bytes)).into_owned())
-}
-
-/// Tells of a question, again and again for a minute.
-pub(crate) async fn tell_of_question(notifier: Arc<dyn Notifier>, call: Call) {
-    let mut again = AGAIN;
-    for _ in 0..TIMES {
-        match tokio::time::timeout(PATIENCE, notifier.tell(&call)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => {
-                tracing::warn!(run = %call.run.short(), "nobody was told of a question: {error}")
-            }
-            Err(_) => tracing::warn!(run = %call.run.short(), "nobody was told of a question in time"),
-        }
-        sleep(again).await;
-        again *= 2;
-    }
 }

@@ -12,7 +12,7 @@ use std::{
 use striatum_core::{
     engine::{Applied, Engine, View},
     id::{CommandId, RunId},
-    run::{Actor, Command, Event, Intent},
+    run::{Actor, Command, Intent},
     sandbox::Sandbox,
 };
 use striatum_workspace::Repository;
@@ -31,7 +31,10 @@ mod collect;
 mod desk;
 mod error;
 mod grant;
+mod interrogation;
 mod leases;
+#[cfg(feature = "acp")]
+mod leave;
 mod limits;
 mod looping;
 mod owed;
@@ -47,9 +50,9 @@ pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use prepare::{Document, Prepared};
 
-#[cfg(feature = "acp")]
-pub(crate) use bench::Bench;
 use leases::Leases;
+#[cfg(feature = "acp")]
+pub(crate) use leave::Office;
 use registry::Registry;
 
 /// Runs workflows on one repository.
@@ -202,9 +205,6 @@ impl Shared {
             return;
         }
         for event in &applied.events {
-            if let Event::QuestionAsked(asked) = event {
-                calling::question(self, &applied.state, asked);
-            }
             tracing::debug!(run = %run.short(), kind = event.kind(), "appended");
             let _ = self.progress.send(Progress::Event { run, event: event.clone() });
         }

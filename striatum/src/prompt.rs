@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use striatum_core::{
     digest::{BlobRef, Digest},
     engine::EngineError,
-    run::{Packet, PacketAnswer, PacketFailure, PacketFinding, PacketInput, PacketText},
+    run::{Packet, PacketAnswer, PacketFailure, PacketFinding, PacketInput, PacketQuestion, PacketText},
     store::{BlobError, Blobs},
     workflow::{Budget, ReviewAccess, WriteMode},
 };
@@ -53,7 +53,9 @@ fn named(packet: &Packet) -> Vec<BlobRef> {
     });
     let failure = packet.failure.as_ref().and_then(|failure| failure.reason);
     let answers = packet.answers.iter().flat_map(|answered| [answered.text, answered.answer]);
+    let question = packet.question.as_ref().map(|asked| asked.text);
     files
+        .chain(question)
         .chain(failure)
         .chain(answers)
         .chain(packet.revision.iter().chain(verdicts).filter_map(|finding| finding.findings))
@@ -74,17 +76,7 @@ pub(crate) enum By {
 pub(crate) fn render(packet: &Packet, texts: &Texts, by: By) -> String {
     let mut out = Markdown::default();
     out.heading(1, &packet.title);
-    out.paragraph(&packet.objective);
-    if let Some(definition) = &packet.role.definition {
-        out.heading(2, &format!("Your role: {}", packet.role.id));
-        out.paragraph(texts.text(definition));
-    } else if let Some(summary) = &packet.role.summary {
-        out.paragraph(&format!("Your role: {} ({summary})", packet.role.id));
-    }
-    if let Some(prompt) = &packet.prompt {
-        out.heading(2, "Task");
-        out.paragraph(texts.text(prompt));
-    }
+    task(&mut out, packet, texts);
     answers(&mut out, packet, texts);
     revision(&mut out, packet, texts);
     inputs(&mut out, packet, texts);
@@ -104,15 +96,59 @@ pub(crate) fn render(packet: &Packet, texts: &Texts, by: By) -> String {
     out.0
 }
 
+/// Writes what is asked of the session that did a job.
+pub(crate) fn question(packet: &Packet, asked: &PacketQuestion, texts: &Texts, by: By) -> String {
+    let mut out = Markdown::default();
+    let PacketQuestion { from, text, .. } = asked;
+    out.heading(1, &format!("A question about your work on {}", packet.fence.job));
+    out.paragraph(&format!("You have done the task below. What you handed in lies in this folder. The job {from} builds on it and asks you:"));
+    out.quote(texts.get(text));
+    out.paragraph(
+        "Answer from what you know of this work and what lies there, for somebody who has not seen you do it. Nothing else is wanted: what \
+         you change here is thrown away.",
+    );
+    match by {
+        By::Files => out.paragraph(
+            "Write {\"answer\": \"your answer\"} to the file that the environment variable STRIATUM_REPORT names, and end with exit status 0. If you \
+             cannot answer, write {\"failure\": \"why\"} there instead: then a person is asked.",
+        ),
+        #[cfg(feature = "acp")]
+        By::Tools => out.paragraph(
+            "Call the tool `answer` of the server `striatum`. If you cannot answer, call `report_failure`: then a person is asked.",
+        ),
+    }
+    out.heading(2, "The task as it was");
+    task(&mut out, packet, texts);
+    inputs(&mut out, packet, texts);
+    out.0
+}
+
+/// What is to be done, and in which role.
+fn task(out: &mut Markdown, packet: &Packet, texts: &Texts) {
+    out.paragraph(&packet.objective);
+    if let Some(definition) = &packet.role.definition {
+        out.heading(2, &format!("Your role: {}", packet.role.id));
+        out.paragraph(texts.text(definition));
+    } else if let Some(summary) = &packet.role.summary {
+        out.paragraph(&format!("Your role: {} ({summary})", packet.role.id));
+    }
+    if let Some(prompt) = &packet.prompt {
+        out.heading(2, "Task");
+        out.paragraph(texts.text(prompt));
+    }
+}
+
 fn answers(out: &mut Markdown, packet: &Packet, texts: &Texts) {
     if packet.answers.is_empty() {
         return;
     }
     out.heading(2, "What was asked about this task, and answered");
-    for PacketAnswer { text, answer, resume, .. } in &packet.answers {
-        out.paragraph("A session before yours asked:");
+    for PacketAnswer { text, answer, resume, of, by, .. } in &packet.answers {
+        let whom = of.as_ref().map(|job| format!(" the session that did {job}")).unwrap_or_default();
+        out.paragraph(&format!("A session before yours asked{whom}:"));
         out.quote(texts.get(text));
-        out.paragraph("A person answered:");
+        let who = if by.is_some() { "It answered:" } else { "A person answered:" };
+        out.paragraph(who);
         out.quote(texts.get(answer));
         if let Some(resume) = resume {
             out.paragraph(&format!("The conversation in which it was asked is {resume}."));
@@ -227,6 +263,17 @@ fn finish_by_tools(out: &mut Markdown, packet: &Packet) {
         "If you cannot go on without an answer that only a person can give, call `ask_human`. If the work cannot be done, call \
          `report_failure`; if something stands in the way that somebody else can remove, `block_work`. `get_packet` returns this task.",
     );
+    if let Some(jobs) = may_ask(packet) {
+        out.paragraph(&format!(
+            "What their work does not show you may ask those who did {jobs}: call `ask_upstream`. It ends your work until there is an answer."
+        ));
+    }
+}
+
+/// The jobs whose sessions may be asked, in words.
+fn may_ask(packet: &Packet) -> Option<String> {
+    let jobs: Vec<&str> = packet.may_ask.iter().map(|job| job.as_str()).collect();
+    (!jobs.is_empty()).then(|| jobs.join(", "))
 }
 
 fn finish_by_files(out: &mut Markdown, packet: &Packet) {
@@ -246,6 +293,11 @@ fn finish_by_files(out: &mut Markdown, packet: &Packet) {
          whoever works on this task next is told your question and the answer. If the work cannot be done at all, write \
          {\"failure\": \"why\"} there instead.",
     );
+    if let Some(jobs) = may_ask(packet) {
+        out.paragraph(&format!(
+            "What their work does not show you may ask those who did {jobs} in the same way: {{\"ask\": \"your question\", \"of\": \"the job\"}}."
+        ));
+    }
 }
 
 #[derive(Default)]

@@ -4,15 +4,15 @@ use std::{fs, sync::Arc, time::Duration};
 
 use serde_json::json;
 use striatum::{
-    Limits, Orchestrator,
+    Limits, Orchestrator, Progress,
     adapter::{AcpAdapter, Pace},
     core::{
-        run::{Event, JobStatus, LeaseCause},
+        run::{Event, Intent, JobStatus, LeaseCause, Ruling},
         workflow::{JobBuilder, JobType, LaneBuilder, Workflow},
     },
 };
 
-use crate::fixture::{Scene, ada, job, limits};
+use crate::fixture::{Scene, ada, job, limits, until};
 
 /// What every agent here begins with: it says what it is, and opens a session. `$1` says what it does with its tasks.
 const HEAD: &str = r#"
@@ -45,15 +45,32 @@ struct Told {
 fn quick() -> Pace {
     let mut pace = Pace::default();
     (pace.first_wait, pace.waits) = (Duration::from_millis(5), 2);
+    pace.leave = Duration::from_millis(50);
     pace
 }
 
 async fn told(open: &str, turn: &str, budget: serde_json::Value, limits: Limits) -> Told {
+    ruled(open, turn, budget, limits, None).await
+}
+
+/// The same, where a person rules so on whatever leave is asked for; nobody else answers.
+async fn ruled(
+    open: &str,
+    turn: &str,
+    budget: serde_json::Value,
+    limits: Limits,
+    ruling: Option<Ruling>,
+) -> Told {
     let scene = Scene::new();
     let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
     let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", open).replace("TURN", turn);
     fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
-    let adapter = Arc::new(AcpAdapter::default().pace(quick()));
+    let mut pace = quick();
+    if ruling.is_some() {
+        // Whoever is there has all the time that it takes.
+        pace.leave = Duration::from_secs(600);
+    }
+    let adapter = Arc::new(AcpAdapter::default().pace(pace));
     let orchestrator: Orchestrator =
         scene.builder().await.adapter("acp", adapter).limits(limits).build().await.expect("it builds");
     let only = JobBuilder::new("only", JobType::Build).by("all", "main").objective("Do it.");
@@ -66,9 +83,25 @@ async fn told(open: &str, turn: &str, budget: serde_json::Value, limits: Limits)
     let document = striatum::Document::new(serde_json::to_vec(&document).expect("JSON"), scene.root());
     let prepared = orchestrator.prepare(&document, ada()).await.expect("it is prepared");
     orchestrator.confirm_branch(prepared.run, ada(), "result").await.expect("it is confirmed");
-    orchestrator.command(prepared.run, ada(), striatum::core::run::Intent::Start).await.expect("it starts");
+    orchestrator.command(prepared.run, ada(), Intent::Start).await.expect("it starts");
     let mut progress = orchestrator.progress();
-    scene.work(&orchestrator).await;
+    let mut asked = orchestrator.progress();
+    let person = async {
+        loop {
+            let escalation = until(&mut asked, |update| match update {
+                Progress::Event { event: Event::EscalationRaised(raised), .. } => Some(raised.escalation),
+                _ => None,
+            })
+            .await;
+            let Some(ruling) = ruling else { return std::future::pending().await };
+            let settle = Intent::Settle { escalation, ruling, rationale: None };
+            orchestrator.command(prepared.run, ada(), settle).await.expect("it is settled");
+        }
+    };
+    tokio::select! {
+        () = scene.work(&orchestrator) => {}
+        () = person => {}
+    }
 
     let state = orchestrator.load(prepared.run).await.expect("a run").state;
     let mut events = Vec::new();
@@ -193,4 +226,34 @@ async fn one_whose_files_change_is_not_silent() {
     let turn = r#"for n in 1 2 3 4 5 6 7 8; do sleep 0.15; echo $n > note; done; exit 7"#;
     let told = told(OPENS, turn, json!(null), limits).await;
     assert!(told.reasons.contains("exit status 7"), "{}", told.reasons);
+}
+
+/// Asks for leave to fetch something, and notes what is answered before it ends.
+const ASKS: &str = r#"printf '{"jsonrpc":"2.0","id":"leave","method":"session/request_permission","params":{"sessionId":"s","toolCall":{"toolCallId":"t","title":"fetch the weather","kind":"fetch"},"options":[{"optionId":"yes-please","name":"Yes","kind":"allow_once"},{"optionId":"never","name":"No","kind":"reject_once"}]}}\n'; read -r said; echo "$said" | grep -o 'yes-please\|never' >> LOG; exit 7"#;
+
+#[tokio::test]
+async fn leave_is_what_a_person_says_and_the_agent_waits_for_it() {
+    for (ruling, chosen) in [(Ruling::Accept, "yes-please"), (Ruling::Reject, "never")] {
+        let told = ruled(OPENS, ASKS, json!(null), limits(), Some(ruling)).await;
+        assert_eq!(told.log, ["prompt", chosen], "{}", told.reasons);
+        let settled: Vec<_> = told
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::EscalationResolved(resolved) => Some((resolved.ruling, resolved.by.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(settled, [(ruling, "ada")]);
+    }
+}
+
+#[tokio::test]
+async fn leave_that_nobody_gives_in_time_is_not_given() {
+    let told = told(OPENS, ASKS, json!(null), limits()).await;
+    assert_eq!(told.log, ["prompt", "never"], "{}", told.reasons);
+    let withdrawn = told.events.iter().any(|event| {
+        matches!(event, Event::EscalationResolved(resolved) if resolved.by == "orchestrator (service)")
+    });
+    assert!(withdrawn, "nobody is asked any longer");
 }

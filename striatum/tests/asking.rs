@@ -1,22 +1,18 @@
 //! Agents that ask, budgets that end, and what the next agent is told of both.
 
-use std::fs;
-
 use serde_json::json;
 use striatum::{
     Progress,
-    adapter::{Assignment, End},
+    adapter::End,
     core::{
         run::{Checkpoint, Event, Intent, JobStatus, LeaseCause, LeaseEnd, RunStatus, Usage},
         workflow::{BranchMode, LaneBuilder, SchemaVersion, Workflow},
     },
 };
 
-use crate::fixture::{Agent, Scene, ada, begin, draft, job, leave, notices, state, status, workflow, write};
-
-fn report(assignment: &Assignment, report: serde_json::Value) {
-    fs::write(&assignment.report, report.to_string()).expect("a file");
-}
+use crate::fixture::{
+    Agent, Scene, ada, begin, draft, job, leave, notices, report, state, status, workflow, write,
+};
 
 /// How leases ended, of the events that have come so far.
 fn ends(progress: &mut tokio::sync::broadcast::Receiver<Progress>) -> Vec<LeaseEnd> {

@@ -315,6 +315,11 @@ pub(crate) fn leave(assignment: &Assignment, verdict: &str) {
     }
 }
 
+/// Leaves a report.
+pub(crate) fn report(assignment: &Assignment, report: serde_json::Value) {
+    fs::write(&assignment.report, report.to_string()).expect("a file");
+}
+
 pub(crate) fn write(assignment: &Assignment, path: &str, text: &str) {
     put(&assignment.tree.join(path), text);
 }

@@ -23,6 +23,8 @@ mod fixture;
 #[cfg(test)]
 mod idle;
 #[cfg(test)]
+mod interrogation;
+#[cfg(test)]
 mod joining;
 #[cfg(test)]
 mod leases;

@@ -76,26 +76,39 @@ async fn a_question_is_told_by_the_command_that_was_given() {
         fs::write(&assignment.report, r#"{"ask": "Tabs or blanks?"}"#).expect("a file");
         Some(End::Ended)
     });
-    let (note, done) = (scene.beside("note"), scene.beside("done"));
-    let script = format!("cat > {} && mkfifo {1} && : > {1}", note.display(), done.display());
+    let note = scene.beside("note");
+    let script = format!("cat > {}", note.display());
     let command = NotifyCommand::new(["sh", "-c", script.as_str()]);
     let builder = scene.builder().await.adapter("test", Arc::new(agent)).notifier(Arc::new(command));
     let orchestrator = builder.build().await.expect("it builds");
     let run = begin(&orchestrator, &workflow([draft("a")])).await.run;
     scene.work(&orchestrator).await;
 
-    // The command ends once its pipe is opened, which is there once it has read everything.
-    let told = soon(async {
-        loop {
-            if done.exists() {
-                tokio::fs::read(&done).await.expect("a pipe");
-                return fs::read_to_string(&note).expect("a note");
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let told: serde_json::Value = serde_json::from_str(&told.await).expect("JSON");
+    let told = fs::read_to_string(&note).expect("a note");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
     assert_eq!(told["run"], run.to_string());
     assert_eq!((&told["code"], &told["text"]), (&"question".into(), &"Tabs or blanks?".into()));
     assert_eq!(told["subject"]["question"]["number"], 1);
+    let state = state(&orchestrator, run).await;
+    assert!(state.open_questions().all(|(_, question)| question.told), "it is noted in the chain");
+}
+
+#[tokio::test]
+async fn a_question_is_told_again_until_somebody_was_told() {
+    let scene = Scene::new();
+    let agent = Agent::new(|assignment| {
+        fs::write(&assignment.report, r#"{"ask": "Tabs or blanks?"}"#).expect("a file");
+        Some(End::Ended)
+    });
+    let note = scene.beside("note");
+    let script =
+        format!("cat >> {0}; [ $(wc -l < {0}) -gt 0 ] || {{ echo >> {0}; exit 1; }}", note.display());
+    let command = NotifyCommand::new(["sh", "-c", script.as_str()]);
+    let builder = scene.builder().await.adapter("test", Arc::new(agent)).notifier(Arc::new(command));
+    let orchestrator = builder.build().await.expect("it builds");
+    let run = begin(&orchestrator, &workflow([draft("a")])).await.run;
+    scene.work(&orchestrator).await;
+    assert!(state(&orchestrator, run).await.open_questions().all(|(_, question)| question.told));
+    let ids = fs::read_to_string(&note).expect("a note");
+    assert!(ids.lines().count() > 1, "{ids}");
 }

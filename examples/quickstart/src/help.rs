@@ -64,6 +64,7 @@ pub(crate) fn raised(escalation: &Escalation) -> &'static str {
             "the result was not delivered, because it differs from what was judged"
         }
         EscalationTopic::FollowUp => "an agent proposes further work",
+        EscalationTopic::Leave => "an agent asks for leave to do something, and waits",
         _ => "somebody asks for help",
     }
 }

@@ -146,7 +146,11 @@ fn told(event: &Event) -> Option<(Option<&JobId>, String)> {
         Event::VerdictRecorded(e) => (Some(&e.job), format!("verdict: {}", e.verdict)),
         Event::JobCompleted(e) => (Some(&e.job), "completed".to_owned()),
         Event::JobWaits(e) => (Some(&e.job), "waits for a person".to_owned()),
-        Event::QuestionAsked(e) => (Some(&e.job), format!("asks a person (question {})", e.question)),
+        Event::QuestionAsked(e) => {
+            let whom = e.of.as_ref().map_or("a person".to_owned(), |of| format!("who did {}", of.job));
+            (Some(&e.job), format!("asks {whom} (question {})", e.question))
+        }
+        Event::QuestionReferred(e) => (Some(&e.job), format!("question {} is for a person now", e.question)),
         Event::QuestionAnswered(e) => (Some(&e.job), format!("question {} is answered", e.question)),
         Event::JobReadied(e) => {
             let again = e.ended.as_ref().map(|end| format!(", after it was {:?}", end.cause).to_lowercase());

@@ -188,3 +188,29 @@ fn an_agent_that_is_not_there_is_missed_before_a_run_begins() {
     let said = run(command).expect_error("agent_missing", &["acp:gemini cannot run here", "GEMINI_API_KEY"]);
     assert!(!said.out.contains("prepared run"), "{}", said.out);
 }
+
+#[test]
+fn a_reviewer_asks_the_author_and_a_crash_around_the_answer_loses_nothing() {
+    for crash in [None, Some("reply.before"), Some("reply.after")] {
+        let place = Place::new();
+        let from = "\"id\": \"draft_change\",";
+        let document = place.document(from, &format!("{from} \"interrogable\": true,"));
+        let asking = || {
+            let mut command = job(&place, "", "--ask why-so --of draft_change");
+            command.arg("--workflow").arg(&document);
+            command
+        };
+        if let Some(point) = crash {
+            let mut crashing = asking();
+            crashing.env("STRIATUM_CRASH_AT", point);
+            assert_eq!(run(crashing).signal, Some(Signal::ABORT.as_raw()), "{point}");
+        }
+        let said = run(asking()).expect_code(0);
+        let history = History::read(&place.data());
+        let counts = ["question.asked", "question.answered", "question.referred", "question.notified"];
+        assert_eq!(counts.map(|kind| history.count(kind)), [1, 1, 0, 0], "{crash:?}: {}", said.out);
+        let reviews = history.grants().into_iter().filter(|((job, _), _)| job == "review_change");
+        assert_eq!(reviews.map(|(_, grants)| grants).sum::<usize>(), 2, "it went on with the answer");
+        place.assert_tidy(&place.demo(), "asks the author");
+    }
+}

@@ -74,11 +74,17 @@ impl Place {
 
     /// The document of the demonstration, in which no job has a second attempt.
     pub(crate) fn one_attempt(&self) -> PathBuf {
+        self.document("\"max_attempts\": 2", "\"max_attempts\": 1")
+    }
+
+    /// The document of the demonstration, with one piece of it put otherwise.
+    pub(crate) fn document(&self, from: &str, to: &str) -> PathBuf {
         let document = self.path("document/workflow.json");
         let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/workflow"));
         copy_folder(own, document.parent().unwrap());
         let text = fs::read_to_string(&document).unwrap();
-        fs::write(&document, text.replace("\"max_attempts\": 2", "\"max_attempts\": 1")).unwrap();
+        assert!(text.contains(from), "{from} is not in the document");
+        fs::write(&document, text.replace(from, to)).unwrap();
         document
     }
 

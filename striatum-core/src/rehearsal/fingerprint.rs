@@ -75,6 +75,7 @@ fn of_job(state: &State, place: usize) -> u64 {
         set_aside: _,
         failed: _,
         holders: _,
+        author: _,
     } = job;
     let mut hasher = DefaultHasher::new();
     let verdict = job.live_verdict().map(|said| match said.verdict {

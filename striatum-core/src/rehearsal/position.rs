@@ -183,9 +183,12 @@ impl Position {
             Act::Expire => Intent::Expire { fence },
             Act::Fail => Intent::Fail(report(fence)),
             Act::Block(severity) => Intent::Block { report: report(fence), severity },
-            Act::Ask => {
-                Intent::Ask { report: report(fence), question: BlobRef::of(b"question"), resume: None }
-            }
+            Act::Ask => Intent::Ask {
+                report: report(fence),
+                question: BlobRef::of(b"question"),
+                resume: None,
+                of: None,
+            },
             Act::Spend => {
                 let usage = Some(self.budgets(job));
                 Intent::Crash(LeaseReport { usage, ..report(fence) })

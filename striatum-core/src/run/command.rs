@@ -123,7 +123,7 @@ pub enum Intent {
         /// Who can help.
         severity: Severity,
     },
-    /// Ask a person, and give the job up until there is an answer.
+    /// Ask a person, or the session that completed an earlier job, and give the job up until there is an answer.
     Ask {
         /// The grant and how it ended.
         report: LeaseReport,
@@ -131,6 +131,9 @@ pub enum Intent {
         question: BlobRef,
         /// By what the agent can find its conversation again.
         resume: Option<String>,
+        /// The job whose session is asked; nothing for a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<JobId>,
     },
     /// Propose work that is out of scope of the job, and stay at work. It waits for a principal and never runs by itself.
     Propose {
@@ -138,6 +141,43 @@ pub enum Intent {
         fence: Fence,
         /// What is proposed, as a blob.
         proposal: BlobRef,
+    },
+    /// Answer, for a session, what it was asked.
+    Reply {
+        /// The number of the question in the run.
+        question: u32,
+        /// The session that was asked.
+        session: SessionId,
+        /// The answer, as a blob.
+        answer: BlobRef,
+        /// What answering used.
+        usage: Option<Usage>,
+    },
+    /// Ask a person what a session was asked and did not answer.
+    Refer {
+        /// The number of the question in the run.
+        question: u32,
+        /// Why it was not answered, as a blob.
+        reason: Option<BlobRef>,
+        /// What trying used.
+        usage: Option<Usage>,
+    },
+    /// Confirm that somebody was told of a question.
+    Told {
+        /// The number of the question in the run.
+        question: u32,
+    },
+    /// Ask a person for leave to do something, and stay at work.
+    RequestLeave {
+        /// The grant.
+        fence: Fence,
+        /// What is to be done, as a blob.
+        request: BlobRef,
+    },
+    /// Give up waiting for leave.
+    WithdrawLeave {
+        /// The number of the escalation in the run.
+        escalation: u32,
     },
     /// Answer a question.
     Answer {
@@ -240,6 +280,11 @@ impl Intent {
             Self::Block { .. } => "block",
             Self::Ask { .. } => "ask",
             Self::Propose { .. } => "propose",
+            Self::Reply { .. } => "reply",
+            Self::Refer { .. } => "refer",
+            Self::Told { .. } => "told",
+            Self::RequestLeave { .. } => "request_leave",
+            Self::WithdrawLeave { .. } => "withdraw_leave",
             Self::Answer { .. } => "answer",
             Self::Escalate { .. } => "escalate",
             Self::Settle { .. } => "settle",

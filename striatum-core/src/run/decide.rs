@@ -27,6 +27,7 @@ mod identity;
 mod join;
 mod judge;
 mod lease;
+mod leave;
 mod publish;
 mod question;
 mod quorum;
@@ -86,9 +87,16 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         }
         Intent::Supersede(wanted) => supersede::supersede(&mut draft, &command.actor, wanted)?,
         Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
-        Intent::Ask { report, question, resume } => {
-            question::ask(&mut draft, report, *question, resume.as_ref())?;
+        Intent::Ask { report, question, resume, of } => {
+            question::ask(&mut draft, report, *question, resume.as_ref(), of.as_ref())?;
         }
+        Intent::Reply { question, session, answer, usage } => {
+            question::reply(&mut draft, &command.actor, *question, *session, *answer, *usage)?;
+        }
+        Intent::Refer { question, reason, usage } => question::refer(&mut draft, *question, *reason, *usage)?,
+        Intent::Told { question } => question::told(&mut draft, *question)?,
+        Intent::RequestLeave { fence, request } => leave::request(&mut draft, fence, *request)?,
+        Intent::WithdrawLeave { escalation } => leave::withdraw(&mut draft, &command.actor, *escalation)?,
         Intent::Answer { question, answer } => {
             question::answer(&mut draft, &command.actor, *question, *answer)?;
         }
@@ -106,6 +114,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
         Intent::Notified { escalation } => confirm::notified(&mut draft, *escalation)?,
     }
     end::close(&mut draft)?;
+    leave::withdraw_stale(&mut draft)?;
     Ok(Plan { events: draft.events, state: draft.state, touched: draft.touched })
 }
 

@@ -372,6 +372,9 @@ events! {
         /// What it is in words, as a blob.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<BlobRef>,
+        /// The grant whose agent waits for the answer, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u32>,
     }
     /// Somebody was told.
     EscalationNotified = "escalation.notified" {
@@ -415,6 +418,9 @@ events! {
         resume: Option<String>,
         /// The lease that ended.
         ended: LeaseEnd,
+        /// The job whose session was asked; nothing if a person was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<Addressee>,
     }
     /// A question was answered; the job may be claimed again.
     QuestionAnswered = "question.answered" {
@@ -426,6 +432,12 @@ events! {
         text: BlobRef,
         /// Who answered.
         by: String,
+        /// The session that answered, if no person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// What answering used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     }
     /// A principal resolved an escalation.
     EscalationResolved = "escalation.resolved" {
@@ -437,5 +449,25 @@ events! {
         rationale: Option<BlobRef>,
         /// Who ruled.
         by: String,
+    }
+    /// A question that a session was asked, and did not answer, is for a person from now on.
+    QuestionReferred = "question.referred" {
+        /// Which one.
+        question: u32,
+        /// The job that asked.
+        job: JobId,
+        /// Why it was not answered, as a blob.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<BlobRef>,
+        /// What trying used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
+    }
+    /// Somebody was told of a question that waits for a person.
+    QuestionNotified = "question.notified" {
+        /// Which one.
+        question: u32,
+        /// The job that asked.
+        job: JobId,
     }
 }

@@ -204,6 +204,7 @@ impl Fold<'_> {
                 self.keep(index, e.submission.as_ref());
                 self.job(index).ground = Some(e.ground);
                 self.set(index, JobStatus::Completed);
+                self.job(index).author = e.ended.as_ref().map(|ended| ended.session);
             }
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
@@ -277,6 +278,12 @@ impl Fold<'_> {
             }
             Event::QuestionAsked(e) => self.ask(e)?,
             Event::QuestionAnswered(e) => self.answer(e)?,
+            Event::QuestionReferred(e) => self.refer(e)?,
+            Event::QuestionNotified(e) => {
+                let question = self.question(&e.job, e.question)?;
+                ensure(!question.told && question.awaited().is_none(), || "nobody is told of it".to_owned())?;
+                question.told = true;
+            }
             Event::TreeClosed(e) => {
                 let index = self.index(&e.job)?;
                 let job = &self.state.jobs[index];

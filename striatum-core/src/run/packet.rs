@@ -14,7 +14,8 @@ use crate::{
         state::{FailedGrant, JobState, Question, State},
     },
     workflow::{
-        self, Budget, JobType, Posture, ReviewAccess, ReviewContext, Snapshot, TaskPrompt, WriteScope,
+        self, Budget, JobType, Posture, QUESTIONS, ReviewAccess, ReviewContext, Snapshot, TaskPrompt,
+        WriteScope,
     },
 };
 
@@ -47,10 +48,16 @@ pub struct Packet {
     pub inputs: Vec<PacketInput>,
     /// How long the lease lasts without renewal.
     pub lease_seconds: u32,
+    /// The earlier jobs whose sessions may be asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub may_ask: Vec<JobId>,
     /// What is to be achieved.
     pub objective: String,
     /// What to do.
     pub prompt: Option<PacketText>,
+    /// What a job behind this one asks: nothing else is to be done than to answer it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<PacketQuestion>,
     /// How to judge, if this is a review.
     pub review: Option<PacketReview>,
     /// Why the work is done again, if it is.
@@ -194,12 +201,18 @@ pub struct PacketFailure {
     pub session: SessionId,
 }
 
-/// What an agent asked, and what a person answered.
+/// What an agent asked, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketAnswer {
     /// The answer.
     pub answer: BlobRef,
+    /// The session that answered; absent if a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<SessionId>,
+    /// The job whose session was asked; absent if a person was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<JobId>,
     /// The number of the question in the run.
     pub question: u32,
     /// By what that agent can find its conversation again.
@@ -210,7 +223,40 @@ pub struct PacketAnswer {
     pub text: BlobRef,
 }
 
+/// What a job asks of the session that completed an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PacketQuestion {
+    /// The job that asks.
+    pub from: JobId,
+    /// The number of the question in the run.
+    pub question: u32,
+    /// The question.
+    pub text: BlobRef,
+}
+
 impl Packet {
+    /// What the session is told that is to answer a question: the packet of the work that it completed, with the question. `None` if no
+    /// session is to answer it now.
+    ///
+    /// Its fence is that of the grant under which the work was done, which is over.
+    pub fn for_question(state: &State, number: u32) -> Option<Self> {
+        let (asker, asked) = state.open_questions().find(|(_, asked)| asked.number == number)?;
+        let session = asked.awaited()?;
+        let job = asked.of.as_ref()?.job.clone();
+        let epoch = state.job(&job)?.epoch;
+        let fence = Fence { run: state.run(), job, epoch, session };
+        let left =
+            asker.budget.as_ref().zip(state.job(&asker.id)).map(|(budget, job)| job.used.left_of(budget));
+        Some(Self {
+            question: Some(PacketQuestion { from: asker.id.clone(), question: number, text: asked.text }),
+            budget: left,
+            expected_artifacts: Vec::new(),
+            may_ask: Vec::new(),
+            ..Self::for_grant(state, &fence, DeliveryMode::Push)?
+        })
+    }
+
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
         let mode = state.job(&fence.job)?.lease.as_ref()?.mode;
@@ -264,6 +310,8 @@ impl Packet {
             }),
             answers: job.questions.iter().filter_map(|asked| answered(asked)).collect(),
             budget: spec.budget.as_ref().map(|budget| job.used.left_of(budget)),
+            may_ask: may_ask(state, index),
+            question: None,
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
         })
@@ -286,7 +334,8 @@ impl Packet {
         });
         let answers = self.answers.iter().flat_map(|it| [it.text.digest, it.answer.digest]);
         let failure = self.failure.as_ref().and_then(|failure| failure.reason).map(|blob| blob.digest);
-        let revision = self.revision.iter().filter_map(findings);
+        let revision =
+            self.revision.iter().filter_map(findings).chain(self.question.iter().map(|it| it.text.digest));
         files.chain(inputs).chain(answers).chain(failure).chain(revision).any(|named| named == *document)
     }
 
@@ -325,8 +374,23 @@ fn file(snapshot: &Snapshot, path: &str) -> Option<PacketText> {
 }
 
 fn answered(question: &Question) -> Option<PacketAnswer> {
-    let Question { number, text, session, ref resume, answer } = *question;
-    Some(PacketAnswer { question: number, session, text, answer: answer?, resume: resume.clone() })
+    Some(PacketAnswer {
+        answer: question.answer?,
+        by: question.by,
+        of: question.of.as_ref().map(|of| of.job.clone()),
+        question: question.number,
+        resume: question.resume.clone(),
+        session: question.session,
+        text: question.text,
+    })
+}
+
+/// Whom the job may still ask at this attempt.
+fn may_ask(state: &State, index: usize) -> Vec<JobId> {
+    if state.jobs[index].questions_to_jobs() >= QUESTIONS as usize {
+        return Vec::new();
+    }
+    state.may_be_asked(index).map(|job| state.spec(job).id.clone()).collect()
 }
 
 fn inputs(state: &State, index: usize) -> Vec<PacketInput> {

@@ -6,7 +6,11 @@
 use crate::{
     digest::Digest,
     id::{CommandId, Fence, InstanceId, RunId},
-    run::{RunStatus, event::Ruling, state::State},
+    run::{
+        RunStatus,
+        event::{EscalationTopic, Ruling},
+        state::{Escalation, State},
+    },
     time::Timestamp,
 };
 
@@ -48,14 +52,32 @@ pub enum Pending {
         /// The number of the escalation.
         escalation: u32,
     },
+    /// The session that completed a job was asked something: it is to answer, or a person is to be asked.
+    Interrogate {
+        /// The run.
+        run: RunId,
+        /// The number of the question.
+        question: u32,
+        /// The instance that answers for that session.
+        owner: InstanceId,
+    },
+    /// A person is to be told of a question.
+    Tell {
+        /// The run.
+        run: RunId,
+        /// The number of the question.
+        question: u32,
+    },
 }
 
 impl Pending {
     /// Who owes it; `None` for whoever comes first.
     pub fn owner(&self) -> Option<InstanceId> {
         match self {
-            Self::Drive { owner, .. } | Self::CloseTree { owner, .. } => Some(*owner),
-            Self::Deliver { .. } | Self::Notify { .. } => None,
+            Self::Drive { owner, .. } | Self::CloseTree { owner, .. } | Self::Interrogate { owner, .. } => {
+                Some(*owner)
+            }
+            Self::Deliver { .. } | Self::Notify { .. } | Self::Tell { .. } => None,
         }
     }
 
@@ -70,6 +92,8 @@ impl Pending {
             }
             Self::Deliver { run } => format!("deliver/{run}"),
             Self::Notify { run, escalation } => format!("notify/{run}/{escalation}"),
+            Self::Interrogate { run, question, .. } => format!("interrogate/{run}/{question}"),
+            Self::Tell { run, question } => format!("question/{run}/{question}"),
         };
         let mut id = [0; 16];
         id.copy_from_slice(&Digest::of(key.as_bytes()).as_bytes()[..16]);
@@ -91,9 +115,21 @@ impl State {
         });
         let has_leave = self.withheld.as_ref().is_none_or(|it| it.ruling == Some(Ruling::Accept));
         let undelivered = self.status == Some(RunStatus::Completed) && self.delivered.is_none() && has_leave;
-        let escalations = self.escalations.iter().filter(|escalation| !escalation.notified);
+        // Leave that nobody waits for any more is nothing to call a person for.
+        let is_moot = |it: &Escalation| it.raised.topic == EscalationTopic::Leave && it.ruling.is_some();
+        let escalations = self.escalations.iter().filter(move |it| !it.notified && !is_moot(it));
+        let is_running = self.status == Some(RunStatus::Running);
+        let questions = self.open_questions().filter(move |_| is_running);
+        let questions = questions.filter_map(|(_, question)| match question.awaited() {
+            Some(session) => {
+                let owner = self.session(&session).filter(|_| !self.paused)?.owner.instance;
+                Some(Pending::Interrogate { run: self.run, question: question.number, owner })
+            }
+            None => (!question.told).then_some(Pending::Tell { run: self.run, question: question.number }),
+        });
         trees
             .chain(undelivered.then_some(Pending::Deliver { run: self.run }))
             .chain(escalations.map(|e| Pending::Notify { run: self.run, escalation: e.raised.escalation }))
+            .chain(questions)
     }
 }

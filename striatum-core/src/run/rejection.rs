@@ -151,6 +151,18 @@ rejections! {
     QuestionUnknown { /** Its number. */ question: u32 } = "question_unknown",
         "question {question} does not wait for an answer",
         "read the run's open questions; it may have been answered, or its job may have moved on";
+    /// The job cannot be asked by this one.
+    NotInterrogable { /** The job that asks. */ job: JobId, /** The job that is asked. */ asked: JobId } = "not_interrogable",
+        "job {job} cannot ask job {asked}",
+        "ask one of the jobs that the task names, or a person";
+    /// The job has asked others as often as it may.
+    TooManyQuestions { /** The job. */ job: JobId, /** How often. */ limit: u32 } = "too_many_questions",
+        "job {job} has asked other jobs {limit} times at this attempt, which is the limit",
+        "decide by what you know, or ask a person";
+    /// The grant has asked for leave as often as it may.
+    TooManyRequests { /** The job. */ job: JobId, /** How often. */ limit: usize } = "too_many_requests",
+        "the agent of job {job} has asked for leave {limit} times, which is the limit",
+        "go on without what needs leave, or report what stands in the way";
     /// No such escalation is open.
     EscalationUnknown { /** Its number. */ escalation: u32 } = "escalation_unknown",
         "escalation {escalation} is not open",

@@ -285,6 +285,12 @@ impl State {
         })
     }
 
+    /// The jobs that a job may ask now, by their numbers: those before it that let themselves be asked, of which it may name some.
+    pub(super) fn may_be_asked(&self, asker: usize) -> impl Iterator<Item = usize> {
+        let is_completed = |job: &usize| self.jobs[*job].is_completed();
+        self.snapshot.workflow().may_ask(self.snapshot.graph(), asker).into_iter().filter(is_completed)
+    }
+
     /// Whether the fence holds its job now.
     pub fn is_live(&self, fence: &Fence) -> bool {
         self.fence(&fence.job).as_ref() == Some(fence)

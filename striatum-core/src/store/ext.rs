@@ -3,10 +3,11 @@
 use crate::{
     chain::{ChainError, ChainFault, Position, Sealed, Verifier},
     id::ChainId,
-    store::{Store, StoreError, StoreErrorKind},
+    store::{RunQuery, RunSummary, Store, StoreError, StoreErrorKind},
 };
 
 const PAGE: usize = 1024;
+const RUNS: usize = 64;
 
 /// Why a chain did not verify.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,23 @@ pub enum VerifyError {
     reason = "blanket-implemented sugar that is not meant to be implemented or boxed"
 )]
 pub trait StoreExt: Store {
+    /// Every run that a query asks for, page by page.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn all_runs(&self, query: RunQuery) -> Result<Vec<RunSummary>, StoreError> {
+        let mut query = RunQuery { limit: RUNS, ..query };
+        let mut runs = Vec::new();
+        loop {
+            let page = self.runs(&query).await?;
+            runs.extend(page.items);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(runs),
+            }
+        }
+    }
+
     /// Streams a chain through a [`Verifier`] in constant memory and returns its last position.
     ///
     /// `expect` is a position that was noted earlier and must be part of the chain. `seen` is shown each event once it is known

@@ -1,6 +1,6 @@
 //! What can be told of a workflow before it runs: how much work it can be at most, and that no verdict leads nowhere.
 
-use crate::workflow::{Graph, Job, JobType, OnReject, UnsoundGraph, Workflow, order::Order};
+use crate::workflow::{Graph, Job, JobType, OnReject, QUESTIONS, UnsoundGraph, Workflow, order::Order};
 
 /// The bounds of every run of a workflow, whatever agents do. What principals add (a retry, one more revision) comes on top.
 ///
@@ -84,11 +84,15 @@ impl<'w> Analysis<'w> {
         let order = Order::of(Graph::new(workflow)?, workflow.jobs.len());
         let generations = generations(workflow, &order);
         let deliveries = u64::from(workflow.recovery_policy.max_requeues) + 1;
-        let granted = |(job, generations): (&Job, &u64)| match job.kind {
+        let granted = |(index, (job, generations)): (usize, (&Job, &u64))| match job.kind {
             JobType::HumanCheckpoint => 0,
-            _ => generations.saturating_mul(u64::from(job.max_attempts)).saturating_mul(deliveries),
+            _ => {
+                let asks = !workflow.may_ask(order.graph(), index).is_empty();
+                let deliveries = deliveries + if asks { u64::from(QUESTIONS) } else { 0 };
+                generations.saturating_mul(u64::from(job.max_attempts)).saturating_mul(deliveries)
+            }
         };
-        let grants = workflow.jobs.iter().zip(&generations).map(granted).collect();
+        let grants = workflow.jobs.iter().zip(&generations).enumerate().map(granted).collect();
         Ok(Self { workflow, order, generations, grants })
     }
 
@@ -98,7 +102,7 @@ impl<'w> Analysis<'w> {
     }
 
     /// How often a job can be handed out: in each generation as often as it may fail, and for each of these as often as it
-    /// may be lost. A number that does not fit is the greatest that does.
+    /// may be lost, or ask other jobs. A number that does not fit is the greatest that does.
     pub fn grants(&self, job: usize) -> u64 {
         self.grants[job]
     }

@@ -4,15 +4,15 @@ use striatum_core::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, LaneId, RoleId, WorkflowId},
     run::{
-        ArtifactPublished, Backoff, BranchConfirmed, CancelCause, CanceledJob, Checkpoint, DecisionRecorded,
-        DeliveryMode, DeliveryWithheld, Deviation, EndCause, EscalationNotified, EscalationRaised,
-        EscalationResolved, EscalationTopic, Event, Freshness, Ground, IdentityBasis, IdentityDoubt,
-        JobAcknowledged, JobBlocked, JobCanceled, JobClaimed, JobCompleted, JobFailed, JobParked,
-        JobQuarantined, JobReadied, JobSkipped, JobWaits, JobsCanceled, JobsReopened, Judged, LeaseCause,
-        LeaseEnd, Leave, QuestionAnswered, QuestionAsked, ReopenCause, Reopened, Ruling, RunCompromised,
-        RunDelivered, RunEnded, RunPaused, RunPrepared, RunReopened, RunResumed, RunStarted, RunStatus,
-        SameModel, SessionIdentified, SessionRegistered, SkipCause, Submission, TreeClosed, Usage, Verdict,
-        VerdictRecorded,
+        Addressee, ArtifactPublished, Backoff, BranchConfirmed, CancelCause, CanceledJob, Checkpoint,
+        DecisionRecorded, DeliveryMode, DeliveryWithheld, Deviation, EndCause, EscalationNotified,
+        EscalationRaised, EscalationResolved, EscalationTopic, Event, Freshness, Ground, IdentityBasis,
+        IdentityDoubt, JobAcknowledged, JobBlocked, JobCanceled, JobClaimed, JobCompleted, JobFailed,
+        JobParked, JobQuarantined, JobReadied, JobSkipped, JobWaits, JobsCanceled, JobsReopened, Judged,
+        LeaseCause, LeaseEnd, Leave, QuestionAnswered, QuestionAsked, QuestionNotified, QuestionReferred,
+        ReopenCause, Reopened, Ruling, RunCompromised, RunDelivered, RunEnded, RunPaused, RunPrepared,
+        RunReopened, RunResumed, RunStarted, RunStatus, SameModel, SessionIdentified, SessionRegistered,
+        SkipCause, Submission, TreeClosed, Usage, Verdict, VerdictRecorded,
     },
     sandbox::{Exit, Isolation, Level},
     transport::AgentIdentity,
@@ -221,6 +221,7 @@ fn of_people() -> Vec<Event> {
             topic: EscalationTopic::NeedsOperator,
             job: Some(job("a")),
             reason: None,
+            epoch: None,
         }
         .into(),
         EscalationNotified { escalation: 1 }.into(),
@@ -243,9 +244,18 @@ fn of_the_second_round() -> Vec<Event> {
             text: blob("question"),
             resume: Some(text("conversation")),
             ended: ended(LeaseCause::Asked),
+            of: None,
         }
         .into(),
-        QuestionAnswered { question: 1, job: job("a"), text: blob("answer"), by: text("ada") }.into(),
+        QuestionAnswered {
+            question: 1,
+            job: job("a"),
+            text: blob("answer"),
+            by: text("ada"),
+            session: None,
+            usage: None,
+        }
+        .into(),
         EscalationResolved {
             escalation: 1,
             ruling: Ruling::Accept,
@@ -293,11 +303,60 @@ pub(super) fn with_later_fields() -> Vec<Event> {
             reset: Vec::new(),
         }
         .into(),
-        EscalationRaised { escalation: 2, topic: EscalationTopic::Raised, job: None, reason: reason() }
-            .into(),
+        EscalationRaised {
+            escalation: 2,
+            topic: EscalationTopic::Raised,
+            job: None,
+            reason: reason(),
+            epoch: None,
+        }
+        .into(),
+    ]
+}
+
+/// The events of interrogation, and of who was told.
+fn of_the_third_round() -> Vec<Event> {
+    let usage = Some(Usage { wall_ms: 900, input_tokens: Some(5), output_tokens: Some(6), turns: Some(1) });
+    vec![
+        QuestionReferred { question: 1, job: job("a"), reason: reason(), usage }.into(),
+        QuestionNotified { question: 1, job: job("a") }.into(),
+    ]
+}
+
+/// Events with the fields that came with interrogation, and with leave that is asked for.
+pub(super) fn of_asking() -> Vec<Event> {
+    let usage = Some(Usage { wall_ms: 900, input_tokens: None, output_tokens: None, turns: Some(2) });
+    vec![
+        QuestionAsked {
+            question: 2,
+            job: job("b"),
+            attempt: 1,
+            text: blob("question"),
+            resume: None,
+            ended: ended(LeaseCause::Asked),
+            of: Some(Addressee { job: job("a"), session: Some(session(1)) }),
+        }
+        .into(),
+        QuestionAnswered {
+            question: 2,
+            job: job("b"),
+            text: blob("answer"),
+            by: text("orchestrator (service)"),
+            session: Some(session(1)),
+            usage,
+        }
+        .into(),
+        EscalationRaised {
+            escalation: 2,
+            topic: EscalationTopic::Leave,
+            job: Some(job("a")),
+            reason: reason(),
+            epoch: Some(2),
+        }
+        .into(),
     ]
 }
 
 pub(super) fn one_of_each() -> Vec<Event> {
-    [of_runs(), of_grants(), of_ends(), of_people(), of_the_second_round()].concat()
+    [of_runs(), of_grants(), of_ends(), of_people(), of_the_second_round(), of_the_third_round()].concat()
 }

@@ -21,6 +21,7 @@ fn braid() -> Document {
         .job("z", "synthesis")
         .job("a", "draft")
         .with("max_attempts", 3)
+        .with("interrogable", true)
         .with("on_expiry", "park");
     let jobs = jobs.job("r1", "review").with("on_reject", "skip_branch");
     let jobs = jobs.job("r2", "review").with("on_reject", "checkpoint");

@@ -20,6 +20,8 @@ fn owed(run: &Drive) -> Vec<String> {
             }
             Pending::Deliver { run } => format!("deliver {}", run.short()),
             Pending::Notify { escalation, .. } => format!("notify {escalation}"),
+            Pending::Interrogate { question, .. } => format!("interrogate {question}"),
+            Pending::Tell { question, .. } => format!("tell {question}"),
             other => format!("{other:?}"),
         })
         .collect()

@@ -21,7 +21,12 @@ fn operator() -> Actor {
 fn ask(run: &mut Drive, id: &str) -> u32 {
     let fence = run.claim(id);
     let report = LeaseReport { set_aside: Some(commit(9)), ..LeaseReport::new(fence) };
-    run.must(Intent::Ask { report, question: blob("which one?"), resume: Some("talk-1".to_owned()) });
+    run.must(Intent::Ask {
+        report,
+        question: blob("which one?"),
+        resume: Some("talk-1".to_owned()),
+        of: None,
+    });
     run.state.open_questions().last().unwrap().1.number
 }
 
@@ -101,7 +106,7 @@ fn an_agent_that_does_not_work_asks_nothing() {
     let by = run.fresh();
     let fence = run.claim_by("a", by, DeliveryMode::Pull).unwrap();
     let report = LeaseReport::new(fence);
-    let ask = Intent::Ask { report, question: blob("?"), resume: None };
+    let ask = Intent::Ask { report, question: blob("?"), resume: None, of: None };
     assert_eq!(run.refused(Actor::Session(by), ask), "job_status");
 }
 

@@ -47,18 +47,9 @@ fn findings(json: &[u8]) -> Vec<Finding> {
     }
 }
 
-/// Where something was found, but for what has no effect yet.
+/// Where something was found.
 fn places(findings: &[Finding]) -> Vec<(FindingCode, &str)> {
-    let found = findings.iter().filter(|finding| finding.code != FindingCode::NotYetSupported);
-    found.map(|finding| (finding.code, finding.pointer.as_str())).collect()
-}
-
-#[test]
-fn what_has_no_effect_yet_is_a_warning() {
-    let found = findings(WHOLE.as_bytes());
-    let found: Vec<_> = found.iter().map(|it| (it.code, it.severity, it.pointer.as_str())).collect();
-    let pointer = "/jobs/5/interrogation_targets";
-    assert_eq!(found, [(FindingCode::NotYetSupported, Severity::Warning, pointer)]);
+    findings.iter().map(|finding| (finding.code, finding.pointer.as_str())).collect()
 }
 
 #[test]

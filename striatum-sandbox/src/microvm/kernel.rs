@@ -9,7 +9,8 @@ use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
 use super::initramfs::Module;
 
-const INSTALL: &str = "install one with: apt-get install linux-image-amd64 (the kernel for clouds, linux-image-cloud-amd64, has no 9p)";
+const INSTALL: &str = "install one with: apt-get install linux-image-amd64 (the kernel for clouds, linux-image-cloud-amd64, has no 9p); \
+     one that only the administrator may read: chmod a+r /boot/vmlinuz-*";
 
 /// What a machine needs beside what every kernel has.
 const NEEDED: [&str; 4] = ["virtio_mmio", "virtio_net", "9pnet_virtio", "9p"];

@@ -6,7 +6,10 @@ use std::{
     io,
     net::TcpListener as StdListener,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -233,7 +236,7 @@ fn most_memory() -> u64 {
     host.totalram / 4 * 3 * u64::from(host.mem_unit)
 }
 
-/// Passes on what is asked, and notes down what is told, until either side is gone.
+/// Passes on what is asked, and notes down what is told of processes that were asked for, until either side is gone.
 async fn converse(
     conversation: TcpStream,
     mut asked: mpsc::UnboundedReceiver<Ask>,
@@ -241,8 +244,13 @@ async fn converse(
     on_end: impl Fn(u32, Exit) + Send + Sync,
 ) {
     let (mut hear, mut say) = conversation.into_split();
+    // They are counted, so the highest stands for all.
+    let last = AtomicU32::new(0);
     let asking = async {
         while let Some(ask) = asked.recv().await {
+            if let Ask::Start(start) = &ask {
+                last.fetch_max(start.process, Ordering::Relaxed);
+            }
             if send(&mut say, &ask).await.is_err() {
                 return;
             }
@@ -251,9 +259,13 @@ async fn converse(
         std::future::pending::<()>().await;
     };
     let hearing = async {
-        while let Ok(Some(told)) = receive::<Tell>(&mut hear, Some(MOST_SAID)).await {
+        while let Ok(Some(told)) = receive::<Tell>(&mut hear, MOST_SAID).await {
+            let (Tell::Started { process, .. } | Tell::Refused { process, .. } | Tell::Ended { process, .. }) =
+                &told;
+            if *process > last.load(Ordering::Relaxed) {
+                continue;
+            }
             if let Tell::Ended { process, exit } = told
-                && news.borrow().answers.contains_key(&process)
                 && news.borrow().end(process).is_none()
             {
                 on_end(process, exit);

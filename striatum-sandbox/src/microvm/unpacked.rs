@@ -20,12 +20,25 @@ pub(super) fn image(kernel: &Kernel, cache: &Path) -> io::Result<PathBuf> {
     let Some(unpacked) = unpack(&fs::read(&kernel.image)?)? else { return Ok(kernel.image.clone()) };
     fs::create_dir_all(cache)?;
     // Others may do the same at the same time: what counts is that the name only ever leads to a whole one.
-    let draft = cache.join(format!(".vmlinux-{}", std::process::id()));
-    let mut file = File::create(&draft)?;
-    file.write_all(&unpacked)?;
-    file.sync_all()?;
-    fs::rename(draft, &kept)?;
+    let (draft, mut file) = draft(cache)?;
+    let written = file.write_all(&unpacked).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&draft, &kept)) {
+        let _left = fs::remove_file(&draft);
+        return Err(error);
+    }
     Ok(kept)
+}
+
+/// A new file that nobody else writes to.
+fn draft(cache: &Path) -> io::Result<(PathBuf, File)> {
+    for number in 0..1000_u32 {
+        let path = cache.join(format!(".vmlinux-{}-{number}", std::process::id()));
+        match File::create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return Ok((path, made?)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// What is packed in an image for PCs; nothing if it is no such image, or packed in another way, or cannot be begun directly.

@@ -21,8 +21,8 @@ pub(crate) const LIVE: &str = "/run/striatum/live";
 /// By which name that is found.
 pub(crate) const LIVE_TAG: &str = "live";
 
-/// No message is longer: an order is never larger than what `execve` takes, here in decimal digits.
-const MOST_BYTES: u32 = 64 << 20;
+/// The host asks for no more at once: an order is never larger than what `execve` takes, here in decimal digits.
+pub(crate) const MOST_ASKED: u32 = 64 << 20;
 /// What a machine may say at once.
 pub(crate) const MOST_SAID: u32 = 64 << 10;
 
@@ -84,7 +84,7 @@ pub(crate) async fn send<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), messa
 /// Receives a message of at most so many bytes; `None` if the other side is gone.
 pub(crate) async fn receive<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
-    most: Option<u32>,
+    most: u32,
 ) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length).await {
@@ -92,7 +92,7 @@ pub(crate) async fn receive<T: DeserializeOwned>(
         read => read?,
     };
     let length = u32::from_le_bytes(length);
-    if length > most.unwrap_or(MOST_BYTES) {
+    if length > most {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut body = Vec::new();
@@ -109,9 +109,9 @@ mod tests {
         let (mut ours, mut theirs) = tokio::io::duplex(1 << 16);
         send(&mut ours, &Tell::Started { process: 7, landlock: 2 }).await.expect("it is sent");
         drop(ours);
-        let told = receive(&mut theirs, Some(MOST_SAID)).await.expect("it arrives");
+        let told = receive(&mut theirs, MOST_SAID).await.expect("it arrives");
         assert!(matches!(told, Some(Tell::Started { process: 7, landlock: 2 })));
-        assert!(receive::<Tell>(&mut theirs, None).await.expect("the end").is_none());
+        assert!(receive::<Tell>(&mut theirs, MOST_SAID).await.expect("the end").is_none());
     }
 
     #[tokio::test]
@@ -121,7 +121,7 @@ mod tests {
             (b"\x02\0\0\0{{", io::ErrorKind::InvalidData),
             (b"\x09\0\0\0{", io::ErrorKind::UnexpectedEof),
         ] {
-            let error = receive::<Tell>(&mut &said[..], Some(MOST_SAID)).await.expect_err("no message");
+            let error = receive::<Tell>(&mut &said[..], MOST_SAID).await.expect_err("no message");
             assert_eq!(error.kind(), kind, "{said:?}");
         }
     }

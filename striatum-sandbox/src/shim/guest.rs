@@ -18,7 +18,7 @@ use crate::{
     child::Leader,
     failure::failed,
     folder::Folder,
-    microvm::wire::{Ask, HOST, Refused, Start, Tell, receive, send},
+    microvm::wire::{Ask, HOST, MOST_ASKED, Refused, Start, Tell, receive, send},
     namespaces::{
         cgroup::Cgroups,
         root::{AGENT, SHIM},
@@ -55,7 +55,7 @@ async fn converse() -> io::Result<()> {
         }
     });
     let mut guests = Guests { cgroups: Cgroups::find(), living: BTreeMap::new(), tell };
-    while let Some(ask) = receive::<Ask>(&mut hear, None).await? {
+    while let Some(ask) = receive::<Ask>(&mut hear, MOST_ASKED).await? {
         match ask {
             Ask::Clock { seconds, nanoseconds } => furnish::set_clock(seconds, nanoseconds)?,
             Ask::Start(start) => {

@@ -94,6 +94,8 @@ pub(crate) enum Fault {
     ListensBackwards,
     /// Each process gets the listeners of the first.
     SharesListeners,
+    /// Listeners are not where the process is told.
+    ListensElsewhere,
 }
 
 /// What was forgotten, until the end of the test.
@@ -228,6 +230,11 @@ impl BrokenSession {
                 self.listeners = process.listeners.iter().map(copy).collect();
             }
             Fault::SharesListeners => std::mem::swap(&mut process.listeners, &mut self.listeners),
+            Fault::ListensElsewhere => {
+                for (_, listener) in &mut process.listeners {
+                    *listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                }
+            }
             _ => {}
         }
         let (fault, first) = (self.fault, self.first.clone());

@@ -45,6 +45,7 @@ const MUTANTS: &[(Fault, &str)] = &[
     (Fault::WantsAFolder, "a_folder_that_is_not_there_leaves_nothing_to_reap"),
     (Fault::StartsAfterReaping, "nothing_starts_in_a_session_that_was_reaped"),
     (Fault::BindsNothing, "a_process_reaches_the_host_through_its_listener"),
+    (Fault::ListensElsewhere, "a_listener_has_the_address_that_is_announced"),
     (Fault::ListensBackwards, "listeners_come_by_name_and_do_not_block"),
     (Fault::SharesListeners, "processes_with_the_same_listener_do_not_meet"),
 ];

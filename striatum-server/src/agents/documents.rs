@@ -127,10 +127,13 @@ impl Papers {
                 let report = self.report(reason).await?;
                 (Intent::Block { report, severity }, Receipt::over("the work is blocked"))
             }
-            Act::Ask { question, resume } => {
+            Act::Ask { question, resume, of } => {
                 let question = self.keep(question).await?;
                 let report = LeaseReport::new(fence);
-                (Intent::Ask { report, question, resume }, Receipt::over("the question is asked"))
+                (Intent::Ask { report, question, resume, of }, Receipt::over("the question is asked"))
+            }
+            Act::Answer { .. } => {
+                return Err(Code::NothingAsked.because("nobody has asked anything of this task"));
             }
             Act::Propose(FollowUp { title, description }) => {
                 let proposal = self.keep(format!("{title}\n\n{description}")).await?;

@@ -22,6 +22,7 @@ use crate::{Refusal, agents::Workshop};
 
 mod claiming;
 mod puller;
+mod questions;
 mod tools;
 mod watcher;
 

@@ -17,7 +17,8 @@ mod catalogue;
 use catalogue::{CATALOGUE, Call, PacketForm};
 
 const INSTRUCTIONS: &str = "These tools are the only way to hand in your work. Read the task with get_packet. \
-    End it with exactly one of complete_work, submit_review, report_failure, release_work, block_work or ask_human: only what a tool \
+    End it with exactly one of complete_work, submit_review, report_failure, release_work, block_work, ask_human, ask_upstream \
+    or answer: only what a tool \
     has accepted counts, whatever you say otherwise. A call that is refused says what to do about it; do that and call again.";
 
 impl Toolbox for Live {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use striatum_core::{
     digest::Digest,
-    id::ArtifactName,
+    id::{ArtifactName, JobId},
     run::{Severity, Verdict},
 };
 
@@ -92,12 +92,19 @@ pub enum Act {
         /// Who can help.
         severity: Severity,
     },
-    /// Ask a person, and give the work up until there is an answer.
+    /// Ask a person, or the session that did an earlier job, and give the work up until there is an answer.
     Ask {
         /// The question.
         question: String,
         /// By what the agent can find its conversation again.
         resume: Option<String>,
+        /// The earlier job whose session is asked; nothing for a person.
+        of: Option<JobId>,
+    },
+    /// Answer what a job behind this one asked.
+    Answer {
+        /// The answer.
+        answer: String,
     },
     /// Propose work that is out of scope here. It waits for a principal and never runs by itself.
     Propose(FollowUp),
@@ -170,7 +177,9 @@ impl Act {
             Self::Fail { .. } => "report_failure",
             Self::Release { .. } => "release_work",
             Self::Block { .. } => "block_work",
-            Self::Ask { .. } => "ask_human",
+            Self::Ask { of: None, .. } => "ask_human",
+            Self::Ask { of: Some(_), .. } => "ask_upstream",
+            Self::Answer { .. } => "answer",
             Self::Propose(_) => "propose_follow_up",
         }
     }

@@ -24,7 +24,7 @@ async fn an_agent_without_http_reaches_its_tools_through_the_bridge() {
     let endpoint = session.endpoint().clone();
     let bridging = tokio::spawn(async move { bridge(&endpoint, input, output).await });
     let client = timeout(SOON, ().serve(near)).await.expect("an answer in time").expect("it is connected");
-    assert_eq!(client.list_all_tools().await.expect("tools").len(), 12);
+    assert_eq!(client.list_all_tools().await.expect("tools").len(), 14);
     session.connected().await;
     let (said, is_error) = call(&client, "report_failure", json!({"reason": "no compiler"})).await;
     assert_eq!((said.as_str(), is_error), ("accepted: all is well.", false));

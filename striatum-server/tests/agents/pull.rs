@@ -143,6 +143,7 @@ fn workflow(author: LaneBuilder) -> Workflow {
             JobBuilder::draft("draft")
                 .by("author", "author")
                 .objective("Write a greeting.")
+                .key("interrogable", true)
                 .writes(["docs/"])
                 .artifact("greeting", "docs/GREETING.md"),
         )
@@ -273,7 +274,7 @@ async fn a_claim_token_opens_its_own_role_and_lane_and_nothing_else() {
 
     let names = |tools: Vec<Tool>| tools.into_iter().map(|tool| tool.name.into_owned()).collect::<Vec<_>>();
     let offered = names(author.client.list_all_tools().await.expect("tools"));
-    assert_eq!(offered, ["register_session", "await_work", "ack_work", "heartbeat"]);
+    assert_eq!(offered, ["register_session", "await_work", "ack_work", "heartbeat", "answer_question"]);
     let (_, tools) = author.work().await;
     let of_grant = names(tools.list_all_tools().await.expect("tools"));
     assert!(of_grant.iter().all(|tool| !offered.contains(tool)), "{of_grant:?}");
@@ -336,4 +337,48 @@ async fn a_claim_token_that_is_revoked_takes_nothing_more() {
     let state = office.state().await;
     assert_eq!(state.job(&"draft".parse().expect("a name")).expect("it is there").status, JobStatus::Ready);
     assert!(client(office.agents.url(), &token).await.is_err());
+}
+
+#[tokio::test]
+async fn a_session_that_pulls_is_asked_about_what_it_did() {
+    let office = Office::open().await;
+    let (author, other) = (office.puller("author").await, office.puller("author").await);
+    let reviewer = office.puller("reviewer").await;
+    office.start().await;
+    let (_, tools) = author.work().await;
+    accepted(&tools, "publish_artifact", json!({"name": "greeting", "text": "Hullo."})).await;
+    let (said, is_error) = call(&tools, "answer", json!({"answer": "?"})).await;
+    assert!(said.starts_with("refused (nothing_asked)") && is_error, "{said}");
+    accepted(&tools, "complete_work", json!({})).await;
+
+    let (_, judging) = reviewer.work().await;
+    let (said, is_error) = call(&judging, "ask_upstream", json!({"job": "review", "question": "?"})).await;
+    assert!(said.starts_with("refused (not_interrogable)") && is_error, "{said}");
+    let question = json!({"job": "draft", "question": "Why not hello?"});
+    let asking = async { accepted(&judging, "ask_upstream", question).await };
+    // It waits for work, and is woken by the question.
+    let ((), (said, _)) = tokio::join!(asking, author.ask("await_work"));
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    let asked = &said["question"];
+    assert_eq!((asked["text"].as_str(), asked["from"].as_str()), (Some("Why not hello?"), Some("review")));
+    other.finds_nothing().await;
+
+    let reply = |session: &str, question: u64| json!({"session": session, "run": asked["run"], "question": question, "answer": "Manners."});
+    for (puller, number) in [(&author, 2), (&other, 1)] {
+        let (said, is_error) = call(&puller.client, "answer_question", reply(&puller.session, number)).await;
+        assert!(said.starts_with("refused (question_unknown)") && is_error, "{said}");
+    }
+    accepted(&author.client, "answer_question", reply(&author.session, 1)).await;
+    author.finds_nothing().await;
+    let (again, judging) = reviewer.work().await;
+    assert_eq!(again["epoch"].as_u64(), Some(2));
+    let (packet, _) = call(&judging, "get_packet", json!({"format": "json"})).await;
+    let packet: Value = serde_json::from_str(&packet).expect("JSON");
+    let answer = &packet["answers"][0];
+    assert_eq!(
+        (answer["of"].as_str(), answer["by"].as_str()),
+        (Some("draft"), Some(author.session.as_str()))
+    );
+    let told = json!({"digest": answer["answer"]["digest"]});
+    assert_eq!(call(&judging, "read_document", told).await, ("Manners.".to_owned(), false));
 }

@@ -43,7 +43,7 @@ async fn no_token_but_its_own_opens_a_session() {
     let bench = Recorder::answering([]);
     let session = agents.open(fence("draft"), bench.clone(), LONG).expect("chance");
     let tools = connect(&session).await.list_all_tools().await.expect("tools");
-    assert_eq!(tools.len(), 12);
+    assert_eq!(tools.len(), 14);
     let own = session.endpoint().bearer.expose_secret().to_owned();
 
     let dropped = agents.open(fence("draft"), bench.clone(), LONG).expect("chance");

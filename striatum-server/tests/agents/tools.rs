@@ -109,7 +109,7 @@ async fn what_models_write_is_taken_where_it_is_plain() {
         (
             "request_human_steering",
             json!({"question": "which?", "resume": "c-1"}),
-            Act::Ask { question: "which?".to_owned(), resume: Some("c-1".to_owned()) },
+            Act::Ask { question: "which?".to_owned(), resume: Some("c-1".to_owned()), of: None },
         ),
         (
             "propose_issue",

@@ -198,7 +198,7 @@ impl Bench {
         let question = self.engine.blobs().put(text.to_owned().into()).await?;
         let actor = Actor::Session(submit.fence.session);
         let report = LeaseReport::new(submit.fence);
-        self.give(run, actor, Intent::Ask { report, question, resume: None }).await?;
+        self.give(run, actor, Intent::Ask { report, question, resume: None, of: None }).await?;
         Ok(())
     }
 

@@ -91,6 +91,21 @@ impl Chance<'_> {
         self.dice.one_of(&such).cloned()
     }
 
+    /// A job that stands before another, near or far.
+    pub(super) fn job_before(&mut self, job: &JobId) -> Option<JobId> {
+        let graph = self.state.snapshot().graph();
+        let before = graph.all_upstream(graph.index(job)?);
+        let chosen = *self.dice.one_of(&before)?;
+        self.state.workflow().jobs.get(chosen).map(|spec| spec.id.clone())
+    }
+
+    /// A question that waits for its answer, and the session that is to give it.
+    pub(super) fn open_question(&mut self) -> Option<(u32, Option<SessionId>)> {
+        let open: Vec<_> =
+            self.state.open_questions().map(|(_, asked)| (asked.number, asked.awaited())).collect();
+        self.dice.one_of(&open).copied()
+    }
+
     /// The grant of a job that is held.
     pub(super) fn held(&mut self) -> Option<Fence> {
         let job = self.job_that_is(&[JobStatus::Claimed, JobStatus::Running])?;

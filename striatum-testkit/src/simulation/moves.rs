@@ -31,7 +31,10 @@ const MOVES: &[(usize, Move)] = &[
     (1, supersede),
     (1, steer),
     (4, confirm),
-    (4, ask),
+    (6, ask),
+    (3, reply),
+    (1, refer),
+    (2, request_leave),
     (1, escalate),
     (1, propose),
     (2, settle),
@@ -223,13 +226,55 @@ fn answer(chance: &mut Chance<'_>) -> Option<Act> {
     Some(chance.give(Intent::Resolve { job, resolution }))
 }
 
-/// An agent asks a person, and gives its job up meanwhile.
+/// An agent asks a person, or somebody who worked before it, and gives its job up meanwhile.
 fn ask(chance: &mut Chance<'_>) -> Option<Act> {
     let fence =
         if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
     let report = LeaseReport::new(fence.clone());
-    let intent =
-        Intent::Ask { report, question: words::blob("which one?"), resume: Some("thread".to_owned()) };
+    let of = match chance.dice.below(4) {
+        0 => None,
+        1 => chance.any_job(),
+        _ => chance.job_before(&fence.job),
+    };
+    let (question, resume) = (words::blob("which one?"), Some("thread".to_owned()));
+    let intent = Intent::Ask { report, question, resume, of };
+    Some(Act::Give(vec![chance.command_under(&fence, intent)]))
+}
+
+/// Somebody answers for a session: most often for the one that was asked.
+fn reply(chance: &mut Chance<'_>) -> Option<Act> {
+    let (question, awaited) = chance.open_question()?;
+    let other = *chance.dice.one_of(chance.sessions)?;
+    let session = if chance.dice.once_in(3) { other } else { awaited.unwrap_or(other) };
+    let usage = chance.dice.once_in(2).then(words::usage);
+    let intent = Intent::Reply { question, session, answer: words::blob("like this"), usage };
+    let speaker = if chance.dice.once_in(4) { other } else { session };
+    let own = chance.dice.once_in(2);
+    let command =
+        if own { chance.command_of(Actor::Session(speaker), intent) } else { chance.command(intent) };
+    Some(Act::Give(vec![command]))
+}
+
+/// A question is passed on to a person, or a person is told of one.
+fn refer(chance: &mut Chance<'_>) -> Option<Act> {
+    let (question, _) = chance.open_question()?;
+    let intent = match chance.dice.below(3) {
+        0 => Intent::Told { question },
+        _ => Intent::Refer { question, reason: Some(words::blob("gone")), usage: Some(words::usage()) },
+    };
+    Some(chance.give(intent))
+}
+
+/// An agent asks for leave, or somebody gives up waiting for it.
+fn request_leave(chance: &mut Chance<'_>) -> Option<Act> {
+    if chance.dice.once_in(4) {
+        let escalations = u32::try_from(chance.state.escalations().len()).ok()?;
+        let escalation = u32::try_from(chance.dice.below(escalations as usize + 1)).ok()?;
+        return Some(chance.give(Intent::WithdrawLeave { escalation }));
+    }
+    let fence =
+        if chance.dice.once_in(6) { chance.dice.one_of(chance.grants)?.clone() } else { chance.held()? };
+    let intent = Intent::RequestLeave { fence: fence.clone(), request: words::blob("to fetch") };
     Some(Act::Give(vec![chance.command_under(&fence, intent)]))
 }
 
@@ -309,6 +354,10 @@ fn confirm(chance: &mut Chance<'_>) -> Option<Act> {
             }
         }
         Pending::Notify { escalation, .. } => Intent::Notified { escalation: *escalation },
+        Pending::Tell { question, .. } => Intent::Told { question: *question },
+        Pending::Interrogate { question, .. } => {
+            Intent::Refer { question: *question, reason: None, usage: None }
+        }
         _ => return None,
     };
     Some(chance.give(intent))

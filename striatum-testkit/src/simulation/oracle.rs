@@ -10,6 +10,7 @@ mod model;
 mod outcomes;
 mod panel;
 mod plan;
+mod questions;
 mod reopening;
 mod rest;
 mod verdicts;
@@ -120,6 +121,7 @@ impl Oracle {
         self.applied.insert(reference.id, (reference, events));
         self.expect_reopened()?;
         self.expect_outcome()?;
+        self.expect_no_moot_leave()?;
         self.expect_rest()
     }
 
@@ -157,6 +159,7 @@ impl Oracle {
         let Actor::Session(session) = &command.actor else { return Ok(()) };
         let own = match (&command.intent, fence(&command.intent)) {
             (Intent::Claim(claim), _) => claim.session == *session,
+            (Intent::Reply { session: asked, .. }, _) => asked == session,
             (Intent::Expire { .. } | Intent::Crash(_), _) | (_, None) => false,
             (_, Some(fence)) => fence.session == *session,
         };
@@ -171,6 +174,7 @@ fn fence(intent: &Intent) -> Option<&Fence> {
         | Intent::Identify { fence, .. }
         | Intent::Publish { fence, .. }
         | Intent::Propose { fence, .. }
+        | Intent::RequestLeave { fence, .. }
         | Intent::Expire { fence } => Some(fence),
         Intent::Submit(submit) => Some(&submit.fence),
         Intent::Release(report)

@@ -79,6 +79,7 @@ impl fmt::Display for Told<'_> {
             | Intent::Identify { fence, .. }
             | Intent::Publish { fence, .. }
             | Intent::Propose { fence, .. }
+            | Intent::RequestLeave { fence, .. }
             | Intent::TreeClosed { fence, .. }
             | Intent::Expire { fence } => at(f, fence),
             Intent::Submit(submit) => {
@@ -91,8 +92,14 @@ impl fmt::Display for Told<'_> {
             Intent::Release(report)
             | Intent::Crash(report)
             | Intent::Fail(report)
-            | Intent::Ask { report, .. }
             | Intent::Block { report, .. } => at(f, &report.fence),
+            Intent::Ask { report, of, .. } => {
+                at(f, &report.fence)?;
+                of.as_ref().map_or(Ok(()), |of| write!(f, " of {of}"))
+            }
+            Intent::Reply { question, session, .. } => write!(f, " {question} by {}", session.short()),
+            Intent::Refer { question, .. } | Intent::Told { question } => write!(f, " question {question}"),
+            Intent::WithdrawLeave { escalation } => write!(f, " {escalation}"),
             Intent::Decide { job, ruling, .. } => write!(f, " {job}: {ruling:?}"),
             Intent::Resolve { job, resolution: Resolution::Continue { artifacts } } => {
                 write!(f, " {job}: continue with {} artifacts", artifacts.len())

@@ -39,9 +39,9 @@ fn tolerating(requeues: u32, quarantined: u32) -> RecoveryPolicy {
 fn chain() -> WorkflowBuilder {
     workflow("chain")
         .job(job("z", JobType::Synthesis).after("r"))
-        .job(job("a", JobType::Draft).max_attempts(3))
-        .job(job("b", JobType::Build).after("a"))
-        .job(review("r").after("b"))
+        .job(job("a", JobType::Draft).max_attempts(3).key("interrogable", true))
+        .job(job("b", JobType::Build).after("a").key("interrogable", true))
+        .job(review("r").after("b").key("interrogation_targets", ["a"]))
         .cycle("r", "a", 2)
 }
 

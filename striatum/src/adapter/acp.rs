@@ -41,8 +41,8 @@ const TOOLS: &str = "tools";
 /// - A limit of the model's host is waited for, with the lease held, as long as [`Pace::wait`] allows; what only a person can
 ///   mend blocks the job; anything else is a failure of the attempt.
 /// - Its environment is what the lane names, and what is [known](Adapter::env) to make it fit to be driven.
-/// - Which requests for leave are granted follows from what the sandbox enforces, unless a [policy](Self::policy) is given. There
-///   is nobody here to be asked: what a policy would ask a person is rejected, and told.
+/// - Which requests for leave are granted follows from what the sandbox enforces, unless a [policy](Self::policy) is given. What the
+///   policy leaves to a person is asked and recorded, while the agent waits for as long as [`Pace::leave`]; then it is rejected.
 #[derive(Debug, Clone, Default)]
 pub struct AcpAdapter {
     known: Option<&'static Adapter>,
@@ -65,12 +65,20 @@ pub struct Pace {
     pub waits: u32,
     /// How long is waited at first where nobody says until when; then twice as long each time.
     pub first_wait: Duration,
+    /// How long a person may think about what the agent wants leave for. Nobody is asked if that is no time.
+    pub leave: Duration,
 }
 
 impl Default for Pace {
-    /// Three nudges; four waits of at most a quarter of an hour, beginning with ten seconds.
+    /// Three nudges; four waits of at most a quarter of an hour, beginning with ten seconds; five minutes for a person.
     fn default() -> Self {
-        Self { nudges: 3, wait: Duration::from_secs(900), waits: 4, first_wait: Duration::from_secs(10) }
+        Self {
+            nudges: 3,
+            wait: Duration::from_secs(900),
+            waits: 4,
+            first_wait: Duration::from_secs(10),
+            leave: Duration::from_secs(300),
+        }
     }
 }
 
@@ -166,7 +174,7 @@ impl AcpAdapter {
         let mut spec = SessionSpec::new(assignment.fence.clone(), &assignment.tree)
             .with_tools(self.server(&tools))
             .choosing(self.choices.clone());
-        spec.resume = assignment.packet.answers.last().and_then(|answer| answer.resume.clone());
+        spec.resume.clone_from(&assignment.resume);
 
         let transport = AcpTransport::new(self.options(&assignment.sandbox.offers()));
         let opened = tokio::select! {

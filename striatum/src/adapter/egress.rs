@@ -114,11 +114,6 @@ impl EgressGateway {
         Self { trust: Some(trust), ..self }
     }
 
-    /// The lanes that have rules of their own.
-    pub fn lanes(&self) -> impl Iterator<Item = &LaneId> {
-        self.lanes.keys()
-    }
-
     /// Opens each proxy once, so that what is missing is told before an agent is started.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use striatum_server::{
     agents::{Agents, OpenSession, Workbench},
 };
 
-use crate::{adapter::AdapterError, orchestrator::Bench};
+use crate::adapter::AdapterError;
 
 /// What agents put before the names of these tools.
 pub(crate) const SERVER: &str = "striatum";
@@ -27,8 +27,8 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    pub(crate) fn new(agents: Agents, bench: Arc<Bench>) -> Self {
-        Self { agents, fence: bench.fence.clone(), prompt: bench.prompt.clone(), bench }
+    pub(crate) fn new(agents: Agents, fence: Fence, prompt: String, bench: Arc<dyn Workbench>) -> Self {
+        Self { agents, fence, prompt, bench }
     }
 
     /// The packet in words, for an agent that finishes by these tools.

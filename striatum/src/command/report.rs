@@ -24,6 +24,8 @@
 //! | `verdict`, `findings` | the judgement of a review |
 //! | `failure` | why the work could not be done: the attempt has failed |
 //! | `ask` | what a person must answer before the work can go on. The grant ends, what was left is set aside, and whoever works on the job next is told question and answer |
+//! | `of` | with `ask`: the earlier job whose session is asked instead of a person |
+//! | `answer` | what an earlier job's agent answers that was asked: its only outcome |
 //! | `resume` | with `ask`: by what the agent can find its conversation again |
 //! | `agent`, `model` | what the agent is |
 //! | `usage` | `input_tokens`, `output_tokens` and `turns`, as far as they are known |
@@ -59,6 +61,10 @@ pub struct Report {
     pub failure: Option<String>,
     /// What it asks a person.
     pub ask: Option<String>,
+    /// The job whose session it asks instead.
+    pub of: Option<String>,
+    /// What it answers, if it was asked.
+    pub answer: Option<String>,
     /// By what it can find its conversation again once there is an answer.
     pub resume: Option<String>,
     /// What it says that it used. It is not asked for the time.
@@ -107,6 +113,8 @@ impl Report {
             agent: AgentIdentity { name, version, model: file.model },
             failure: file.failure,
             ask: file.ask,
+            of: file.of,
+            answer: file.answer,
             resume: file.resume,
             usage: Usage { wall_ms: 0, input_tokens, output_tokens, turns },
         })
@@ -210,6 +218,10 @@ struct ReportFile {
     failure: Option<String>,
     #[serde(default)]
     ask: Option<String>,
+    #[serde(default)]
+    of: Option<String>,
+    #[serde(default)]
+    answer: Option<String>,
     #[serde(default)]
     resume: Option<String>,
     #[serde(default)]

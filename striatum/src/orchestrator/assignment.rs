@@ -9,16 +9,18 @@ use std::{
 };
 
 use striatum_core::{
+    id::Fence,
+    run::Packet,
     sandbox::{EnvVar, Mount},
     transport::{AgentUpdate, Stream},
-    workflow::Constraint,
+    workflow::{Constraint, Lane},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapter::{Account, Assignment, Updates},
     orchestrator::{
-        Error, ErrorKind,
+        Error, ErrorKind, Shared,
         grant::{Place, Work},
         owed,
     },
@@ -27,7 +29,10 @@ use crate::{
 };
 
 #[cfg(feature = "acp")]
-use crate::{adapter::Toolbox, orchestrator::bench::Bench};
+use crate::{
+    adapter::{Leave, Toolbox},
+    orchestrator::{Office, bench::Bench},
+};
 #[cfg(feature = "acp")]
 use std::sync::Arc;
 
@@ -61,21 +66,23 @@ impl Work<'_> {
         #[cfg(feature = "acp")]
         let (bench, toolbox) = {
             let prompt = prompt::render(&self.packet, &texts, By::Tools);
-            let bench = Arc::new(Bench::new(self, at, prompt, account.clone()));
-            let toolbox = Toolbox::new(self.shared.agents.clone(), bench.clone());
+            let bench = Arc::new(Bench::new(self, at, prompt.clone(), account.clone()));
+            let toolbox =
+                Toolbox::new(self.shared.agents.clone(), self.fence().clone(), prompt, bench.clone());
             (bench, toolbox)
         };
         let assignment = Assignment {
             fence: self.fence().clone(),
             prompt,
             packet: self.packet.clone(),
-            env: self.environment(&packet_path, &report)?,
+            env: environment(self.fence(), &self.packet, self.lane, [&packet_path, &report])?,
             mounts: vec![Mount::read(packet_path), Mount::write(outbox)],
             report,
+            resume: self.packet.answers.last().and_then(|answer| answer.resume.clone()),
             lane: self.lane.clone(),
             lane_id: self.lane_id.clone(),
             tree: self.desk().unwrap_or_else(|| at.tree.path().to_owned()),
-            updates: self.updates(&folder)?,
+            updates: updates(self.shared, self.fence(), self.lane, &folder)?,
             folder,
             sandbox: self.shared.sandbox.clone(),
             limits: self.shared.limits.session,
@@ -83,6 +90,8 @@ impl Work<'_> {
             account,
             #[cfg(feature = "acp")]
             toolbox,
+            #[cfg(feature = "acp")]
+            leave: Leave::by(Office::new(self.shared.clone(), self.fence().clone())),
             stop,
         };
         Ok(Given {
@@ -91,43 +100,47 @@ impl Work<'_> {
             bench,
         })
     }
+}
 
-    fn environment(&self, packet: &Path, report: &Path) -> Result<Vec<EnvVar>, Error> {
-        let mut env = vec![
-            EnvVar::new("STRIATUM_PACKET", packet),
-            EnvVar::new("STRIATUM_REPORT", report),
-            EnvVar::new("STRIATUM_RUN", self.fence().run.to_string()),
-            EnvVar::new("STRIATUM_JOB", self.fence().job.to_string()),
-            EnvVar::new("STRIATUM_ATTEMPT", self.packet.attempt.to_string()),
-        ];
-        env.extend(lane_environment(&self.lane.env)?);
-        Ok(env)
-    }
+/// What tells an agent where it is, with what its lane names.
+pub(super) fn environment(
+    fence: &Fence,
+    packet: &Packet,
+    lane: &Lane,
+    [packet_path, report]: [&Path; 2],
+) -> Result<Vec<EnvVar>, Error> {
+    let mut env = vec![
+        EnvVar::new("STRIATUM_PACKET", packet_path),
+        EnvVar::new("STRIATUM_REPORT", report),
+        EnvVar::new("STRIATUM_RUN", fence.run.to_string()),
+        EnvVar::new("STRIATUM_JOB", fence.job.to_string()),
+        EnvVar::new("STRIATUM_ATTEMPT", packet.attempt.to_string()),
+    ];
+    env.extend(lane_environment(&lane.env)?);
+    Ok(env)
+}
 
-    /// Passes on what the agent does to those who watch, and keeps its output unless the lane forbids transcripts.
-    fn updates(&self, folder: &Path) -> Result<Updates, Error> {
-        let keep = self.lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
-        let log = match keep {
-            true => {
-                Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(self.shared, error))?)
+/// Passes on what the agent does to those who watch, and keeps its output unless the lane forbids transcripts.
+pub(super) fn updates(shared: &Shared, fence: &Fence, lane: &Lane, folder: &Path) -> Result<Updates, Error> {
+    let keep = lane.constraints.get(&Constraint::Transcripts).is_none_or(|value| value != "off");
+    let log = match keep {
+        true => Some(File::create(folder.join(LOG)).map_err(|error| owed::folder_error(shared, error))?),
+        false => None,
+    };
+    let log = Mutex::new((log, 0_usize));
+    let (progress, fence) = (shared.progress.clone(), fence.clone());
+    Ok(Updates::new(move |update| {
+        if let AgentUpdate::Output { text, stream: Stream::Out | Stream::Err } = update {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            let (file, written) = &mut *log;
+            if let Some(file) = file.as_mut().filter(|_| *written < LOG_BYTES) {
+                *written += text.len();
+                // A transcript is a convenience: a full disk must not end the agent.
+                let _ = file.write_all(text.as_bytes());
             }
-            false => None,
-        };
-        let log = Mutex::new((log, 0_usize));
-        let (progress, fence) = (self.shared.progress.clone(), self.fence().clone());
-        Ok(Updates::new(move |update| {
-            if let AgentUpdate::Output { text, stream: Stream::Out | Stream::Err } = update {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                let (file, written) = &mut *log;
-                if let Some(file) = file.as_mut().filter(|_| *written < LOG_BYTES) {
-                    *written += text.len();
-                    // A transcript is a convenience: a full disk must not end the agent.
-                    let _ = file.write_all(text.as_bytes());
-                }
-            }
-            let _ = progress.send(Progress::Agent { fence: fence.clone(), update: update.clone() });
-        }))
-    }
+        }
+        let _ = progress.send(Progress::Agent { fence: fence.clone(), update: update.clone() });
+    }))
 }
 
 /// Where an agent may leave a report.

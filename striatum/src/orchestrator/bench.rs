@@ -38,10 +38,10 @@ use crate::{
 pub(crate) struct Bench {
     shared: Arc<Shared>,
     state: State,
-    pub(crate) fence: Fence,
+    fence: Fence,
     tree: Tree,
     base: Bases,
-    pub(crate) prompt: String,
+    prompt: String,
     account: Account,
     begun: Instant,
     /// Held by the call that is under way.
@@ -216,18 +216,24 @@ impl Bench {
                 let report = self.ended(Some(reason), mode).await?;
                 Done::new(Intent::Block { report, severity }, over, "the blocker is recorded")
             }
-            Act::Ask { question, resume } => {
+            Act::Ask { question, resume, of } => {
                 let report = self.ended(None, mode).await?;
                 let question = self.shared.engine.blobs().put(Bytes::from(question)).await?;
                 let resume = self.account.told().conversation.or(resume);
                 let sentence = "the question is recorded, and whoever goes on is told the answer";
-                Done::new(Intent::Ask { report, question, resume }, over, sentence)
+                Done::new(Intent::Ask { report, question, resume, of }, over, sentence)
             }
             Act::Propose(FollowUp { title, description }) => {
                 let text = format!("{title}\n\n{description}");
                 let proposal = self.shared.engine.blobs().put(Bytes::from(text)).await?;
                 let intent = Intent::Propose { fence: self.fence.clone(), proposal };
                 Done::new(intent, Conclusion::GoesOn, "the proposal is recorded and waits for a person")
+            }
+            Act::Answer { .. } => {
+                return Err(Error::new(
+                    ErrorKind::NotInTask,
+                    "answer: nobody has asked this session anything",
+                ));
             }
             _ => return Err(Error::new(ErrorKind::Defect, "do what a tool asks for")),
         })
@@ -301,7 +307,7 @@ impl Workbench for Bench {
 }
 
 /// What an agent is told of an error. Whatever is ours is no fault of its own.
-fn refusal(error: &Error) -> Refusal {
+pub(super) fn refusal(error: &Error) -> Refusal {
     match error.rejection() {
         Some(rejection) => Refusal::from(rejection),
         None => Refusal::new(error.code(), error.chain(), error.remedy()),

@@ -1,9 +1,8 @@
 //! Calling for a person.
 
 use striatum_core::{
-    digest::Digest,
     id::CommandId,
-    run::{EscalationTopic, QuestionAsked, State},
+    run::{EscalationTopic, State},
 };
 
 use crate::{
@@ -19,7 +18,7 @@ pub(super) async fn escalation(
     number: u32,
     id: CommandId,
 ) -> Result<(), Error> {
-    use EscalationTopic::{BudgetSpent, FollowUp, NeedsOperator, UnjudgedDelivery};
+    use EscalationTopic::{BudgetSpent, FollowUp, Leave, NeedsOperator, UnjudgedDelivery};
     let raised = (number as usize).checked_sub(1).and_then(|place| state.escalations().get(place));
     let (code, what, remedy) = match raised.map(|escalation| escalation.raised.topic) {
         Some(NeedsOperator) => (
@@ -41,6 +40,11 @@ pub(super) async fn escalation(
             "follow_up_proposed",
             "has a proposal for further work",
             "read what is proposed, and accept or reject it",
+        ),
+        Some(Leave) => (
+            "leave_wanted",
+            "has an agent that asks for leave and waits",
+            "read what it asks for, and accept or reject it",
         ),
         _ => ("help_wanted", "asks for help", "read what was raised, and settle it"),
     };
@@ -64,25 +68,29 @@ pub(super) async fn escalation(
     Ok(())
 }
 
-/// Lets somebody be told of a question that was just asked.
-pub(super) fn question(shared: &Shared, state: &State, asked: &QuestionAsked) {
-    let Some(notifier) = shared.notifier.clone() else { return };
-    let (run, number) = (state.run(), asked.question);
-    let mut id = [0; 16];
-    id.copy_from_slice(&Digest::of(format!("question/{run}/{number}").as_bytes()).as_bytes()[..16]);
-    let mut call = Call {
-        id: CommandId::from_bytes(id),
-        run,
-        workflow: state.workflow().workflow_id.clone(),
-        subject: Subject::Question { number, job: asked.job.clone() },
-        code: "question",
-        message: format!("run {}: job {} asks a person (question {number})", run.short(), asked.job),
-        remedy: "answer it; the job is handed out again with the answer",
-        text: None,
+/// The same of a question that waits for a person.
+pub(super) async fn question(
+    shared: &Shared,
+    state: &State,
+    number: u32,
+    id: CommandId,
+) -> Result<(), Error> {
+    let Some((spec, asked)) = state.open_questions().find(|(_, asked)| asked.number == number) else {
+        return Ok(());
     };
-    let (engine, text) = (shared.engine.clone(), asked.text);
-    tokio::spawn(async move {
-        call.text = notify::told(engine.blobs().as_ref(), &text).await;
-        notify::tell_of_question(notifier, call).await;
-    });
+    let (run, job) = (state.run(), spec.id.clone());
+    let of = asked.of.as_ref().map(|of| format!(" what {} could not answer", of.job)).unwrap_or_default();
+    let message = format!("run {}: job {job} asks a person{of} (question {number})", run.short());
+    let (code, remedy) = ("question", "answer it; the job is handed out again with the answer");
+    if let Some(notifier) = &shared.notifier {
+        let text = notify::told(shared.engine.blobs().as_ref(), &asked.text).await;
+        let workflow = state.workflow().workflow_id.clone();
+        let subject = Subject::Question { number, job };
+        let call = Call { id, run, workflow, subject, code, message: message.clone(), remedy, text };
+        let failed =
+            |error| Error::new(ErrorKind::NobodyTold, format!("tell of question {number}")).because(error);
+        notifier.tell(&call).await.map_err(failed)?;
+    }
+    let _ = shared.progress.send(Progress::Notice { run: Some(run), code, message, remedy });
+    Ok(())
 }

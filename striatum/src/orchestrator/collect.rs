@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
+    path::Path,
 };
 
 use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
-    id::CommitId,
+    id::{CommitId, JobId},
     run::{Intent, LeaseReport, Outcome, PacketArtifact, Publication, Submission, Submit},
 };
 use striatum_workspace::{Saved, Tree};
@@ -17,7 +18,7 @@ use crate::{
     adapter::Finished,
     command::report::{self, Report},
     fault,
-    orchestrator::{Error, ErrorKind, assignment::report_path, base::Bases, grant::Work, owed},
+    orchestrator::{Error, ErrorKind, Shared, assignment::report_path, base::Bases, grant::Work, owed},
 };
 
 /// Hands in what an agent that ended well left: a question, or its work. What cannot be handed in is a failure of the attempt, with
@@ -62,7 +63,12 @@ async fn conclusion(
         Report { failure: Some(failure), .. } => {
             Err(Error::new(ErrorKind::AgentFailed, format!("take the work: the agent says: {failure}")))
         }
-        Report { ask: Some(question), resume, .. } => ask(work, tree, finished, question, resume).await,
+        Report { ask: Some(question), resume, of, .. } => {
+            let of = of.map(|job| job.parse()).transpose();
+            let of =
+                of.map_err(|error| Error::new(ErrorKind::ReportInvalid, "take the question").because(error))?;
+            ask(work, tree, finished, question, resume, of).await
+        }
         report => gather(work, tree, base, finished, report).await.map(Intent::Submit),
     }
 }
@@ -74,6 +80,7 @@ async fn ask(
     finished: &Finished,
     question: String,
     resume: Option<String>,
+    of: Option<JobId>,
 ) -> Result<Intent, Error> {
     let report = LeaseReport {
         set_aside: work.shared.repository.set_aside(tree).await?,
@@ -82,7 +89,7 @@ async fn ask(
         ..LeaseReport::new(work.fence().clone())
     };
     let question = work.shared.engine.blobs().put(Bytes::from(question)).await?;
-    Ok(Intent::Ask { report, question, resume })
+    Ok(Intent::Ask { report, question, resume, of })
 }
 
 /// Commits the tree and keeps its artifacts.
@@ -177,8 +184,13 @@ fn heed_front_matter(report: &mut Report, first: &[u8]) -> Result<(), Error> {
 
 /// What the agent says in its report file, of which no more is read than is looked at; nothing if there is none.
 pub(super) fn report_file(work: &Work<'_>) -> Result<Report, Error> {
-    let path = report_path(&work.shared.session_folder(&work.grant));
-    let unusable = |error| owed::folder_error(work.shared, error);
+    report_in(work.shared, &work.shared.session_folder(&work.grant))
+}
+
+/// The same of a session with this folder.
+pub(super) fn report_in(shared: &Shared, folder: &Path) -> Result<Report, Error> {
+    let path = report_path(folder);
+    let unusable = |error| owed::folder_error(shared, error);
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_file() => {}
         // Opening a pipe would wait for somebody to write, and a link may lead anywhere.

@@ -200,6 +200,7 @@ impl<'a> Work<'a> {
                 Finished::new(end, None, Usage::default())
             }
         };
+        self.shared.remember(&self.grant, &account);
         let told = account.told();
         finished.usage = used::total(finished.usage, &told.usage);
         if finished.agent.is_empty() {

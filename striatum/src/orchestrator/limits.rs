@@ -22,6 +22,8 @@ pub struct Limits {
     /// How long store, blobs and disk may be out of reach before [`run_until_idle`](crate::Orchestrator::run_until_idle) ends
     /// with the error. [`run`](crate::Orchestrator::run) waits for as long as it takes.
     pub outage: Duration,
+    /// How long the session that did a job may take to answer what a later job asks; then a person is asked.
+    pub answer: Duration,
     /// How long to sleep at most before looking again, whatever was announced.
     pub poll: Duration,
     /// What the session of an agent may use of the host.
@@ -30,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Four agents; an hour each; half an hour of silence; half a minute of grace; a quarter of an hour for an effect; ten
-    /// minutes of outage; a look every thirty seconds; for a session what a sandbox allows by itself.
+    /// minutes of outage; as much for an answer; a look every thirty seconds; for a session what a sandbox allows by itself.
     fn default() -> Self {
         Self {
             agents: 4,
@@ -39,6 +41,7 @@ impl Default for Limits {
             grace: Duration::from_secs(30),
             effect: Duration::from_secs(900),
             outage: Duration::from_secs(600),
+            answer: Duration::from_secs(600),
             poll: Duration::from_secs(30),
             session: sandbox::Limits::default(),
         }
@@ -71,6 +74,8 @@ setters! {
     effect: Duration;
     /// At most this long an outage, for those who wait for an end.
     outage: Duration;
+    /// At most this long for an answer to another job.
+    answer: Duration;
     /// At most this long between two looks.
     poll: Duration;
     /// At most this of the host for the session of an agent.

@@ -37,6 +37,7 @@ const fn what(pending: &Pending) -> &'static str {
         Pending::CloseTree { .. } => "close a tree",
         Pending::Deliver { .. } => "deliver a run",
         Pending::Notify { .. } => "tell of an escalation",
+        Pending::Tell { .. } => "tell of a question",
         _ => "do what is owed",
     }
 }
@@ -62,6 +63,15 @@ async fn settled(shared: &Arc<Shared>, state: &State, pending: &Pending) -> Resu
             calling::escalation(shared, state, *escalation, id).await?;
             let intent = Intent::Notified { escalation: *escalation };
             shared.act(*run, id, intent).await.map(drop)
+        }
+        Pending::Tell { run, question } => {
+            calling::question(shared, state, *question, id).await?;
+            let told = shared.act(*run, id, Intent::Told { question: *question }).await;
+            match told {
+                // It was answered meanwhile.
+                Err(error) if matches!(error.rejection(), Some(Rejection::QuestionUnknown { .. })) => Ok(()),
+                other => other.map(drop),
+            }
         }
         _ => Ok(()),
     }

@@ -12,7 +12,7 @@ use striatum_core::{
     engine::EngineError,
     id::{CommitId, RunId},
     run::{Actor, Intent, RunStatus},
-    store::{RunQuery, RunSummary},
+    store::{RunQuery, RunSummary, StoreExt as _},
     workflow::{BranchMode, Finding, FrozenFile, Lane, Rules, Shortfall, Snapshot, Validated, Workflow},
 };
 use striatum_workspace::BranchName;
@@ -24,9 +24,6 @@ use crate::{
 
 /// The largest document that is read, in bytes; the validator refuses more as well.
 const MAX_DOCUMENT: u64 = 4 << 20;
-
-/// How many runs are listed together.
-const PAGE: usize = 64;
 
 /// A workflow document, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,16 +224,7 @@ impl Orchestrator {
 impl Shared {
     /// Every run that a query finds.
     pub(super) async fn runs(&self, query: RunQuery) -> Result<Vec<RunSummary>, Error> {
-        let mut query = RunQuery { limit: PAGE, ..query };
-        let mut runs = Vec::new();
-        loop {
-            let page = self.engine.store().runs(&query).await?;
-            runs.extend(page.items);
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(runs),
-            }
-        }
+        Ok(self.engine.store().all_runs(query).await?)
     }
 
     /// What documents are judged by where this orchestrator runs them.

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     instance::Standing,
-    orchestrator::{Error, ErrorKind, Shared, owed},
+    orchestrator::{Error, ErrorKind, Shared, interrogation, owed},
 };
 
 /// For how long a job that was shown to us is withheld from others.
@@ -43,6 +43,8 @@ pub(super) struct Work {
     failed: HashMap<Key, Failed>,
     refused: HashMap<(RunId, JobId), u64>,
     runs: HashMap<RunId, Known>,
+    /// Since when questions to sessions of others are known to us.
+    asked: HashMap<(RunId, u32), Instant>,
     outage: Option<Error>,
 }
 
@@ -72,6 +74,14 @@ enum Known {
     Sound(Box<View>),
     /// Damaged, or written by a newer engine: it is left alone, the others go on.
     Unsound(RunHead),
+}
+
+/// The question that a session is to answer, if that is what is owed.
+fn asked_of(pending: &Pending) -> Option<(RunId, u32)> {
+    match pending {
+        Pending::Interrogate { run, question, .. } => Some((*run, *question)),
+        _ => None,
+    }
 }
 
 impl Key {
@@ -205,7 +215,12 @@ impl Work {
             .filter(|(_, key, _)| !resting(key) && !self.is_doing(key))
             .map(|(state, key, pending)| (state.clone(), key, pending))
             .collect();
+        self.asked.retain(|asked, _| owed.iter().any(|(_, _, pending)| asked_of(pending) == Some(*asked)));
         for (state, key, pending) in owed {
+            let is_interrogation = matches!(pending, Pending::Interrogate { .. });
+            if is_interrogation && (self.room(shared) == 0 || shared.draining.is_cancelled()) {
+                continue;
+            }
             if self.count(Kind::Effect) >= EFFECTS {
                 return;
             }
@@ -213,7 +228,10 @@ impl Work {
             let lock = match pending.owner().filter(|owner| *owner != shared.instance.id()) {
                 None => None,
                 Some(other) => match shared.instance.standing(other) {
-                    Ok(Standing::Alive) => continue,
+                    Ok(Standing::Alive) => {
+                        self.mind(shared, key, &pending);
+                        continue;
+                    }
                     Ok(dead) => Some(dead),
                     Err(error) => {
                         self.fail(shared, key, &owed::folder_error(shared, error));
@@ -222,12 +240,33 @@ impl Work {
                 },
             };
             let shared = shared.clone();
-            self.start(key, Kind::Effect, async move {
-                let result = owed::settle(&shared, &state, &pending).await;
+            let kind = if is_interrogation { Kind::Agent } else { Kind::Effect };
+            self.start(key, kind, async move {
+                let result = match &pending {
+                    Pending::Interrogate { question, .. } => {
+                        interrogation::interrogate(&shared, &state, *question, pending.command_id()).await
+                    }
+                    _ => owed::settle(&shared, &state, &pending).await,
+                };
                 drop(lock);
                 result
             });
         }
+    }
+
+    /// A question to a session that is somebody else's: if they do not see to it in time, a person is asked.
+    fn mind(&mut self, shared: &Arc<Shared>, key: Key, pending: &Pending) {
+        let Some((run, question)) = asked_of(pending) else { return };
+        let since = *self.asked.entry((run, question)).or_insert_with(Instant::now);
+        if since.elapsed() < shared.limits.answer {
+            return;
+        }
+        let (shared, id) = (shared.clone(), pending.command_id());
+        self.start(
+            key,
+            Kind::Effect,
+            async move { interrogation::overdue(&shared, run, question, id).await },
+        );
     }
 
     /// Whether something goes on by itself: it is being done, is owed and not given up, or can be claimed.

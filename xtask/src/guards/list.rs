@@ -174,4 +174,28 @@ pub(super) const GUARDS: &[Guard] = &[
         guarded: "if draft.state.ruling(index) == Some((decision, Ruling::Accept)) {",
         open: "if draft.state.ruling(index).is_some_and(|(last, _)| last >= decision) {",
     },
+    Guard {
+        name: "author_answers",
+        file: "striatum-core/src/run/decide/question.rs",
+        guarded: "if asked.awaited() != Some(session) {",
+        open: "if asked.awaited().is_none() {",
+    },
+    Guard {
+        name: "rounds_of_questions",
+        file: "striatum-core/src/run/decide/question.rs",
+        guarded: "if draft.job(asker).questions_to_jobs() >= QUESTIONS as usize {",
+        open: "if draft.job(asker).questions_to_jobs() > QUESTIONS as usize {",
+    },
+    Guard {
+        name: "interrogable",
+        file: "striatum-core/src/workflow/asking.rs",
+        guarded: "before.contains(index) && (named.is_empty() || is_named)",
+        open: "before.contains(index) || is_named",
+    },
+    Guard {
+        name: "leave_ends",
+        file: "striatum-core/src/run/decide/leave.rs",
+        guarded: "if draft.touched.ended.is_empty() {",
+        open: "if draft.events.len() < 9 {",
+    },
 ];

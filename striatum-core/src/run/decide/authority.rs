@@ -49,10 +49,12 @@ enum Spoken<'a> {
 fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
     match intent {
         Intent::Claim(claim) => Some(Spoken::Session(claim.session)),
+        Intent::Reply { session, .. } => Some(Spoken::Session(*session)),
         Intent::Acknowledge { fence, .. }
         | Intent::Identify { fence, .. }
         | Intent::Publish { fence, .. }
         | Intent::Propose { fence, .. }
+        | Intent::RequestLeave { fence, .. }
         | Intent::Submit(Submit { fence, .. }) => Some(Spoken::Grant(fence)),
         Intent::Release(report)
         | Intent::Fail(report)
@@ -67,6 +69,9 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         | Intent::Expire { .. }
         | Intent::Crash(_)
         | Intent::Answer { .. }
+        | Intent::Refer { .. }
+        | Intent::Told { .. }
+        | Intent::WithdrawLeave { .. }
         | Intent::Escalate { .. }
         | Intent::Settle { .. }
         | Intent::Compromise { .. }

@@ -22,8 +22,13 @@ pub(super) fn raise(
     job: Option<JobId>,
     reason: Option<BlobRef>,
 ) -> Result<(), Rejection> {
-    let escalation = u32::try_from(draft.state.escalations.len()).unwrap_or(u32::MAX).saturating_add(1);
-    draft.emit(EscalationRaised { escalation, topic, job, reason })
+    let escalation = next(draft);
+    draft.emit(EscalationRaised { escalation, topic, job, reason, epoch: None })
+}
+
+/// The number of the next escalation.
+pub(super) fn next(draft: &Draft) -> u32 {
+    u32::try_from(draft.state.escalations.len()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 pub(super) fn escalate(draft: &mut Draft, job: Option<&JobId>, reason: BlobRef) -> Result<(), Rejection> {
@@ -76,11 +81,11 @@ const fn question(topic: EscalationTopic) -> Option<Checkpoint> {
     match topic {
         EscalationTopic::BudgetSpent => Some(Checkpoint::BudgetSpent),
         EscalationTopic::NeedsOperator | EscalationTopic::Raised => Some(Checkpoint::Blocked),
-        EscalationTopic::UnjudgedDelivery | EscalationTopic::FollowUp => None,
+        EscalationTopic::UnjudgedDelivery | EscalationTopic::FollowUp | EscalationTopic::Leave => None,
     }
 }
 
-fn resolve(
+pub(super) fn resolve(
     draft: &mut Draft,
     actor: &Actor,
     escalation: u32,

@@ -324,6 +324,18 @@ pub enum EscalationTopic {
     Raised,
     /// A session proposes work that is out of scope of its job.
     FollowUp,
+    /// The agent of a grant asks for leave to do something, and waits for the answer. The end of the grant withdraws it.
+    Leave,
+}
+
+/// Whom a question is for that is not for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Addressee {
+    /// The job.
+    pub job: JobId,
+    /// The session whose work completed it; nothing if that was a person's, who is then asked.
+    pub session: Option<SessionId>,
 }
 
 /// A judged file that was delivered with other bytes.

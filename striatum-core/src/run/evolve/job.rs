@@ -10,7 +10,7 @@ use crate::{
         command::DeliveryMode,
         event::{
             Checkpoint, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, QuestionAnswered,
-            QuestionAsked, ReopenCause, Reopened, Submission, Usage,
+            QuestionAsked, QuestionReferred, ReopenCause, Reopened, Submission, Usage,
         },
         state::{JobState, Lease, Question, Tree, Wait},
     },
@@ -100,22 +100,55 @@ impl Fold<'_> {
             text: e.text,
             resume: e.resume.clone(),
             session: e.ended.session,
+            of: e.of.clone(),
+            referred: false,
+            told: false,
             answer: None,
+            by: None,
         }));
         Ok(())
     }
 
     pub(super) fn answer(&mut self, e: &QuestionAnswered) -> Step {
+        let question = self.question(&e.job, e.question)?;
+        ensure(e.session.is_none() || question.awaited() == e.session, || {
+            "another session was asked".to_owned()
+        })?;
+        question.answer = Some(e.text);
+        question.by = e.session;
         let index = self.index(&e.job)?;
-        let open = self.state.jobs[index].open_question().map(|question| question.number);
-        ensure(open == Some(e.question), || "the job does not wait for this answer".to_owned())?;
-        let job = self.job(index);
-        if let Some(question) = job.questions.last_mut() {
-            Arc::make_mut(question).answer = Some(e.text);
+        match e.session {
+            // A person has looked at it just now.
+            None => self.job(index).used = Usage::default(),
+            Some(_) => self.spend(index, e.usage),
         }
-        job.used = Usage::default();
         self.set(index, JobStatus::Ready);
         Ok(())
+    }
+
+    pub(super) fn refer(&mut self, e: &QuestionReferred) -> Step {
+        let question = self.question(&e.job, e.question)?;
+        ensure(question.awaited().is_some(), || "it is for a person already".to_owned())?;
+        question.referred = true;
+        let index = self.index(&e.job)?;
+        self.spend(index, e.usage);
+        Ok(())
+    }
+
+    /// The question that a job waits for an answer to.
+    pub(super) fn question(&mut self, job: &JobId, number: u32) -> Result<&mut Question, String> {
+        let index = self.index(job)?;
+        let open = self.state.jobs[index].open_question().map(|question| question.number);
+        ensure(open == Some(number), || "the job does not wait for this answer".to_owned())?;
+        let question = self.job(index).questions.last_mut().map(Arc::make_mut);
+        question.ok_or_else(|| "the job has asked nothing".to_owned())
+    }
+
+    fn spend(&mut self, index: usize, usage: Option<Usage>) {
+        if let Some(usage) = &usage {
+            self.job(index).used.add(usage);
+            self.state.used.add(usage);
+        }
     }
 
     pub(super) fn reopen(&mut self, e: &JobsReopened) -> Step {
@@ -172,10 +205,7 @@ impl Fold<'_> {
                     job.set_aside = end.set_aside.clone();
                 }
                 job.end_grant(end);
-                if let Some(usage) = &end.usage {
-                    job.used.add(usage);
-                    self.state.used.add(usage);
-                }
+                self.spend(index, end.usage);
                 self.touched.ended.push(fence);
                 Ok(())
             }
@@ -208,6 +238,7 @@ impl Fold<'_> {
         job.checkpoint = None;
         if status != JobStatus::Completed {
             job.ground = None;
+            job.author = None;
         }
         if status != JobStatus::Skipped {
             job.skipped = None;

@@ -9,8 +9,8 @@ use crate::{
         JobStatus,
         command::DeliveryMode,
         event::{
-            ArtifactPublished, CancelCause, Checkpoint, Ground, IdentityDoubt, LeaseCause, LeaseEnd,
-            SkipCause, Submission, Usage, Verdict, VerdictRecorded,
+            Addressee, ArtifactPublished, CancelCause, Checkpoint, Ground, IdentityDoubt, LeaseCause,
+            LeaseEnd, SkipCause, Submission, Usage, Verdict, VerdictRecorded,
         },
     },
     time::Timestamp,
@@ -62,6 +62,8 @@ pub struct JobState {
     pub failed: Option<FailedGrant>,
     /// Every session that ever held it.
     pub holders: BTreeSet<SessionId>,
+    /// The session whose work completed it; nothing while it is not completed, or if that was a person's.
+    pub author: Option<SessionId>,
 }
 
 /// A grant that ended in a failure.
@@ -75,7 +77,7 @@ pub struct FailedGrant {
     pub reason: Option<BlobRef>,
 }
 
-/// What an agent asked a person.
+/// What an agent asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Its number in the run, from 1.
@@ -86,8 +88,23 @@ pub struct Question {
     pub resume: Option<String>,
     /// Who asked.
     pub session: SessionId,
+    /// Whom, if not a person.
+    pub of: Option<Addressee>,
+    /// Whether it is for a person after all.
+    pub referred: bool,
+    /// Whether somebody was told that it waits for a person.
+    pub told: bool,
     /// The answer, once there is one.
     pub answer: Option<BlobRef>,
+    /// The session that answered, if no person did.
+    pub by: Option<SessionId>,
+}
+
+impl Question {
+    /// The session that is to answer; nothing if a person is.
+    pub fn awaited(&self) -> Option<SessionId> {
+        self.of.as_ref().filter(|_| !self.referred).and_then(|of| of.session)
+    }
 }
 
 /// A live lease.
@@ -140,6 +157,7 @@ impl JobState {
             set_aside: None,
             failed: None,
             holders: BTreeSet::new(),
+            author: None,
         }
     }
 
@@ -185,6 +203,11 @@ impl JobState {
     pub fn open_question(&self) -> Option<&Question> {
         let last = self.questions.last().filter(|_| self.status == JobStatus::AwaitingInput);
         last.map(AsRef::as_ref).filter(|question| question.answer.is_none())
+    }
+
+    /// How often it asked other jobs at this attempt.
+    pub(in crate::run) fn questions_to_jobs(&self) -> usize {
+        self.questions.iter().filter(|question| question.of.is_some()).count()
     }
 
     /// Keeps in mind why the work failed, until some is handed in.

@@ -63,10 +63,10 @@ pub struct Job {
     /// What it uses outside the repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_resources: Vec<SharedResource>,
-    /// Whether its session stays to be asked by those behind it.
+    /// Whether its session may be asked by those behind it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub interrogable: bool,
-    /// Whom it may ask.
+    /// Whom it may ask; if nobody is named, all before it that let themselves be asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interrogation_targets: Vec<InterrogationTarget>,
     /// For a review: whether its verdict binds.

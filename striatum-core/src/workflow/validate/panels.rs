@@ -116,11 +116,6 @@ fn postures(job: &Job, position: usize, index: usize, order: &Order, judges: &Ju
 fn targets(draft: &Draft, order: &Order, job: usize, index: usize, report: &Report) {
     let jobs = &draft.workflow.jobs;
     let mut seen = HashSet::new();
-    if !jobs[job].interrogation_targets.is_empty() {
-        let message = format!("{} cannot ask anybody in this version, and works on without", jobs[job].id);
-        let pointer = inside("jobs", index, "/interrogation_targets");
-        report.warning(FindingCode::NotYetSupported, pointer, message);
-    }
     for (place, target) in jobs[job].interrogation_targets.iter().enumerate() {
         let Some(asked) = order.graph().index(&target.workflow_job_id) else { continue };
         let pointer = inside("jobs", index, &format!("/interrogation_targets/{place}"));

@@ -5,7 +5,7 @@ use striatum_sandbox::egress::{EgressLimits, EgressRecord, Fate, Refusal};
 use super::{
     client::Client,
     filled,
-    stage::{Proxy, SECRET, Stage, impatient, limits, soon},
+    stage::{Proxy, SECRET, Stage, demanding, limits, soon},
     table::{connect, get, within},
     upstream::contains,
 };
@@ -44,7 +44,7 @@ async fn answers_that_are_none_are_told_as_such() {
         // What has begun can only be broken off.
         assert_eq!(is_told, refusal != Refusal::TooLarge, "{path}");
     }
-    let (refusal, _) = refusal_of(impatient(), "inspected.test", "/open/mute").await;
+    let (refusal, _) = refusal_of(demanding(), "inspected.test", "/open/mute").await;
     assert_eq!(refusal, Refusal::UpstreamSilent);
 }
 

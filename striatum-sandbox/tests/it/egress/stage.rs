@@ -23,6 +23,8 @@ use super::upstream::{Log, Manner, Pki, Running, Shared, host};
 /// Only ever reached by a test that hangs.
 const HANG: Duration = Duration::from_secs(60);
 
+const SHORT: Duration = Duration::from_millis(200);
+
 pub(super) const SECRET: &str = "the-real-secret-of-the-host";
 
 /// The names of the tests, and where they lead.
@@ -157,15 +159,22 @@ pub(super) fn limits() -> EgressLimits {
     limits.down_bytes = 64 << 10;
     limits.head_time = HANG;
     limits.idle_time = HANG;
+    limits.answer_time = HANG;
     limits
 }
 
-/// So short that a client can wait for their end.
+/// So impatient with clients that they can wait for the end.
 pub(super) fn impatient() -> EgressLimits {
     let mut limits = limits();
-    limits.head_time = Duration::from_millis(200);
-    limits.idle_time = Duration::from_millis(200);
-    limits.answer_time = Duration::from_millis(200);
+    limits.head_time = SHORT;
+    limits.idle_time = SHORT;
+    limits
+}
+
+/// As impatient with hosts.
+pub(super) fn demanding() -> EgressLimits {
+    let mut limits = limits();
+    limits.answer_time = SHORT;
     limits
 }
 

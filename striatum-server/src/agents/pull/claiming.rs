@@ -31,6 +31,8 @@ pub(super) type Refused = BTreeSet<(RunId, JobId)>;
 pub(super) struct Granted {
     pub(super) fence: Fence,
     pub(super) lease: Duration,
+    /// Whether later jobs may have questions about it.
+    pub(super) may_be_asked: bool,
     pub(super) bench: Arc<dyn Workbench>,
     pub(super) open: OpenSession,
 }
@@ -123,9 +125,8 @@ impl Pulling {
     }
 
     async fn open(&self, agents: &Agents, state: &State, fence: &Fence) -> Result<Granted, Refusal> {
-        let lane = state
-            .workflow()
-            .job(&fence.job)
+        let job = state.workflow().job(&fence.job);
+        let lane = job
             .and_then(|job| state.workflow().lanes.get(&job.lane_id))
             .ok_or_else(|| Code::ServerDefect.because("a job without a lane was claimed"))?;
         let packet = Packet::of(state, fence)
@@ -136,7 +137,8 @@ impl Pulling {
             .open(fence.clone(), bench.clone(), wall)
             .map_err(|_| Code::ServerDefect.because("there is no chance to draw from"))?;
         let lease = Duration::from_secs(packet.lease_seconds.into());
-        Ok(Granted { fence: fence.clone(), lease, bench, open })
+        let may_be_asked = job.is_some_and(|job| job.interrogable);
+        Ok(Granted { fence: fence.clone(), lease, may_be_asked, bench, open })
     }
 
     async fn release(&self, fence: &Fence, refusal: &Refusal) {

@@ -1,7 +1,7 @@
 //! One claim token, and the sessions that were registered with it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use serde::Serialize;
 use striatum_core::{
     engine::EngineError,
     id::{Fence, JobId, RunId, SessionId},
-    run::{Intent, Rejection},
+    run::{Intent, Rejection, RunStatus},
     store::Renewal,
     transport::AgentIdentity,
 };
@@ -52,6 +52,29 @@ struct Pulled {
     /// Held while it waits.
     waiting: tokio::sync::Mutex<Refused>,
     granted: Mutex<Option<Arc<Granted>>>,
+    /// Runs in which it did what may be asked about.
+    did: Mutex<BTreeSet<RunId>>,
+}
+
+/// What an agent is told that is asked about work that it did.
+#[derive(Serialize)]
+pub(super) struct Asked {
+    run: RunId,
+    /// The number of the question in the run.
+    question: u32,
+    /// The job that it did.
+    job: JobId,
+    /// The job that asks.
+    from: JobId,
+    text: String,
+}
+
+/// What an agent that waits is given.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Given {
+    Work(Work),
+    Question { question: Asked },
 }
 
 /// What an agent is told that was given a job.
@@ -100,34 +123,42 @@ impl Puller {
             used: Mutex::new(Instant::now()),
             waiting: tokio::sync::Mutex::default(),
             granted: Mutex::default(),
+            did: Mutex::default(),
         };
         sessions.insert(id, Arc::new(pulled));
         Ok(id)
     }
 
-    /// Waits for a job, and gives it to the session; `None` if none came in time. A session that holds one is told of it again.
+    /// Waits for a job, or a question about one that the session did, and gives it to the session; `None` if neither came in time. A
+    /// session that holds a job is told of it again.
     pub(super) async fn await_work(
         &self,
         session: SessionId,
         patience: Duration,
         gone: &CancellationToken,
-    ) -> Result<Option<Work>, Refusal> {
+    ) -> Result<Option<Given>, Refusal> {
         let session = self.session(session)?;
         let waits = || Code::SessionWaits.because("the session waits for work already");
         let mut refused = session.waiting.try_lock().map_err(|_| waits())?;
         if let Some(granted) = self.held(&session).await? {
-            return self.work(&granted).await.map(Some);
+            return self.work(&granted).await.map(|work| Some(Given::Work(work)));
         }
         let until = Instant::now() + patience;
         let mut news = self.pulling.news.subscribe();
         loop {
             news.mark_unchanged();
+            if let Some(question) = self.asked(&session).await? {
+                return Ok(Some(Given::Question { question }));
+            }
             let agents = self.admitted()?;
             let claimed = self.pulling.claim(&agents, &self.scope, session.id, &mut refused).await?;
             if let Some(granted) = claimed {
+                if granted.may_be_asked {
+                    lock(&session.did).insert(granted.fence.run);
+                }
                 let granted = Arc::new(granted);
                 *lock(&session.granted) = Some(granted.clone());
-                return self.work(&granted).await.map(Some);
+                return self.work(&granted).await.map(|work| Some(Given::Work(work)));
             }
             drop(agents);
             let woken = tokio::select! {
@@ -139,6 +170,47 @@ impl Puller {
                 return Ok(None);
             }
         }
+    }
+
+    /// A question that the session is to answer.
+    async fn asked(&self, session: &Pulled) -> Result<Option<Asked>, Refusal> {
+        let runs = lock(&session.did).clone();
+        let engine = &self.pulling.pull.engine;
+        for run in runs {
+            let state = engine.load(run).await?.state;
+            if state.status().is_none_or(RunStatus::has_ended) {
+                lock(&session.did).remove(&run);
+                continue;
+            }
+            let mut open = state.open_questions().filter(|_| !state.is_paused());
+            let Some((from, asked)) = open.find(|(_, asked)| asked.awaited() == Some(session.id)) else {
+                continue;
+            };
+            let Some(of) = &asked.of else { continue };
+            let text = engine.blobs().get(&asked.text.digest).await.map_err(EngineError::from)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let (question, job, from) = (asked.number, of.job.clone(), from.id.clone());
+            return Ok(Some(Asked { run, question, job, from, text }));
+        }
+        Ok(None)
+    }
+
+    /// Answers a question for the session.
+    pub(super) async fn reply(
+        &self,
+        session: SessionId,
+        run: RunId,
+        question: u32,
+        answer: String,
+    ) -> Result<(), Refusal> {
+        let session = self.session(session)?;
+        let answer = self.pulling.pull.engine.blobs().put(answer.into()).await.map_err(EngineError::from)?;
+        let intent = Intent::Reply { question, session: session.id, answer, usage: None };
+        if !lock(&session.did).contains(&run) {
+            return Err(Rejection::QuestionUnknown { question }.into());
+        }
+        self.pulling.command(run, session.id, intent).await?;
+        Ok(())
     }
 
     /// Says that the agent begins; returns how long its lease lasts.
@@ -211,7 +283,7 @@ impl Puller {
     }
 
     async fn work(&self, granted: &Granted) -> Result<Work, Refusal> {
-        let Granted { fence, lease, bench, open } = granted;
+        let Granted { fence, lease, bench, open, .. } = granted;
         let endpoint = open.endpoint();
         Ok(Work {
             run: fence.run,

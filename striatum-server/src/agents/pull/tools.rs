@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use striatum_core::{id::SessionId, transport::AgentIdentity};
+use striatum_core::{
+    id::{RunId, SessionId},
+    transport::AgentIdentity,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::Puller;
@@ -25,6 +28,7 @@ pub(in crate::agents) enum Call {
     Await(SessionId, Duration),
     Acknowledge(SessionId),
     Heartbeat(SessionId),
+    Reply { session: SessionId, run: RunId, question: u32, answer: String },
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -62,6 +66,19 @@ struct Of {
     session: String,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    /// The session, as register_session gave it.
+    session: String,
+    /// The run, as await_work gave it with the question.
+    run: String,
+    /// The number of the question, as await_work gave it.
+    question: u32,
+    /// The answer, for somebody who has not seen what you know.
+    answer: String,
+}
+
 const CATALOGUE: &[Entry<Call>] = &[
     entry!(
         ["register_session"],
@@ -78,7 +95,8 @@ const CATALOGUE: &[Entry<Call>] = &[
         Await,
         wait,
         "Waits for a job. Answers with the job, its task, and the url and token of its tools; or says that there is none yet: then call \
-         again. A session that holds a job is told of it again."
+         again. A session that holds a job is told of it again. It may also answer with a question about a job that the session did: call answer_question, \
+         and await_work again."
     ),
     entry!(
         ["ack_work"],
@@ -96,6 +114,14 @@ const CATALOGUE: &[Entry<Call>] = &[
         |it| it.session().map(Call::Heartbeat),
         "Says that you are still at work, so that the job is not given to somebody else."
     ),
+    entry!(
+        ["answer_question"],
+        "Answer a question",
+        Adds,
+        Reply,
+        reply,
+        "Answers what a later job asks about a job that the session did. If nobody answers within ten minutes a person is asked."
+    ),
 ];
 
 impl Of {
@@ -106,6 +132,15 @@ impl Of {
 
 fn register(Register { name, version, model }: Register) -> Result<Call, Refusal> {
     Ok(Call::Register(AgentIdentity { name, version, model }))
+}
+
+fn reply(Reply { session, run, question, answer }: Reply) -> Result<Call, Refusal> {
+    let session = Of { session }.session()?;
+    let run = run.parse().map_err(|_| invalid(format!("{run:?} is no run")))?;
+    if answer.trim().is_empty() {
+        return Err(invalid("the answer is empty"));
+    }
+    Ok(Call::Reply { session, run, question, answer })
 }
 
 fn wait(Await { session, wait_seconds }: Await) -> Result<Call, Refusal> {
@@ -133,13 +168,17 @@ impl Toolbox for Puller {
             }
             Call::Await(session, patience) => {
                 match self.await_work(session, patience, &gone).await? {
-                    Some(work) => Ok(serde_json::to_string(&work).unwrap_or_default()),
+                    Some(given) => Ok(serde_json::to_string(&given).unwrap_or_default()),
                     None => Ok("{\"job\":null,\"message\":\"there is no work yet; call await_work again\"}"
                         .to_owned()),
                 }
             }
             Call::Acknowledge(session) => {
                 Ok(format!("accepted: the work is yours, {}.", lease(self.acknowledge(session).await?)))
+            }
+            Call::Reply { session, run, question, answer } => {
+                self.reply(session, run, question, answer).await?;
+                Ok("accepted: the answer is recorded.".to_owned())
             }
             Call::Heartbeat(session) => Ok(format!("accepted: {}.", lease(self.heartbeat(session).await?))),
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agents::{
     documents,
-    pull::{Pull, settle},
+    pull::{Pull, questions::Questions, settle},
 };
 
 /// How long to sleep at most, whatever was announced.
@@ -25,8 +25,10 @@ const LAPSED: usize = 100;
 
 pub(super) async fn watch(pull: Pull, news: watch::Sender<u64>, stop: CancellationToken) {
     let mut seen = Mark::default();
+    let mut questions = Questions::default();
     loop {
         let round = async {
+            questions.look(&pull).await;
             match round(&pull, seen, &news).await {
                 Ok(mark) => mark,
                 Err(error) => {

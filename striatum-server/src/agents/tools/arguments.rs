@@ -174,6 +174,34 @@ pub(super) struct AskHuman {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct AskUpstream {
+    /// The job whose session you ask: one of those that the task says you may ask.
+    pub(super) job: String,
+    /// The question, with all that is needed to answer it: whoever answers has not seen your work.
+    pub(super) question: String,
+    /// By what you can find this conversation again, if you know it.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub(super) resume: Option<String>,
+    /// true to be told what would be refused, without doing anything.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub(super) dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerQuestion {
+    /// The answer, for somebody who has not seen what you know.
+    pub(super) answer: String,
+    /// true to be told what would be refused, without doing anything.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub(super) dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ProposeFollowUp {
     /// One line.
     pub(super) title: String,

@@ -6,8 +6,8 @@ use striatum_core::{
 };
 
 use super::arguments::{
-    AskHuman, BlockWork, CompleteWork, Finding, Findings, Form, GetPacket, Helper, Judgement,
-    ProposeFollowUp, PublishArtifact, ReadDocument, Reason, Said, SubmitReview,
+    AnswerQuestion, AskHuman, AskUpstream, BlockWork, CompleteWork, Finding, Findings, Form, GetPacket,
+    Helper, Judgement, ProposeFollowUp, PublishArtifact, ReadDocument, Reason, Said, SubmitReview,
 };
 use crate::{
     Refusal,
@@ -103,6 +103,23 @@ pub(super) const CATALOGUE: &[Entry<Call>] = &[
          Use it only for what you cannot find out or decide."
     ),
     entry!(
+        ["ask_upstream"],
+        "Ask who did an earlier job",
+        Ends,
+        AskUpstream,
+        ask_upstream,
+        "Asks the session that did an earlier job and ends your work until there is an answer; whoever goes on is told the question and \
+         the answer. The task says whom you may ask. Use it for what the work itself does not show."
+    ),
+    entry!(
+        ["answer"],
+        "Answer a question",
+        Ends,
+        AnswerQuestion,
+        answer,
+        "Answers what a later job asks about work that you did, if that is your task."
+    ),
+    entry!(
         ["propose_follow_up", "propose_issue"],
         "Propose a follow-up",
         Adds,
@@ -193,8 +210,18 @@ fn block(it: BlockWork) -> Result<Call, Refusal> {
 }
 
 fn ask(it: AskHuman) -> Result<Call, Refusal> {
-    let act = Act::Ask { question: said(it.question, "the question")?, resume: it.resume };
+    let act = Act::Ask { question: said(it.question, "the question")?, resume: it.resume, of: None };
     Ok(Call::Act(act, mode(it.dry_run)))
+}
+
+fn ask_upstream(it: AskUpstream) -> Result<Call, Refusal> {
+    let of = Some(it.job.parse().map_err(|error| invalid(format!("{error}")))?);
+    let act = Act::Ask { question: said(it.question, "the question")?, resume: it.resume, of };
+    Ok(Call::Act(act, mode(it.dry_run)))
+}
+
+fn answer(it: AnswerQuestion) -> Result<Call, Refusal> {
+    Ok(Call::Act(Act::Answer { answer: said(it.answer, "the answer")? }, mode(it.dry_run)))
 }
 
 fn propose(it: ProposeFollowUp) -> Result<Call, Refusal> {

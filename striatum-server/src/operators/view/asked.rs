@@ -89,6 +89,11 @@ pub(in crate::operators) struct QuestionView {
     job: JobId,
     /// The question.
     text: Blob,
+    /// The earlier job whose session was asked; nothing if a person was.
+    #[schemars(with = "Option<String>")]
+    of: Option<JobId>,
+    /// Whether a person is to answer. One may answer what a session was asked as well.
+    waits_for_person: bool,
     /// Whether the workflow leaves it to an AI operator.
     ai_operator_may: bool,
 }
@@ -97,6 +102,8 @@ impl From<(&State, &workflow::Job, &Question)> for QuestionView {
     fn from((state, spec, question): (&State, &workflow::Job, &Question)) -> Self {
         Self {
             run: state.run(),
+            of: question.of.as_ref().map(|of| of.job.clone()),
+            waits_for_person: question.awaited().is_none(),
             question: question.number,
             job: spec.id.clone(),
             text: Blob::from(&question.text),

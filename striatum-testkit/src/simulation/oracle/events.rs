@@ -3,9 +3,9 @@
 use striatum_core::{
     id::JobId,
     run::{
-        Actor, ArtifactPublished, CancelCause, Checkpoint, DecisionRecorded, EscalationTopic, Event, Ground,
-        JobCanceled, JobCompleted, JobSkipped, JobStatus, JobWaits, LeaseCause, LeaseEnd, Ruling, RunStatus,
-        SkipCause, Verdict,
+        Actor, ArtifactPublished, CancelCause, Checkpoint, DecisionRecorded, Event, Ground, JobCanceled,
+        JobCompleted, JobSkipped, JobStatus, JobWaits, LeaseCause, LeaseEnd, Ruling, RunStatus, SkipCause,
+        Verdict,
     },
     workflow::{JobType, OnExpiry, OnReject},
 };
@@ -125,51 +125,16 @@ impl Oracle {
                 RULES.holds(is_rejection || spent, || format!("{} failed with attempts left", e.job))
             }
             Event::JobCanceled(e) => self.canceled(e),
-            Event::QuestionAsked(e) => {
-                let index = self.job(&e.job)?;
-                self.model.questions += 1;
-                let (questions, attempt) = (self.model.questions, self.model.jobs[index].attempt);
-                RULES.holds(e.question == questions && e.attempt == attempt, || {
-                    format!("question {} of {} is not number {questions}", e.question, e.job)
-                })?;
-                self.model.jobs[index].asked += 1;
-                self.lost(
-                    &e.job,
-                    &e.ended,
-                    &[JobStatus::Running],
-                    LeaseCause::Asked,
-                    JobStatus::AwaitingInput,
-                )?;
-                self.model.jobs[index].checkpoint = Some(Checkpoint::Question);
-                Ok(())
-            }
-            Event::QuestionAnswered(e) => {
-                self.expect_person(Some(Checkpoint::Question))?;
-                let index = self.job(&e.job)?;
-                let was = self.model.jobs[index].status;
-                self.model.jobs[index].moves(JobStatus::Ready);
-                self.leaves += 1;
-                RULES.holds(was == JobStatus::AwaitingInput, || {
-                    format!("a question of {} was answered, which was {was}", e.job)
-                })
-            }
-            Event::EscalationResolved(e) => {
-                let known = e.escalation <= self.model.escalations;
-                let is_new = self.model.settled.insert(e.escalation);
-                RULES.holds(known && is_new && self.is_principal(), || {
-                    format!("escalation {} was resolved again, or by a session", e.escalation)
-                })
-            }
+            Event::QuestionAsked(e) => self.asked(e),
+            Event::QuestionAnswered(e) => self.answered(e),
+            Event::QuestionReferred(e) => self.referred(e),
+            Event::QuestionNotified(e) => self.told(e),
+            Event::EscalationResolved(e) => self.settled(e),
             Event::JobsCanceled(e) => self.canceled_with_run(&e.jobs),
             Event::JobSkipped(e) => self.skipped(e),
             Event::JobsReopened(e) => self.reopened(e),
             Event::DecisionRecorded(e) => self.decided(e),
-            Event::EscalationRaised(e) => {
-                self.model.escalations += 1;
-                self.block.escalated += usize::from(e.topic == EscalationTopic::NeedsOperator);
-                self.block.asked_for_budget |= e.topic == EscalationTopic::BudgetSpent;
-                RULES.holds(e.escalation == self.model.escalations, || "an escalation is missing".to_owned())
-            }
+            Event::EscalationRaised(e) => self.raised(e),
             Event::EscalationNotified(e) => {
                 let known = e.escalation <= self.model.escalations;
                 let is_new = self.model.notified.insert(e.escalation);
@@ -199,7 +164,7 @@ impl Oracle {
     }
 
     /// A job loses its grant and goes elsewhere.
-    fn lost(
+    pub(super) fn lost(
         &mut self,
         job: &JobId,
         end: &LeaseEnd,
@@ -292,6 +257,7 @@ impl Oracle {
         let job = &mut self.model.jobs[index];
         job.moves(JobStatus::Completed);
         job.ground = Some(event.ground);
+        job.author = event.ended.as_ref().map(|ended| ended.session);
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub(in crate::simulation) struct Model {
     pub(super) decisions: Vec<Decision>,
     pub(super) agents: HashMap<SessionId, AgentIdentity>,
     pub(super) questions: u32,
+    /// Leave that was asked for, by the number of its escalation.
+    pub(super) requests: BTreeMap<u32, Leave>,
     pub(super) escalations: u32,
     pub(super) settled: BTreeSet<u32>,
     pub(super) notified: BTreeSet<u32>,
@@ -72,6 +74,28 @@ pub(in crate::simulation) struct Job {
     pub(super) ground: Option<Ground>,
     pub(super) skipped: Option<SkipCause>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// How often it asked other jobs at this attempt.
+    pub(super) rounds: u64,
+    /// What it asked last, while that is open.
+    pub(super) question: Option<Asked>,
+    /// The session whose work completed it.
+    pub(super) author: Option<SessionId>,
+}
+
+/// An open question.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) number: u32,
+    /// The session that is to answer; nothing if a person is.
+    pub(super) awaited: Option<SessionId>,
+    pub(super) told: bool,
+}
+
+/// A grant that asked for leave.
+#[derive(Debug, Clone)]
+pub(super) struct Leave {
+    pub(super) job: usize,
+    pub(super) epoch: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -93,6 +117,7 @@ impl Model {
             decisions: Vec::new(),
             agents: HashMap::new(),
             questions: 0,
+            requests: BTreeMap::new(),
             escalations: 0,
             settled: BTreeSet::new(),
             notified: BTreeSet::new(),
@@ -188,6 +213,9 @@ impl Job {
             ground: None,
             skipped: None,
             checkpoint: None,
+            rounds: 0,
+            question: None,
+            author: None,
         }
     }
 
@@ -213,12 +241,15 @@ impl Job {
         self.ground = None;
         self.skipped = None;
         self.released = false;
+        self.author = None;
+        self.question = None;
     }
 
     pub(super) fn begins_attempt(&mut self) {
         self.attempt += 1;
         self.deliveries = 0;
         self.asked = 0;
+        self.rounds = 0;
     }
 
     pub(super) fn waits(&mut self, from: Timestamp, milliseconds: u64) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::questions::ROUNDS;
 use striatum_core::{
     id::JobId,
     workflow::{Job, JobType, PanelRole, Quorum, SharedResource, Workflow},
@@ -122,6 +123,16 @@ impl Plan {
         (0..self.len()).filter(move |job| binds(job) && !self.downstream[*job].iter().any(binds))
     }
 
+    /// Whom a job may ask: those before it that let themselves be asked; if it names some, only these.
+    pub(super) fn may_ask(&self, job: usize) -> BTreeSet<usize> {
+        let named = &self.job(job).interrogation_targets;
+        let is_named = |up: &usize| {
+            named.is_empty() || named.iter().any(|target| target.workflow_job_id == self.job(*up).id)
+        };
+        let upstream = self.upstream[job].iter().copied();
+        upstream.filter(|up| self.job(*up).interrogable).filter(is_named).collect()
+    }
+
     /// How many grants a run makes at most without the help of principals.
     pub(super) fn grants(&self) -> u64 {
         let mut limits: BTreeMap<usize, u64> = BTreeMap::new();
@@ -137,6 +148,8 @@ impl Plan {
             _ => {
                 let reopened = self.reopened(job, &limits).saturating_add(self.taken(job, &limits));
                 let begun = 1_u64.saturating_add(reopened);
+                let asking = if self.may_ask(job).is_empty() { 0 } else { ROUNDS };
+                let deliveries = deliveries.saturating_add(asking);
                 begun.saturating_mul(self.job(job).max_attempts.into()).saturating_mul(deliveries)
             }
         };

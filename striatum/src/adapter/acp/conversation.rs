@@ -3,13 +3,17 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use striatum_core::{
-    run::Usage,
+    run::{Ruling, Usage},
     transport::{
         Advice, AgentSession, AgentUpdate, Answer, Outcome, Prompt, RequestId, Reset, Spend, Stream,
         TransportError, TurnEnd,
     },
 };
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{Pace, finished, given_up, life::Life};
 use crate::adapter::{Assignment, End, Finished, OpenTools, gateway::Passages};
@@ -29,6 +33,9 @@ pub(super) struct Conversation<'a> {
     spent: Spend,
     /// The most that the model had before it in this turn: no less was read.
     context: u64,
+    /// The requests for leave that a person thinks about, until the turn is over.
+    asked: JoinSet<(RequestId, Ruling)>,
+    turn_over: CancellationToken,
 }
 
 /// What came of a turn.
@@ -58,7 +65,23 @@ impl<'a> Conversation<'a> {
         let life = Life::new(&assignment.tree, assignment.patience.silence);
         let begun = Instant::now();
         let (turns, nudges, waits, spent, context) = (0, 0, 0, Spend::default(), 0);
-        Self { session, assignment, tools, passages, pace, begun, life, turns, nudges, waits, spent, context }
+        let (asked, turn_over) = (JoinSet::new(), CancellationToken::new());
+        Self {
+            session,
+            assignment,
+            tools,
+            passages,
+            pace,
+            begun,
+            life,
+            turns,
+            nudges,
+            waits,
+            spent,
+            context,
+            asked,
+            turn_over,
+        }
     }
 
     pub(super) async fn lead(mut self) -> Finished {
@@ -70,7 +93,9 @@ impl<'a> Conversation<'a> {
                 return given_up(&error);
             }
             self.turns += 1;
-            let then = match self.turn(wall.as_mut()).await {
+            let turn = self.turn(wall.as_mut()).await;
+            self.wait_no_longer();
+            let then = match turn {
                 Turn::Over(finished) => Then::End(finished),
                 Turn::Stalled => self.after_a_stall(),
                 Turn::Ended(end) => self.after(end),
@@ -106,7 +131,13 @@ impl<'a> Conversation<'a> {
                 () = self.assignment.stop.cancelled() => return Turn::Over(finished(End::Stopped)),
                 () = wall.as_mut() => return Turn::Over(finished(End::TimedOut)),
                 update = self.session.next() => update,
-                () = sleep_until(self.life.look_at()) => {
+                Some(Ok((request, ruling))) = self.asked.join_next() => {
+                    self.answer(request, ruling).await;
+                    self.life.seen();
+                    continue;
+                }
+                // One that waits for a person is not silent.
+                () = sleep_until(self.life.look_at()), if self.asked.is_empty() => {
                     if self.life.look(self.tools.calls(), &self.assignment.fence) {
                         continue;
                     }
@@ -128,7 +159,7 @@ impl<'a> Conversation<'a> {
                     match update {
                         AgentUpdate::TurnEnded(end) => return Turn::Ended(end),
                         AgentUpdate::Ended(exit) => return Turn::Over(gone(Some(exit))),
-                        AgentUpdate::Permission { request, title } => self.reject(request, &title).await,
+                        AgentUpdate::Permission { request, title } => self.ask(request, title),
                         AgentUpdate::Context(tokens) => {
                             self.context = self.context.max(tokens);
                             self.account();
@@ -198,7 +229,8 @@ impl<'a> Conversation<'a> {
             }
             _ => {
                 self.nudges += 1;
-                Then::Say(NUDGE.to_owned())
+                let is_asked = self.assignment.packet.question.is_some();
+                Then::Say(if is_asked { ANSWER } else { NUDGE }.to_owned())
             }
         }
     }
@@ -268,11 +300,27 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// There is nobody to be asked.
-    async fn reject(&mut self, request: RequestId, title: &str) {
-        self.note(&format!("it asks for leave, and nobody is there to be asked: {title}"));
+    /// Asks a person, and goes on listening.
+    fn ask(&mut self, request: RequestId, title: String) {
+        self.note(&format!("it asks for leave: {title}"));
+        let (leave, within, over) = (self.assignment.leave.clone(), self.pace.leave, self.turn_over.clone());
+        self.asked.spawn(async move { (request, leave.ask(title, within, over).await) });
+    }
+
+    async fn answer(&mut self, request: RequestId, ruling: Ruling) {
+        let (answer, said) = match ruling {
+            Ruling::Accept => (Answer::Allow, "leave is given"),
+            Ruling::Reject => (Answer::Reject, "leave is not given"),
+        };
+        self.note(said);
         // It may not wait any more.
-        let _ = self.session.answer(request, Answer::Reject).await;
+        let _ = self.session.answer(request, answer).await;
+    }
+
+    /// Whoever was asked need not answer any more.
+    fn wait_no_longer(&mut self) {
+        std::mem::take(&mut self.turn_over).cancel();
+        self.asked.detach_all();
     }
 
     fn broken(&self, error: &TransportError) -> Finished {
@@ -303,6 +351,9 @@ fn until(micros: u64) -> Duration {
 const NUDGE: &str = "Your turn has ended, and no outcome is recorded: nothing that you did counts yet. If the work is done, call the \
     tool that ends it (`complete_work`, or `submit_review` for a review). If it was refused, mend what the answer said and call again. If \
     the work is not done, go on. If you cannot, call `ask_human`, `block_work` or `report_failure`.";
+
+const ANSWER: &str = "Your turn has ended, and no answer is recorded. Call the tool `answer`; if you cannot answer, call `report_failure`. \
+    `get_packet` returns the question.";
 
 const STALLED: &str = "Your last turn was cancelled because nothing happened in it for a long time. Go on with your task, without \
     whatever it was waiting for, and end it by its tool. `get_packet` returns it.";

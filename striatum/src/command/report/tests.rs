@@ -127,6 +127,8 @@ fn a_report_in_json_says_all_that_it_says() {
         },
         failure: Some("no network".to_owned()),
         ask: None,
+        of: None,
+        answer: None,
         resume: None,
         usage: Usage { input_tokens: Some(900), turns: Some(3), ..Usage::default() },
     };

@@ -8,6 +8,9 @@ use super::{
     Becomes, Case, MARK, basic, get, inspected, lines, passed, plain, posted, refused, request, send, within,
 };
 
+/// Where a host does not answer: one that answers a head does not wait for what is wrong with the body.
+const UNANSWERED: &str = "/open/mute";
+
 pub(super) fn paths() -> Vec<Case> {
     let closed = |name, path: &str| refused(name, PathNotAllowed, inspected(path, &[]));
     let crooked = |name, path: &str| refused(name, PathAmbiguous, inspected(path, &[]));
@@ -43,7 +46,9 @@ fn twice(mut steps: Vec<Step>) -> Vec<Step> {
 
 pub(super) fn framing() -> Vec<Case> {
     let posted = |headers: &[&str], body: &str| posted("inspected.test", "/open", headers, body);
-    let refused = |name, refusal, headers: &[&str], body: &str| refused(name, refusal, posted(headers, body));
+    let refused = |name, refusal, headers: &[&str], body: &str| {
+        refused(name, refusal, super::posted("inspected.test", UNANSWERED, headers, body))
+    };
     let smuggled = "0\r\n\r\nGET /closed HTTP/1.1\r\nHost: inspected.test:{tls}\r\n\r\n";
     let harmless = |name, headers: &[&str]| {
         let harmless = Becomes::Harmless("GET /closed");
@@ -116,7 +121,7 @@ impl Case {
 }
 
 pub(super) fn limits() -> Vec<Case> {
-    let posted = |headers: &[&str], body: &str| posted("inspected.test", "/open", headers, body);
+    let posted = |headers: &[&str], body: &str| posted("inspected.test", UNANSWERED, headers, body);
     let long = "a".repeat(9000);
     let much = format!("{}made-it-late", "a".repeat(40 << 10));
     let many: Vec<String> = (0..150).map(|number| format!("X-{number}: 1")).collect();
@@ -159,7 +164,7 @@ pub(super) fn placeholders(placeholder: &str, secret: &str) -> Vec<Case> {
     let (begin, end) = placeholder.split_at(20);
     let chunks = format!("14\r\n{begin}\r\n{:x}\r\n{end}\r\n0\r\n\r\n", end.len());
     let length = |body: &str| format!("Content-Length: {}", body.len());
-    let post = |host, body: &str| posted(host, "/", &[&length(body)], body);
+    let post = |host, body: &str| posted(host, "/mute", &[&length(body)], body);
     let swapped =
         |name, header: &str, arrives: String| passed(name, to("secret.test", "/", header)).marked(arrives);
     let misplaced = |name, steps| refused(name, PlaceholderMisplaced, steps).marked(placeholder);
@@ -233,7 +238,7 @@ pub(super) fn placeholders(placeholder: &str, secret: &str) -> Vec<Case> {
             .marked(part),
         misplaced(
             "a placeholder that chunks cut in two",
-            posted("secret.test", "/", &["Transfer-Encoding: chunked"], &chunks),
+            posted("secret.test", "/mute", &["Transfer-Encoding: chunked"], &chunks),
         )
         .marked(end),
     ]
