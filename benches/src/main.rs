@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "a program talks to a person")]
 
 mod bare;
+#[cfg(feature = "broker")]
+mod broker;
 #[cfg(feature = "egress")]
 mod egress;
 mod machine;
@@ -95,6 +97,9 @@ enum Section {
     /// A new TLS session through the proxy for agents.
     #[cfg(feature = "egress")]
     Egress,
+    /// What a broker adds between an agent and its model.
+    #[cfg(feature = "broker")]
+    Broker,
     /// Sessions behind walls, against bare bubblewrap and plain processes.
     #[cfg(feature = "sandbox")]
     Sandbox,
@@ -144,6 +149,8 @@ fn main() -> Outcome {
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
         #[cfg(feature = "egress")]
         Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
+        #[cfg(feature = "broker")]
+        Section::Broker => runtime.block_on(broker::run(&args.folder, args.quick)),
         #[cfg(feature = "sandbox")]
         Section::Sandbox => runtime.block_on(sandbox::run(&args.folder, args.quick)),
         #[cfg(feature = "takeover")]
@@ -170,6 +177,8 @@ fn all(args: &Args) -> Outcome {
         Section::Pulling,
         #[cfg(feature = "egress")]
         Section::Egress,
+        #[cfg(feature = "broker")]
+        Section::Broker,
         #[cfg(feature = "sandbox")]
         Section::Sandbox,
         #[cfg(feature = "takeover")]

@@ -20,6 +20,8 @@ pub struct Adapter {
     pub runtime: Option<(&'static str, Version)>,
     /// Variables that make it fit to be driven.
     pub env: &'static [(&'static str, &'static str)],
+    /// More of them for where a sandbox holds it to its tree, and walls of its own would not fit in.
+    pub walled: &'static [(&'static str, &'static str)],
     /// Variables of which one must hold its credentials, where it does not keep them in a file of its own.
     pub credentials: &'static [&'static str],
     /// Other variables that it heeds: where its model's host is, where its settings are. They are passed on where they are set.
@@ -98,6 +100,7 @@ static CLAUDE: Adapter = Adapter {
         ("DISABLE_AUTOUPDATER", "1"),
         ("DISABLE_TELEMETRY", "1"),
     ],
+    walled: &[],
     credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
     settings: &["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR"],
     endpoint: Some(Endpoint {
@@ -123,6 +126,7 @@ static CODEX: Adapter = Adapter {
     at_least: Version::new(2, 6, 0),
     runtime: Some((NODE, Version::new(20, 0, 0))),
     env: &[("NO_BROWSER", "1")],
+    walled: &[("INITIAL_AGENT_MODE", "agent-full-access")],
     credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
     settings: &["CODEX_HOME", "INITIAL_AGENT_MODE", "OPENAI_BASE_URL"],
     endpoint: Some(Endpoint {
@@ -160,6 +164,7 @@ static GEMINI: Adapter = Adapter {
         ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
         ("GEMINI_TELEMETRY_ENABLED", "false"),
     ],
+    walled: &[],
     credentials: &["GEMINI_API_KEY"],
     settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
     endpoint: Some(Endpoint {
@@ -191,6 +196,7 @@ static OPENCODE: Adapter = Adapter {
         ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
         ("OPENCODE_DISABLE_SHARE", "1"),
     ],
+    walled: &[],
     // It reads the keys of dozens of providers, and its own file.
     credentials: &[],
     settings: &["OPENCODE_CONFIG"],

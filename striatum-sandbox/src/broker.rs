@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod answer;
+mod asked;
 mod gate;
 mod ledger;
 mod limit;

@@ -89,6 +89,11 @@ impl Args {
             )
         )
     }
+
+    /// Whether the person named this agent.
+    pub(crate) fn names(&self, agent: &Adapter) -> bool {
+        [&self.agent, &self.reviewer].into_iter().flatten().any(|name| name == agent.name)
+    }
 }
 
 /// What to do instead of the main job.

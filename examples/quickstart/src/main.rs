@@ -14,6 +14,7 @@ mod failure;
 mod generate;
 mod help;
 mod live;
+mod model;
 mod operate;
 mod outside;
 mod report;

@@ -22,7 +22,7 @@ use striatum::{
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure, outside, walls};
+use crate::{args::Args, demo, failure::Failure, model, outside, walls, work::say};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl Scene {
         let mut session = striatum::core::sandbox::Limits::default();
         session.processor_thousandths = args.processors;
         let gateways = outside::gateway(args).await?;
-        let orchestrator = adapters(sandbox.as_ref(), gateways.as_slice())
+        let orchestrator = adapters(args, sandbox.as_ref(), gateways.as_slice())?
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
@@ -144,25 +144,28 @@ impl Scene {
     }
 }
 
-/// Adapters for coding agents. Where no wall holds an agent to its tree, whoever named it here lets it work there as if it were run
-/// by hand, and what leads out of the tree, and is asked for, is rejected.
-fn adapters(sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Builder {
-    let policy = match sandbox.offers().file_system {
-        Level::Enforced => None,
-        _ => Some(PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject)),
-    };
+/// Adapters for coding agents. Behind walls they reach their model through a broker, and the credential stays here. Where no wall
+/// holds an agent to its tree, whoever named it here lets it work there as if it were run by hand, and what leads out of the tree,
+/// and is asked for, is rejected.
+fn adapters(args: &Args, sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Result<Builder, Failure> {
+    let is_walled = sandbox.offers().file_system == Level::Enforced;
+    let free = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
     let equipped = |adapter: AcpAdapter| {
         let adapter = gateways.iter().cloned().fold(adapter, AcpAdapter::gateway);
-        Arc::new(match &policy {
-            Some(policy) => adapter.policy(policy.clone()),
-            None => adapter,
-        })
+        if is_walled { adapter } else { adapter.policy(free.clone()) }
     };
     let process = gateways.iter().cloned().fold(ProcessAdapter::default(), ProcessAdapter::gateway);
     let builder = Orchestrator::builder().adapter("process", Arc::new(process));
-    let builder = builder.adapter("acp", equipped(AcpAdapter::default()));
-    Adapter::ALL.into_iter().fold(builder, |builder, known| {
-        builder.adapter(format!("acp:{}", known.name), equipped(AcpAdapter::of(known)))
+    let builder = builder.adapter("acp", Arc::new(equipped(AcpAdapter::default())));
+    Adapter::ALL.into_iter().try_fold(builder, |builder, known| {
+        let mut adapter = equipped(AcpAdapter::of(known));
+        if is_walled && let Some((gateway, variable)) = model::broker(known)? {
+            if args.runs_agents() && args.names(known) {
+                say!("model: {} asks it through a broker, and gets a placeholder for {variable}", known.name);
+            }
+            adapter = adapter.gateway(Arc::new(gateway));
+        }
+        Ok(builder.adapter(format!("acp:{}", known.name), Arc::new(adapter)))
     })
 }
 

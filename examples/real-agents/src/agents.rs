@@ -61,13 +61,19 @@ impl Installed {
         Ok(std::env::join_paths([node, other_node].into_iter().chain(bins).chain(host))?)
     }
 
+    /// What agents behind walls must be shown.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        ["node22"].into_iter().chain(Agent::ALL.map(Agent::name)).map(|name| self.folder.join(name))
+    }
+
+    /// A lane for an agent that reaches its model through a broker: its adapter knows all that it needs.
+    pub(crate) fn brokered_lane(agent: Agent) -> Value {
+        lane(agent, &settings())
+    }
+
     /// A lane for an agent, whose model is at this URL. Its settings are written below `folder`.
     pub(crate) fn lane(&self, agent: Agent, model: &str, folder: &Path) -> Outcome<Value> {
-        let mut env = BTreeMap::from([
-            ("CI", "1".to_owned()),
-            ("DO_NOT_TRACK", "1".to_owned()),
-            ("NO_UPDATE_NOTIFIER", "1".to_owned()),
-        ]);
+        let mut env = settings();
         match agent {
             Agent::Claude => {
                 env.insert("ANTHROPIC_BASE_URL", model.to_owned());
@@ -88,11 +94,7 @@ impl Installed {
                 env.insert("GEMINI_API_KEY", PLACEHOLDER.to_owned());
             }
         }
-        let name = agent.name();
-        // The command is the adapter's own.
-        Ok(
-            json!({"adapter": format!("acp:{name}"), "display_model": name, "worktree_isolation": "per_job", "env": env}),
-        )
+        Ok(lane(agent, &env))
     }
 
     /// What an agent lacks to be run.
@@ -103,6 +105,17 @@ impl Installed {
         let missing = preflight(adapter, &surroundings).await;
         Ok(missing.iter().map(ToString::to_string).collect())
     }
+}
+
+/// What no agent needs to be told twice.
+fn settings() -> BTreeMap<&'static str, String> {
+    ["CI", "DO_NOT_TRACK", "NO_UPDATE_NOTIFIER"].map(|name| (name, "1".to_owned())).into()
+}
+
+/// The command is the adapter's own.
+fn lane(agent: Agent, env: &BTreeMap<&'static str, String>) -> Value {
+    let name = agent.name();
+    json!({"adapter": format!("acp:{name}"), "display_model": name, "worktree_isolation": "per_job", "env": env})
 }
 
 fn text(path: &Path) -> String {

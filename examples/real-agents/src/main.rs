@@ -6,9 +6,12 @@
 
 mod agents;
 mod failures;
+mod scan;
 mod scene;
 mod script;
+mod secrecy;
 mod success;
+mod walled;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -33,8 +36,13 @@ struct Args {
     keep: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> Outcome<ExitCode> {
+fn main() -> Outcome<ExitCode> {
+    // The walls around agents are built by this program too, once more.
+    striatum::sandbox::shim::main_if_shim();
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?.block_on(play())
+}
+
+async fn play() -> Outcome<ExitCode> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -64,6 +72,8 @@ async fn main() -> Outcome<ExitCode> {
         "nothing is missing" => success::nothing_is_missing(&installed),
         "claude writes, codex reviews" => success::reviewed(&installed, [Agent::Claude, Agent::Codex, Agent::Claude]),
         "codex writes, claude reviews, gemini finishes" => success::reviewed(&installed, [Agent::Codex, Agent::Claude, Agent::Gemini]),
+        "behind walls claude writes, codex reviews, and no credential gets in" => secrecy::kept(&installed, [Agent::Claude, Agent::Codex, Agent::Claude]),
+        "behind walls codex writes, claude reviews, gemini finishes, and no credential gets in" => secrecy::kept(&installed, [Agent::Codex, Agent::Claude, Agent::Gemini]),
         "claude is not let in (401)" => failures::not_let_in(&installed, Agent::Claude),
         "codex is not let in (401)" => failures::not_let_in(&installed, Agent::Codex),
         "claude is limited for a while (429)" => failures::recovers(&installed, Agent::Claude, Reply::limit(1)),

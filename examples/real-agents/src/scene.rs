@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use striatum::{
     Document, Limits, Orchestrator,
     acp::{Adapter, Decision, PermissionPolicy},
-    adapter::AcpAdapter,
+    adapter::{AcpAdapter, LaneAdapter},
     core::{
         id::{JobId, RunId},
         run::{Actor, Event, Intent, Record, RunStatus, State},
+        sandbox::Sandbox,
         store::RunHead,
     },
     sandbox::NoSandbox,
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use crate::{
     Outcome,
     agents::{Agent, Installed},
+    walled::Brokered,
 };
 
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/code_change");
@@ -40,15 +42,69 @@ pub(crate) struct Scene {
     folder: TempDir,
 }
 
-impl Scene {
-    /// A prepared run of the reviewed change, whose author, reviewer and finisher ask the model at this URL.
-    pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
+/// The folder of a scene, with nothing in it.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn make(installed: &Installed) -> Outcome<Self> {
         let mut folder = match &installed.keep {
             Some(place) => tempfile::tempdir_in(place)?,
             None => tempfile::tempdir()?,
         };
         folder.disable_cleanup(installed.keep.is_some());
-        let (repository, data) = (folder.path().join("repository"), folder.path().join("data"));
+        fs::create_dir(folder.path().join("data"))?;
+        Ok(Self { folder })
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+impl Scene {
+    /// A prepared run of the reviewed change, whose author, reviewer and finisher ask the model at this URL.
+    pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
+        let place = Place::make(installed)?;
+        let allow = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+        let adapters = Adapter::ALL.map(|known| {
+            let adapter: Arc<dyn LaneAdapter> = Arc::new(AcpAdapter::of(known).policy(allow.clone()));
+            (known, adapter)
+        });
+        let sandbox = Arc::new(NoSandbox::new(installed.path()?));
+        let lanes = parts.map(|agent| installed.lane(agent, model, place.folder.path()));
+        Self::prepare(place, sandbox, adapters.into(), lanes).await
+    }
+
+    /// The same behind walls, through a broker.
+    pub(crate) async fn behind_walls(
+        installed: &Installed,
+        model: &str,
+        parts: [Agent; 3],
+        brokered: &Brokered,
+    ) -> Outcome<Self> {
+        let place = Place::make(installed)?;
+        let mut adapters = Vec::new();
+        for known in Adapter::ALL {
+            adapters.push((known, brokered.adapter(known, model)?));
+        }
+        let sandbox = brokered.walls(installed, &place.data()).await?;
+        let lanes = parts.map(|agent| Ok(Installed::brokered_lane(agent)));
+        Self::prepare(place, sandbox, adapters, lanes).await
+    }
+
+    async fn prepare(
+        place: Place,
+        sandbox: Arc<dyn Sandbox>,
+        adapters: Vec<(&'static Adapter, Arc<dyn LaneAdapter>)>,
+        lanes: [Outcome<Value>; 3],
+    ) -> Outcome<Self> {
+        let (repository, data) = (place.repository(), place.data());
         fs::create_dir_all(&repository)?;
         fs::write(repository.join("README.md"), "A program that greets.\n")?;
         for arguments in [&["init", "--quiet", "--initial-branch=main"][..], &["add", "--all"]] {
@@ -56,21 +112,19 @@ impl Scene {
         }
         git(&repository, &["commit", "--quiet", "--message", "Begin"])?;
 
-        let allow = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+        let store = place.folder.path().join("striatum.db");
         let mut builder = Orchestrator::builder()
-            .store(Arc::new(SqliteStore::open(&folder.path().join("striatum.db")).await?))
+            .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
-            .sandbox(Arc::new(NoSandbox::new(installed.path()?)))
+            .sandbox(sandbox)
             .data(&data)
             .limits(Limits::default());
-        for known in Adapter::ALL {
-            let adapter = AcpAdapter::of(known).policy(allow.clone());
-            builder = builder.adapter(format!("acp:{}", known.name), Arc::new(adapter));
+        for (known, adapter) in adapters {
+            builder = builder.adapter(format!("acp:{}", known.name), adapter);
         }
         let orchestrator = builder.build().await?;
 
-        let lanes = parts.map(|agent| installed.lane(agent, model, folder.path()));
         let document = Document::new(workflow(lanes)?, WORKFLOW);
         let me = Actor::Human("ada".to_owned());
         let prepared = orchestrator.prepare(&document, me.clone()).await?;
@@ -78,7 +132,12 @@ impl Scene {
             orchestrator.confirm_branch(prepared.run, me.clone(), &prepared.branch).await?;
         }
         orchestrator.command(prepared.run, me, Intent::Start).await?;
-        Ok(Self { orchestrator, run: prepared.run, folder })
+        Ok(Self { orchestrator, run: prepared.run, folder: place.folder })
+    }
+
+    /// Where everything of this scene is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Works until nothing goes on by itself.
@@ -131,33 +190,33 @@ impl Scene {
         Ok(reasons)
     }
 
-    /// The folders of the sessions of a job, where its agents' processes are recorded.
-    fn sessions(&self, job: &str) -> Outcome<Vec<PathBuf>> {
-        let folder = self.folder.path().join("data/sessions").join(self.run.to_string()).join(job);
-        let mut sessions = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            sessions.push(entry?.path());
-        }
-        Ok(sessions)
-    }
-
     /// The leaders of the process groups that agents of a job were started in.
     pub(crate) fn agents_of(&self, job: &str) -> Outcome<Vec<i32>> {
-        let mut pids = Vec::new();
-        for session in self.sessions(job)? {
-            for entry in fs::read_dir(session)? {
-                let path = entry?.path();
-                let is_record =
-                    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("process"));
-                if !is_record {
-                    continue;
-                }
-                let record: Value = serde_json::from_slice(&fs::read(path)?)?;
-                pids.extend(record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()));
-            }
-        }
-        Ok(pids)
+        leaders(&sessions(self.folder(), self.run).join(job))
     }
+}
+
+/// Where the sessions of a run have their folders.
+pub(crate) fn sessions(scene: &Path, run: RunId) -> PathBuf {
+    scene.join("data/sessions").join(run.to_string())
+}
+
+/// The leaders of the process groups that agents were started in, as the folders of their sessions have them.
+pub(crate) fn leaders(sessions: &Path) -> Outcome<Vec<i32>> {
+    let mut pids = Vec::new();
+    for session in fs::read_dir(sessions)? {
+        for entry in fs::read_dir(session?.path())? {
+            let path = entry?.path();
+            let is_record =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("process"));
+            if !is_record {
+                continue;
+            }
+            let record: Value = serde_json::from_slice(&fs::read(path)?)?;
+            pids.extend(record["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()));
+        }
+    }
+    Ok(pids)
 }
 
 /// The document of the reviewed change with real agents for lanes.

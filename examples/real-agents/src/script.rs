@@ -46,6 +46,11 @@ pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
     Reply::say("A reviewed change")
 }
 
+/// Whether this is the second request that belongs to a job.
+pub(crate) fn is_after_first_step(conversation: &Conversation) -> bool {
+    [DRAFT, REVIEW, APPLY].into_iter().any(|title| conversation.results_since(title) == Some(1))
+}
+
 /// Answers a question that an agent has on the side: codex has its model judge what it is about to do.
 fn aside(schema: &Value) -> Reply {
     let judges = schema.pointer("/properties/outcome").is_some();

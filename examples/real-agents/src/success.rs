@@ -27,15 +27,18 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     let model = MockLlm::start(script::reviewed_change).await?;
     let scene = Scene::open(installed, &model.url(), parts).await?;
     let state = scene.work().await?;
-    if let Ok(p) = std::env::var("DUMP") {
-        let all: Vec<_> = model
-            .asked()
-            .iter()
-            .map(|a| format!("{}\n{}\n", a.line, String::from_utf8_lossy(&a.body)))
-            .collect();
-        std::fs::write(p, all.join("\n"))?;
-    }
-    scene.expect_completed(&state).await?;
+    expect_reviewed(&scene, &state).await?;
+
+    let asked = model.asked();
+    let placeholder =
+        asked.iter().flat_map(|asked| &asked.headers).any(|(_, value)| value.contains(PLACEHOLDER));
+    ensure(placeholder, || "no agent showed the key that it was given".to_owned())?;
+    Ok(format!("{} requests to the model; {}", asked.len(), identities(&state)))
+}
+
+/// The change was drafted, sent back, drafted again, accepted, finished and delivered.
+pub(crate) async fn expect_reviewed(scene: &Scene, state: &State) -> Outcome<()> {
+    scene.expect_completed(state).await?;
 
     let verdicts = &state.job(&job("review")?).ok_or("there is a review")?.verdicts;
     let said: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.verdict).collect();
@@ -55,16 +58,11 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     let note = scene.delivered("docs/code_change/CHANGE.md").await?;
     ensure(note.contains("Good morning"), || format!("the note is {note:?}"))?;
     scene.delivered("docs/code_change/SUMMARY.md").await?;
-
-    let asked = model.asked();
-    let placeholder =
-        asked.iter().flat_map(|asked| &asked.headers).any(|(_, value)| value.contains(PLACEHOLDER));
-    ensure(placeholder, || "no agent showed the key that it was given".to_owned())?;
-    Ok(format!("{} requests to the model; {}", asked.len(), identities(&state)))
+    Ok(())
 }
 
 /// What the agents said that they are, in the order of their sessions.
-fn identities(state: &State) -> String {
+pub(crate) fn identities(state: &State) -> String {
     let holders = state.jobs().flat_map(|(_, job)| &job.holders);
     let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
     sessions.sort_by_key(|session| session.ordinal);

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     ProviderTools, Settings,
+    asked::Asked,
     provider::{Asks, Provider, matches_any},
     refusal::Refusal,
 };
@@ -52,22 +53,20 @@ impl Admitted {
         if self.asks == Asks::Models {
             return Ok(());
         }
-        let asked: Asked = serde_json::from_slice(body).map_err(|_| {
-            Refusal::Malformed("its body is not one JSON object in which each field stands once")
-        })?;
-        let model = match (&self.model, &asked.model) {
+        let asked = Asked::read(body)?;
+        let model = match (&self.model, &asked.0.get("model")) {
             (Some(named), None) => named,
             (None, Some(Value::String(named))) => named,
             (None, _) => return Err(Refusal::Malformed("it names no model")),
             (Some(_), Some(_)) => return Err(Refusal::Malformed("it names its model twice")),
         };
         if !matches_any(&settings.models, model) {
-            return Err(Refusal::Model(model.chars().take(100).collect()));
+            return Err(Refusal::Model(shortened(model)));
         }
-        if settings.tools == ProviderTools::Refused {
-            asked.stays(settings.provider)?;
+        match settings.tools {
+            ProviderTools::Refused => asked.stays(settings.provider),
+            ProviderTools::Allowed => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts the credential where the placeholder stood.
@@ -128,77 +127,7 @@ fn is_same(given: &[u8], placeholder: &str) -> bool {
     given.ct_eq(placeholder.as_bytes()).into()
 }
 
-/// What is looked at in a request. A field that stands there twice might be read differently by who answers.
-#[derive(Debug, Default)]
-struct Asked {
-    model: Option<Value>,
-    tools: Option<Value>,
-    others: Vec<String>,
-}
-
-impl<'de> serde::Deserialize<'de> for Asked {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
-    }
-}
-
-struct Fields;
-
-impl<'de> serde::de::Visitor<'de> for Fields {
-    type Value = Asked;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: serde::de::MapAccess<'de>>(self, mut fields: M) -> Result<Asked, M::Error> {
-        let mut asked = Asked::default();
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            if !seen.insert(name.clone()) {
-                return Err(serde::de::Error::custom("a field stands there twice"));
-            }
-            match name.as_str() {
-                "model" => asked.model = Some(fields.next_value()?),
-                "tools" => asked.tools = Some(fields.next_value()?),
-                _ => {
-                    fields.next_value::<serde::de::IgnoredAny>()?;
-                    asked.others.push(name);
-                }
-            }
-        }
-        Ok(asked)
-    }
-}
-
-impl Asked {
-    /// Refuses what has the provider reach other hosts.
-    fn stays(&self, provider: Provider) -> Result<(), Refusal> {
-        if let Some(field) = self.others.iter().find(|field| provider.reaching().contains(&field.as_str())) {
-            return Err(Refusal::Reach(field.clone()));
-        }
-        let tools = match &self.tools {
-            None | Some(Value::Null) => return Ok(()),
-            Some(Value::Array(tools)) => tools,
-            Some(_) => return Err(Refusal::Malformed("its tools are no list")),
-        };
-        for tool in tools {
-            let Value::Object(tool) = tool else { return Err(Refusal::Malformed("a tool is no object")) };
-            let kinds: Vec<&str> = match provider {
-                Provider::Gemini => tool.keys().map(String::as_str).collect(),
-                Provider::Anthropic | Provider::OpenAi => match tool.get("type") {
-                    None | Some(Value::Null) => Vec::new(),
-                    Some(Value::String(kind)) => vec![kind],
-                    Some(_) => return Err(Refusal::Malformed("the type of a tool is no name")),
-                },
-            };
-            if let Some(kind) = kinds.into_iter().find(|kind| !matches_any(provider.tools(), kind)) {
-                return Err(Refusal::Reach(format!(
-                    "the tool {:?}",
-                    kind.chars().take(100).collect::<String>()
-                )));
-            }
-        }
-        Ok(())
-    }
+/// No name is told in full that an agent can make as long as it likes.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
 }

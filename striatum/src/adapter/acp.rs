@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
 use striatum_core::{
     run::Usage,
-    sandbox::{EnvVar, Exec, Isolation, Listen, SandboxSession},
+    sandbox::{EnvVar, Exec, Isolation, Level, Listen, SandboxSession},
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
     workflow::Offers,
 };
@@ -148,7 +148,9 @@ impl AcpAdapter {
             false => Exec::new(&lane.command),
         };
         let fit = self.known.map(|known| known.env).unwrap_or_default();
-        let unnamed = fit.iter().filter(|(name, _)| !lane.env.contains_key(*name));
+        let is_walled = assignment.sandbox.offers().file_system == Level::Enforced;
+        let walled = self.known.filter(|_| is_walled).map(|known| known.walled).unwrap_or_default();
+        let unnamed = fit.iter().chain(walled).filter(|(name, _)| !lane.env.contains_key(*name));
         let env = unnamed.map(|(name, value)| EnvVar::new(*name, *value)).collect();
         Exec { env, ..exec.listening(Listen::new(TOOLS)) }
     }

@@ -175,6 +175,7 @@ async fn other_models_and_bodies_that_can_be_read_in_two_ways_are_refused() {
         ("{\"model\":\"small-1\",\"model\":\"large\"}", 400),
         ("{\"model\":\"large\",\"mod\\u0065l\":\"small-1\"}", 400),
         ("{\"model\":\"small-1\",\"tools\":[],\"tools\":[]}", 400),
+        ("{\"model\":\"small-1\",\"x\":[{\"y\":1,\"y\":2}]}", 400),
         ("{\"model\":\"small-1\"}{\"model\":\"large\"}", 400),
         ("{\"model\":[\"small-1\"]}", 400),
         ("{\"Model\":\"small-1\"}", 400),
@@ -206,7 +207,19 @@ async fn a_model_in_the_path_is_held_to_the_same() {
 
 #[tokio::test]
 async fn tools_that_the_provider_runs_are_refused_unless_they_are_allowed() {
-    let cases: [(Provider, &str, &str, Value); 9] = [
+    let cases: [(Provider, &str, &str, Value); 11] = [
+        (
+            Provider::OpenAi,
+            "/v1/responses",
+            "gpt-5",
+            json!({"input": [{"type": "additional_tools", "tools": [{"type": "web_search"}]}]}),
+        ),
+        (
+            Provider::OpenAi,
+            "/v1/responses",
+            "gpt-5",
+            json!({"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}),
+        ),
         (
             Provider::Anthropic,
             "/v1/messages",

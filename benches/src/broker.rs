@@ -1,0 +1,170 @@
+//! What a broker adds between an agent and its model.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use striatum_sandbox::{
+    broker::{Broker, Budget, Provider},
+    credential::{Credential, CredentialSource},
+    upstream::Upstream,
+};
+
+use crate::{Outcome, measure::Turns, table::Table};
+
+/// How large a request is: the context of a conversation that has begun.
+const REQUEST: usize = 40 << 10;
+
+/// How long an answer is whose throughput is taken.
+const LONG: usize = 64 << 20;
+
+pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
+    let folder = tempfile::tempdir_in(folder)?;
+    let key = folder.path().join("key");
+    fs::write(&key, "a-key")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let host = listener.local_addr()?;
+    // It ends with the process.
+    thread::spawn(move || serve(&listener));
+    let broker = Broker::of(Provider::Anthropic, Credential::new(CredentialSource::File(key)))
+        .upstream(Upstream::at(&format!("http://{host}"), None)?)
+        .build()?;
+    let mut session = broker.session(Budget::default())?;
+    let door = TcpListener::bind("127.0.0.1:0")?;
+    let address = door.local_addr()?;
+    session.serve(door)?;
+    let key = session.placeholder().reveal().to_owned();
+    let (requests, streams) = if quick { (200, 3) } else { (2000, 9) };
+    let taken = tokio::task::spawn_blocking(move || take(host, address, &key, requests, streams)).await??;
+    let (direct, brokered, throughput) = taken;
+
+    let mut table = Table::new("Broker of a model, loopback");
+    let milliseconds = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
+    table.base("first byte of a streamed answer, direct, p50", milliseconds(direct));
+    table.plain("added by the broker, p50", milliseconds(brokered.saturating_sub(direct)), "< 2 ms");
+    let [plain, through] = throughput.rates(LONG >> 20);
+    let [_, ratio] = throughput.ratios();
+    table.base("a streamed answer of 64 MiB, direct", format!("{plain:.0} MiB/s"));
+    table.row("the same through the broker", format!("{through:.0} MiB/s"), ratio, "≥ 0.8");
+    table.print();
+    Ok(())
+}
+
+/// The median times to a first byte, direct and through the broker, and the times of whole streams.
+fn take(
+    host: SocketAddr,
+    broker: SocketAddr,
+    key: &str,
+    requests: usize,
+    streams: usize,
+) -> io::Result<(Duration, Duration, Turns<2>)> {
+    let mut clients = [Client::connect(host, key)?, Client::connect(broker, key)?];
+    let mut firsts = [Vec::new(), Vec::new()];
+    for nth in 0..requests + 20 {
+        for (client, times) in clients.iter_mut().zip(&mut firsts) {
+            let (first, _) = client.ask("claude-short")?;
+            // The first ones open connections.
+            if nth >= 20 {
+                times.push(first);
+            }
+        }
+    }
+    let mut throughput = Turns::default();
+    for _ in 0..streams {
+        let [direct, brokered] = &mut clients;
+        throughput.take([direct.ask("claude-long")?.1, brokered.ask("claude-long")?.1]);
+    }
+    let [direct, brokered] = firsts.map(|mut times| {
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    });
+    Ok((direct, brokered, throughput))
+}
+
+struct Client {
+    stream: BufReader<TcpStream>,
+    key: String,
+}
+
+impl Client {
+    fn connect(address: SocketAddr, key: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), key: key.to_owned() })
+    }
+
+    /// The times until the first byte of the answer's body, and until its end.
+    fn ask(&mut self, model: &str) -> io::Result<(Duration, Duration)> {
+        let body = format!("{{\"model\":\"{model}\",\"messages\":\"{}\"}}", "x".repeat(REQUEST));
+        let (key, length) = (&self.key, body.len());
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let begun = Instant::now();
+        self.stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
+        read_head(&mut self.stream)?;
+        let mut first = None;
+        loop {
+            let mut size = String::new();
+            self.stream.read_line(&mut size)?;
+            first = first.or_else(|| Some(begun.elapsed()));
+            let size = u64::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
+            io::copy(&mut (&mut self.stream).take(size + 2), &mut io::sink())?;
+            if size == 0 {
+                return Ok((first.unwrap_or_default(), begun.elapsed()));
+            }
+        }
+    }
+}
+
+/// Reads a head, and tells how long its body is.
+fn read_head(from: &mut impl io::BufRead) -> io::Result<usize> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let line = line.trim().to_ascii_lowercase();
+        if line.is_empty() {
+            return Ok(length);
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+    }
+}
+
+/// A host that answers at once, with one event or with many.
+fn serve(listener: &TcpListener) {
+    while let Ok((stream, _)) = listener.accept() {
+        thread::spawn(move || converse(stream));
+    }
+}
+
+fn converse(stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    let event = format!("data: {{\"text\":\"{}\"}}\n\n", "x".repeat(1000));
+    let part = event.repeat(16);
+    let part = format!("{:x}\r\n{part}\r\n", part.len());
+    loop {
+        let mut body = vec![0; read_head(&mut reader)?];
+        reader.read_exact(&mut body)?;
+        let is_long = body.starts_with(b"{\"model\":\"claude-long\"");
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        )?;
+        match is_long {
+            true => (0..LONG / part.len()).try_for_each(|_| stream.write_all(part.as_bytes()))?,
+            false => stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?,
+        }
+        stream.write_all(b"0\r\n\r\n")?;
+    }
+}
