@@ -231,4 +231,20 @@ mod tests {
             assert_eq!(options.auth_method.as_deref(), adapter.auth_method);
         }
     }
+
+    #[test]
+    fn an_agent_is_led_elsewhere_by_its_address_alone() {
+        for adapter in Adapter::ALL {
+            let Some(endpoint) = adapter.endpoint else { continue };
+            assert!(!adapter.credentials.is_empty(), "{}", adapter.name);
+            for (name, value) in endpoint.variables {
+                assert_eq!(value.matches("http://{}").count(), 1, "{name}");
+                assert!(!adapter.credentials.contains(name), "{name}");
+                if value.starts_with('{') {
+                    let value = value.replace("{}", "127.0.0.1:1").replace("{variable}", "KEY");
+                    serde_json::from_str::<serde_json::Value>(&value).expect(name);
+                }
+            }
+        }
+    }
 }

@@ -132,3 +132,39 @@ impl Passages {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Porter for Nobody {
+        fn open(&mut self, _listener: TcpListener) -> Result<(), AdapterError> {
+            Ok(())
+        }
+
+        fn seen(&self) -> Seen {
+            Seen::new(None, Some(Outcome::Overloaded))
+        }
+    }
+
+    #[test]
+    fn an_agent_gets_what_its_passages_bring_and_not_what_they_withhold() {
+        let listen = Listen::new("model").announced("URL", "http://{}");
+        let mut passage = Passage::new(listen.clone(), Nobody);
+        passage.env = vec![EnvVar::new("KEY", "placeholder")];
+        passage.withheld = vec!["KEY".to_owned(), "OTHER_KEY".to_owned()];
+        passage.mounts = vec![Mount::read("/some/where")];
+        let passages = Passages(vec![passage, Passage::new(Listen::new("proxy"), Nobody)]);
+
+        let lane = ["KEY", "OTHER_KEY", "LANG"].map(|name| EnvVar::new(name, "real"));
+        assert_eq!(passages.withhold(&lane), [EnvVar::new("LANG", "real")]);
+        let exec = passages.equip(Exec::new(["agent"]).listening(Listen::new("tools")));
+        assert_eq!(exec.env, [EnvVar::new("KEY", "placeholder")]);
+        assert_eq!(exec.listeners, [Listen::new("tools"), listen, Listen::new("proxy")]);
+        assert_eq!(passages.mounts().collect::<Vec<_>>(), [Mount::read("/some/where")]);
+        assert_eq!(passages.seen(), Seen::new(None, Some(Outcome::Overloaded)));
+    }
+}
