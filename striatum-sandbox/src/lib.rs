@@ -30,6 +30,8 @@ mod elsewhere;
 mod environment;
 mod failure;
 mod folder;
+#[cfg(target_os = "linux")]
+mod installed;
 mod measured;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod microvm;

@@ -1,19 +1,21 @@
 //! The program that makes machines.
 
 use std::{
-    env, fmt,
+    fmt,
     path::PathBuf,
-    process::Command,
     time::{Duration, Instant},
 };
 
 use rustix::fs::{Access, access};
-use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
+use striatum_core::sandbox::SandboxError;
 
-const PROGRAM: &str = "qemu-system-x86_64";
+use crate::installed::Wanted;
 
-const INSTALL: &str =
-    "install it with: apt-get install qemu-system-x86 (dnf: qemu-system-x86-core, apk: qemu-system-x86_64)";
+const QEMU: Wanted = Wanted {
+    called: "qemu",
+    file: "qemu-system-x86_64",
+    remedy: "install it with: apt-get install qemu-system-x86 (dnf: qemu-system-x86-core, apk: qemu-system-x86_64)",
+};
 
 /// What carries out a machine's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,28 +42,13 @@ pub(super) const KVM: &str = "/dev/kvm";
 /// Where the hypervisor is, and its version.
 ///
 /// # Errors
-/// [`SandboxErrorKind::Unavailable`].
+/// [`SandboxErrorKind::Unavailable`](striatum_core::sandbox::SandboxErrorKind::Unavailable).
 pub(super) fn find(given: Option<PathBuf>) -> Result<(PathBuf, String), SandboxError> {
-    let missing =
-        |doing: String| SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy(INSTALL);
-    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    let program = match given {
-        Some(given) if is_program(&given) => given,
-        Some(given) => return Err(missing(format!("run {}, which is no program", given.display()))),
-        None => {
-            let path = env::var_os("PATH").unwrap_or_default();
-            let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
-            let found = folders.map(|folder| folder.join(PROGRAM)).find(is_program);
-            found.ok_or_else(|| missing(format!("find qemu ({PROGRAM}) in PATH")))?
-        }
-    };
-    let ran = Command::new(&program).arg("--version").env_clear().output();
-    let ran = ran.map_err(|error| missing(format!("run {}", program.display())).because(error))?;
-    let answer = String::from_utf8_lossy(&ran.stdout);
+    let (program, answer) = QEMU.find(given)?;
     let version = answer.lines().next().and_then(|line| line.strip_prefix("QEMU emulator version "));
     match version.and_then(|version| version.split_whitespace().next()) {
         Some(version) => Ok((program, version.to_owned())),
-        None => Err(missing(format!("use {}, which does not say that it is qemu", program.display()))),
+        None => Err(QEMU.missing(format!("use {}, which does not say that it is qemu", program.display()))),
     }
 }
 
@@ -93,6 +80,8 @@ fn counter() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use striatum_core::sandbox::SandboxErrorKind;
+
     use super::*;
 
     #[test]
