@@ -38,7 +38,7 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     first.sort_unstable();
     next.sort_unstable();
     let seconds = |time: Option<&Duration>| format!("{:.2} s", time.unwrap_or(&Duration::ZERO).as_secs_f64());
-    let mut table = Table::new(&sandbox.measured().machine.clone().unwrap_or_default());
+    let mut table = Table::new(&sandbox.measured().made_with);
     let wanted = format!("≤ {} s", WANTED.as_secs());
     table.base("probe, with the kernel to be unpacked", seconds(Some(&probed)));
     table.plain("first process of a session, at best", seconds(first.first()), &wanted);

@@ -8,6 +8,8 @@
 //! [`Namespaces`] puts walls around an agent, on Linux: a fresh root, a network of its own, Landlock, a filter of system calls. It needs
 //! bubblewrap and a [`shim`], and it measures what holds.
 //!
+//! [`Container`] puts the same walls around an agent, the first of them made by podman.
+//!
 //! [`MicroVm`] puts a machine between two such walls: a kernel of its own for the agents of a session. It needs qemu and a kernel of
 //! the host.
 //!
@@ -20,6 +22,8 @@ mod blocking;
 #[cfg(feature = "broker")]
 pub mod broker;
 mod child;
+#[cfg(target_os = "linux")]
+mod container;
 #[cfg(feature = "outward")]
 pub mod credential;
 mod crew;
@@ -51,6 +55,8 @@ pub mod shim;
 #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
 pub mod upstream;
 
+#[cfg(target_os = "linux")]
+pub use container::{Container, ContainerBuilder};
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Namespaces, NamespacesBuilder};
 pub use measured::{Bounds, Measured};

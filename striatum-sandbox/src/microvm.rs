@@ -88,6 +88,8 @@ pub struct MicroVm {
 struct Parts {
     /// Of the walls outside.
     outside: Arc<namespaces::Parts>,
+    /// For the walls in the machine.
+    bubblewrap: PathBuf,
     blueprint: Blueprint,
     initramfs: Vec<u8>,
 }
@@ -143,7 +145,7 @@ async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, Sandbox
     let (parts, spec) = (Arc::clone(parts), spec.clone());
     aside(move || {
         let root = Root::of(&parts.outside, &spec)?;
-        let root = root.with_program(&parts.outside.bubblewrap, &parts.outside.guard)?;
+        let root = root.with_program(&parts.bubblewrap, &parts.outside.guard)?;
         folder.prepare(spec.fence.session, spec.limits.grace)?;
         let furnished = || failed("furnish the root of a session");
         root.furnish().map_err(furnished())?;
@@ -279,7 +281,6 @@ impl MicroVmBuilder {
     pub async fn probe(self) -> Result<MicroVm, SandboxError> {
         let Self { walls, hypervisor, kernel, cache, accelerator, processors } = self;
         let (outside, bubblewrap) = walls.parts().await?;
-        let outside = Arc::new(outside);
         let (hypervisor, version) = aside(move || hypervisor::find(hypervisor)).await?;
         let (kernel, image) = aside(move || {
             let kernel = Kernel::find(kernel)?;
@@ -310,11 +311,12 @@ impl MicroVmBuilder {
                 patience: patience(accelerator),
             };
             let (outside, initramfs) = (Arc::clone(&outside), initramfs.clone());
-            let parts = Arc::new(Parts { outside, blueprint, initramfs });
-            let machine = format!("qemu {version}, Linux {}, {accelerator}", kernel.release);
+            let program = bubblewrap.program.clone();
+            let parts = Arc::new(Parts { outside, bubblewrap: program, blueprint, initramfs });
+            let machine = format!("qemu {version}, Linux {}, {accelerator}, {bubblewrap}", kernel.release);
             match probe::measure(&parts).await {
                 Ok(found) => {
-                    let measured = Measured { machine: Some(machine), ..found.measured(bubblewrap) };
+                    let measured = found.measured("microvm", machine);
                     return Ok(MicroVm { parts, measured });
                 }
                 Err(error) if candidates.is_empty() => return Err(error),

@@ -95,9 +95,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn measured(self, bubblewrap: String) -> Measured {
+    pub(crate) fn measured(self, kind: &'static str, made_with: String) -> Measured {
         let Self { isolation, landlock, bounds, breaches } = self;
-        Measured { isolation, machine: None, bubblewrap, landlock, bounds, breaches }
+        Measured { isolation, kind, made_with, landlock, bounds, breaches }
     }
 }
 
@@ -162,7 +162,7 @@ async fn bounds<S: Subject>(subject: &S, session: &mut S::Session) -> Result<Bou
 }
 
 fn unmeasured() -> SandboxError {
-    SandboxError::new(SandboxErrorKind::Unavailable, "measure what namespaces hold on this host")
+    SandboxError::new(SandboxErrorKind::Unavailable, "measure what the walls hold on this host")
 }
 
 async fn attempt(session: &mut impl SandboxSession, bait: &Bait) -> Result<Reached, SandboxError> {
@@ -312,7 +312,27 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{namespaces::guard::Guard, shim::Shim};
+    use crate::{
+        child::Leader,
+        folder::Folder,
+        namespaces::{
+            guard::Guard,
+            root::Root,
+            start::{First, Footing, Launched},
+        },
+        shim::{Shim, order::Order},
+    };
+
+    #[derive(Debug)]
+    struct Unmade;
+
+    impl First for Unmade {
+        fn launch(&self, _: Footing, _: &Root, _: Order) -> Result<(Leader, Launched), SandboxError> {
+            Err(unmeasured())
+        }
+
+        fn sweep(&self, _folder: &Folder) {}
+    }
 
     #[tokio::test]
     async fn what_a_killed_probe_left_is_removed_and_what_lives_stays() {
@@ -326,7 +346,7 @@ mod tests {
         living.try_lock().expect("nobody holds it");
         let parts = Arc::new(Parts {
             shim: Shim::at("/none"),
-            bubblewrap: "/none".into(),
+            first: Box::new(Unmade),
             path: "/bin".into(),
             mounts: Vec::new(),
             guard: Guard::of_this_host(&[]),

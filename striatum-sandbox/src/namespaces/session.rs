@@ -11,7 +11,7 @@ use super::{
     Parts,
     plan::{Plan, Planner},
     root::Root,
-    start::{FIRST_PORT, Launch},
+    start::{FIRST_PORT, Footing},
 };
 use crate::{blocking::aside, child::Handle, crew::Crew, failure::failed, folder::Folder, output::bounded};
 
@@ -40,7 +40,13 @@ impl Session {
 
     /// Ends every process of the session.
     pub(crate) async fn end(&self) -> Result<(), SandboxError> {
-        self.crew.close().await
+        self.crew.close().await?;
+        let (parts, folder) = (Arc::clone(&self.planner.parts), self.crew.folder().clone());
+        aside(move || {
+            parts.first.sweep(&folder);
+            Ok(())
+        })
+        .await
     }
 
     /// Starts what was planned.
@@ -53,17 +59,9 @@ impl Session {
         let launched = aside(move || {
             let group = parts.cgroups.as_ref().map(|groups| groups.group(session, &suffix, &limits));
             let group = group.transpose().map_err(failed("bound what a process may use"))?;
-            let launch = Launch {
-                shim: parts.shim.path().to_owned(),
-                bubblewrap: parts.bubblewrap.clone(),
-                walls: root.arguments(),
-                folder,
-                suffix,
-                mark: session.to_string(),
-                group,
-                user: None,
-            };
-            launch.launch(order)
+            let shim = parts.shim.path().to_owned();
+            let footing = Footing { shim, folder, suffix, mark: session.to_string(), group };
+            parts.first.launch(footing, &root, order)
         });
         let (leader, launched) = launched.await?;
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the process.

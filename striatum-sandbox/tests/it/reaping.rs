@@ -31,6 +31,12 @@ async fn host() {
     let session: SessionId = variable(SESSION).parse().expect("an identity");
     let mut spec = spec_in(Path::new(&variable(ROOT)), session);
     spec.limits.grace = Duration::from_millis(variable(GRACE).parse().expect("a number"));
+    #[cfg(target_os = "linux")]
+    if std::env::var(WALLS).is_ok_and(|walls| walls == "container") {
+        let containers = crate::support::containers_with("reaping::host", |builder| builder).await;
+        println!("probed");
+        return go_on(&containers.expect("the test has asked before"), &spec, &variable(SCRIPT)).await;
+    }
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     if std::env::var(WALLS).is_ok_and(|walls| walls == "microvm") {
         let machines = crate::support::machines_with("reaping::host", |builder| builder).await;
@@ -75,6 +81,15 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
     let Some(walls) = crate::support::walls(name).await else { return };
     // Not to wait for anything: to spread the moments.
     killed(&walls, "namespaces", (0..20).map(|moment| Duration::from_millis(moment * 4))).await;
+}
+
+/// The same with containers, whose engine takes its time.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_containers_outlive_their_host_whenever_that_is_killed() {
+    let name = "no_containers_outlive_their_host_whenever_that_is_killed";
+    let Some(containers) = crate::support::containers_with(name, |builder| builder).await else { return };
+    killed(&containers, "container", (0..20).map(|moment| Duration::from_millis(moment * 40))).await;
 }
 
 /// The same with a machine: while it boots for the probe, while it boots for the agent, and with the agent at work.
@@ -122,6 +137,8 @@ async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item 
                 soon(walls.reap(&entry.path().join("session"))).await.expect("nothing is left");
             }
         }
+        let run = format!("/tmp/striatum-{}", place.spec.fence.session);
+        assert!(!Path::new(&run).exists(), "moment {moment}: {run} is left");
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a table");
         assert!(!mounts.contains(&place.path().display().to_string()), "a mount is left: {mounts}");
     }

@@ -43,6 +43,16 @@ pub(crate) async fn walls_with(
     had(test, build(striatum_sandbox::Namespaces::builder().shim(shim)).probe().await)
 }
 
+/// Containers, or nothing where this host has none: the test is skipped then.
+#[cfg(target_os = "linux")]
+pub(crate) async fn containers_with(
+    test: &str,
+    build: impl FnOnce(striatum_sandbox::ContainerBuilder) -> striatum_sandbox::ContainerBuilder,
+) -> Option<striatum_sandbox::Container> {
+    let shim = striatum_sandbox::shim::Shim::at(shim_program());
+    had(test, build(striatum_sandbox::Container::builder().shim(shim)).probe().await)
+}
+
 /// Machines, or nothing where this host has none: the test is skipped then.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) async fn machines_with(
