@@ -223,6 +223,7 @@ fn arguments(
     add("--tmpdir", &place.at("tmp"));
     add("--runroot", &place.run());
     add("--storage-driver", &"vfs");
+    add("--log-level", &"error");
     add("--runtime", &"crun");
     let mut flag = OsString::from("root=");
     flag.push(place.at("crun"));

@@ -20,13 +20,30 @@ use crate::{blocking::aside, child::Handle, crew::Crew, failure::failed, folder:
 pub(crate) struct Session {
     planner: Planner,
     crew: Crew,
+    /// Dropped after the crew has ended what runs.
+    _leavings: Leavings,
     /// What the shim of the last process found of Landlock.
     landlock: u32,
 }
 
+/// What the first wall keeps in the folder of a session, for as long as that lasts.
+#[derive(Debug)]
+struct Leavings {
+    parts: Arc<Parts>,
+    folder: Folder,
+}
+
+impl Drop for Leavings {
+    fn drop(&mut self) {
+        self.parts.first.sweep(&self.folder);
+    }
+}
+
 impl Session {
     pub(crate) fn new(parts: Arc<Parts>, folder: Folder, root: Root, spec: &SandboxSpec) -> Self {
-        Self { planner: Planner::new(parts, root, spec), crew: Crew::new(folder, spec), landlock: 0 }
+        let _leavings = Leavings { parts: Arc::clone(&parts), folder: folder.clone() };
+        let (planner, crew) = (Planner::new(parts, root, spec), Crew::new(folder, spec));
+        Self { planner, crew, _leavings, landlock: 0 }
     }
 
     pub(crate) fn planner(&self) -> &Planner {
@@ -40,13 +57,7 @@ impl Session {
 
     /// Ends every process of the session.
     pub(crate) async fn end(&self) -> Result<(), SandboxError> {
-        self.crew.close().await?;
-        let (parts, folder) = (Arc::clone(&self.planner.parts), self.crew.folder().clone());
-        aside(move || {
-            parts.first.sweep(&folder);
-            Ok(())
-        })
-        .await
+        self.crew.close().await
     }
 
     /// Starts what was planned.

@@ -61,14 +61,16 @@ async fn go_on(sandbox: &dyn Sandbox, spec: &SandboxSpec, script: &str) {
     std::future::pending::<()>().await;
 }
 
-/// Whatever carries this mark in its environment, by its number.
+/// Whatever carries this mark in its environment, by its number; but for what an ordinary user's podman keeps its own namespace open
+/// with, which does nothing and waits for the next start.
 #[cfg(target_os = "linux")]
 fn marked(session: SessionId) -> Vec<String> {
     let mark = format!("STRIATUM_SESSION={session}");
     let numbers = std::fs::read_dir("/proc").expect("a table").flatten().map(|entry| entry.path());
     let carries = |path: &std::path::PathBuf| {
         let environ = std::fs::read(path.join("environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+        let called = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        called != "catatonit\n" && environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
     };
     numbers.filter(carries).map(|path| path.display().to_string()).collect()
 }
@@ -129,7 +131,8 @@ async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item 
         // Bubblewrap leaves a process that waits for ever if it is killed while it makes the namespaces: the next start ends that.
         let reaped = soon(walls.reap(&place.spec.folder)).await.expect("nothing is left");
         assert_eq!(reaped.outcome, None, "moment {moment}");
-        assert!(reaped.killed == 0 || landmark != "agent ", "moment {moment}: {reaped:?}");
+        let waiting = usize::from(kind == "container");
+        assert!(reaped.killed <= waiting || landmark != "agent ", "moment {moment}: {reaped:?}");
         assert_eq!(marked(place.spec.fence.session), [""; 0], "moment {moment}");
         // The next probe does this with what is old enough.
         for entry in std::fs::read_dir(place.path()).expect("a folder").flatten() {
