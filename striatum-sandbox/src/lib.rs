@@ -29,7 +29,7 @@ pub mod credential;
 mod crew;
 #[cfg(feature = "egress")]
 pub mod egress;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod elsewhere;
 mod environment;
 mod failure;
@@ -41,8 +41,6 @@ mod measured;
 mod microvm;
 #[cfg(target_os = "linux")]
 mod namespaces;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-mod no_microvm;
 mod none;
 mod output;
 #[cfg(feature = "broker")]
@@ -57,13 +55,13 @@ pub mod upstream;
 
 #[cfg(target_os = "linux")]
 pub use container::{Container, ContainerBuilder};
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub use elsewhere::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Namespaces, NamespacesBuilder};
+pub use elsewhere::{Container, ContainerBuilder, Namespaces, NamespacesBuilder};
 pub use measured::{Bounds, Measured};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use no_microvm::{Accelerator, MicroVm, MicroVmBuilder};
 pub use none::NoSandbox;

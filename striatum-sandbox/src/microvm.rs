@@ -293,15 +293,8 @@ impl MicroVmBuilder {
         .await?;
         let initramfs = initramfs::pack(&kernel.modules);
         let counter_khz = aside(|| Ok(hypervisor::counter_khz())).await?;
-        let mut candidates = match accelerator {
-            Some(accelerator) => vec![accelerator],
-            None if hypervisor::may_have_kvm() => vec![Accelerator::Emulation, Accelerator::Kvm],
-            None => vec![Accelerator::Emulation],
-        };
-        loop {
-            let Some(accelerator) = candidates.pop() else {
-                return Err(SandboxError::new(SandboxErrorKind::Unavailable, "boot a machine"));
-            };
+        let release = kernel.release;
+        let probe = async |accelerator| {
             let blueprint = Blueprint {
                 hypervisor: hypervisor.clone(),
                 kernel: image.clone(),
@@ -313,17 +306,39 @@ impl MicroVmBuilder {
             let (outside, initramfs) = (Arc::clone(&outside), initramfs.clone());
             let program = bubblewrap.program.clone();
             let parts = Arc::new(Parts { outside, bubblewrap: program, blueprint, initramfs });
-            let machine = format!("qemu {version}, Linux {}, {accelerator}, {bubblewrap}", kernel.release);
-            match probe::measure(&parts).await {
-                Ok(found) => {
-                    let measured = found.measured("microvm", machine);
-                    return Ok(MicroVm { parts, measured });
-                }
-                Err(error) if candidates.is_empty() => return Err(error),
-                Err(error) => tracing::warn!(%error, "no machine boots with {accelerator}"),
+            let machine = format!("qemu {version}, Linux {release}, {accelerator}, {bubblewrap}");
+            let measured = probe::measure(&parts).await?.measured("microvm", machine);
+            Ok(MicroVm { parts, measured })
+        };
+        first_that_boots(&candidates(accelerator, hypervisor::may_have_kvm()), probe).await
+    }
+}
+
+/// What is tried, in order: what was asked for and nothing else, or the best that may be had.
+fn candidates(given: Option<Accelerator>, may_have_kvm: bool) -> Vec<Accelerator> {
+    match given {
+        Some(given) => vec![given],
+        None if may_have_kvm => vec![Accelerator::Kvm, Accelerator::Emulation],
+        None => vec![Accelerator::Emulation],
+    }
+}
+
+/// What was probed of the first accelerator on which a machine boots.
+async fn first_that_boots<T>(
+    candidates: &[Accelerator],
+    probe: impl AsyncFn(Accelerator) -> Result<T, SandboxError>,
+) -> Result<T, SandboxError> {
+    let mut last = SandboxError::new(SandboxErrorKind::Unavailable, "boot a machine");
+    for accelerator in candidates {
+        match probe(*accelerator).await {
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                tracing::warn!(%error, "no machine boots with {accelerator}");
+                last = error;
             }
         }
     }
+    Err(last)
 }
 
 /// How long a machine may take until it calls: on a busy host, not on a usual one.
@@ -331,5 +346,48 @@ const fn patience(accelerator: Accelerator) -> Duration {
     match accelerator {
         Accelerator::Kvm => Duration::from_secs(15),
         Accelerator::Emulation => Duration::from_secs(90),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KVM: Accelerator = Accelerator::Kvm;
+    const EMULATION: Accelerator = Accelerator::Emulation;
+
+    /// What becomes of a probe on a host where machines boot on these; and what was tried.
+    async fn probed(
+        given: Option<Accelerator>,
+        may_have_kvm: bool,
+        boots: &[Accelerator],
+    ) -> (Option<Accelerator>, Vec<Accelerator>) {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let probe = async |accelerator| {
+            tried.borrow_mut().push(accelerator);
+            let refused = || SandboxError::new(SandboxErrorKind::Unavailable, format!("boot: {accelerator}"));
+            boots.contains(&accelerator).then_some(accelerator).ok_or_else(refused)
+        };
+        let found = first_that_boots(&candidates(given, may_have_kvm), probe).await;
+        if let (Err(error), Some(last)) = (&found, tried.borrow().last()) {
+            assert_eq!(error.doing, format!("boot: {last}"), "the last reason is told");
+        }
+        (found.ok(), tried.into_inner())
+    }
+
+    #[tokio::test]
+    async fn the_processor_is_used_where_a_guest_boots_on_it_and_else_a_translator() {
+        let both = [KVM, EMULATION];
+        assert_eq!(probed(None, true, &both).await, (Some(KVM), vec![KVM]));
+        assert_eq!(probed(None, true, &[EMULATION]).await, (Some(EMULATION), both.to_vec()));
+        assert_eq!(probed(None, true, &[]).await, (None, both.to_vec()));
+        assert_eq!(probed(None, false, &both).await, (Some(EMULATION), vec![EMULATION]));
+        assert_eq!(probed(Some(EMULATION), true, &both).await, (Some(EMULATION), vec![EMULATION]));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_processor_gets_nothing_less() {
+        assert_eq!(probed(Some(KVM), false, &[EMULATION]).await, (None, vec![KVM]));
+        assert_eq!(probed(Some(KVM), false, &[KVM]).await, (Some(KVM), vec![KVM]));
     }
 }

@@ -20,8 +20,8 @@ use futures_io::AsyncRead;
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
     sandbox::{
-        Exec, Exit, Isolation, Level, Limits, Process, Reaped, SandboxError, SandboxErrorKind,
-        SandboxSession, SandboxSpec,
+        Exec, Exit, Isolation, Level, Process, Reaped, SandboxError, SandboxErrorKind, SandboxSession,
+        SandboxSpec,
     },
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
@@ -202,15 +202,7 @@ fn spec(place: &Place) -> Result<SandboxSpec, SandboxError> {
     let job = JobId::new("probe").map_err(|error| unmeasured().because(error))?;
     let fence =
         Fence { run: RunId::from_bytes([0; 16]), job, epoch: 1, session: SessionId::from_bytes(session) };
-    Ok(SandboxSpec {
-        fence,
-        tree: place.0.join("tree"),
-        folder: place.0.join("session"),
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands: Isolation::uniform(Level::Unsupported),
-        limits: Limits::default(),
-    })
+    Ok(SandboxSpec::new(fence, place.0.join("tree"), place.0.join("session")))
 }
 
 /// What may not be reached, kept there while the probe runs.

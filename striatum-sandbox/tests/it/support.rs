@@ -10,9 +10,7 @@ use std::{
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{
-        Exec, Exit, Input, Isolation, Level, Limits, Output, Process, Sandbox, SandboxSession, SandboxSpec,
-    },
+    sandbox::{Exec, Exit, Input, Output, Process, Sandbox, SandboxSession, SandboxSpec},
 };
 use striatum_sandbox::{NoSandbox, process::ProcessRecord};
 use tempfile::TempDir;
@@ -129,16 +127,7 @@ pub(crate) fn spec_in(root: &Path, session: SessionId) -> SandboxSpec {
         epoch: 1,
         session,
     };
-    let demands = Isolation::uniform(Level::Unsupported);
-    SandboxSpec {
-        fence,
-        tree,
-        folder,
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands,
-        limits: Limits::default(),
-    }
+    SandboxSpec::new(fence, tree, folder)
 }
 
 /// Tests run side by side, also in processes of their own, and a session's id finds its processes: no two may share one.
