@@ -1,4 +1,4 @@
-//! The helper that stands between bubblewrap and an agent.
+//! The helper that stands between the first wall (bubblewrap's, or podman's) and an agent.
 //!
 //! Some walls can only be built by the process that is to stand behind them: Landlock, the filter of system calls, limits, and
 //! sockets inside its own network. That needs a program with a single thread that becomes the agent in the end, and the host

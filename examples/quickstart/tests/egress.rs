@@ -119,7 +119,7 @@ fn rules_for_a_lane_that_there_is_not_are_refused_before_an_agent_starts() {
     let rules = site.place.path("rules.json");
     write(&rules, &json!({"lanes": {"mian": ["example.com"]}}).to_string());
     let mut command = site.begin();
-    command.arg("--egress").arg(&rules);
+    command.arg("--egress").arg(&rules).env("TOKEN", "its own");
     run(command).expect_error("egress_lane_unknown", &["mian", "main", "name a lane"]);
     assert_eq!(site.history().count("job.claimed"), 0);
     write(&rules, &json!({"lanes": {"main": ["example.com"]}}).to_string());

@@ -13,13 +13,12 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     net::sockopt::socket_peercred,
     process::{Pid, PidfdFlags, Resource, getrlimit, pidfd_open},
 };
 use striatum_core::sandbox::{Access, Exit, SandboxError, SandboxErrorKind};
 
-use super::place::{self, Place};
+use super::place::{self, Place, is_ready};
 use crate::{
     child::Leader,
     environment::MARK,
@@ -82,8 +81,8 @@ impl Engine {
         log: &Path,
     ) -> Result<(), SandboxError> {
         let ran = || -> io::Result<ExitStatus> {
-            let path = env::var("PATH").unwrap_or_default();
-            let settings = place.configure(&path)?;
+            let path = env::var_os("PATH").unwrap_or_default();
+            let settings = place.configure(&path.to_string_lossy())?;
             let mut podman = Command::new(&footing.shim)
                 .args([CALL, "engine", &std::process::id().to_string(), "", "0"])
                 .arg(&self.program)
@@ -182,14 +181,7 @@ fn end(pid: Pid, life: &UnixStream) -> Exit {
 
 /// Whether a process has ended, within this time.
 fn await_end(pid: Pid, patience: Option<Duration>) -> io::Result<bool> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let patience = patience.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
-    loop {
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], patience.as_ref()) {
-            Err(rustix::io::Errno::INTR) => {}
-            ready => return Ok(ready? > 0),
-        }
-    }
+    is_ready(pidfd_open(pid, PidfdFlags::empty())?, patience)
 }
 
 fn refuse_colons(folder: &Folder, pieces: &[Piece]) -> Result<(), SandboxError> {

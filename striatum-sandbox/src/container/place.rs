@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File},
     io,
     os::{
-        fd::AsRawFd,
+        fd::{AsFd, AsRawFd},
         unix::{
             fs::{DirBuilderExt, MetadataExt, symlink},
             net::{UnixListener, UnixStream},
@@ -16,6 +16,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     process::geteuid,
 };
 use serde_json::json;
@@ -120,9 +121,7 @@ pub(super) struct Door {
 impl Door {
     /// The next connection.
     pub(super) fn accept(&self, patience: Duration) -> io::Result<UnixStream> {
-        let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
-        let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
-        if poll(&mut ready, Some(&patience))? == 0 {
+        if !is_ready(&self.listener, Some(patience))? {
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(self.listener.accept()?.0)
@@ -133,6 +132,17 @@ impl Drop for Door {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.socket) {
             tracing::debug!(%error, "the socket of a container is left");
+        }
+    }
+}
+
+/// Whether something can be read here, within this time: the end of a process, by its handle, too.
+pub(super) fn is_ready(file: impl AsFd, patience: Option<Duration>) -> io::Result<bool> {
+    let patience = patience.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+    loop {
+        match poll(&mut [PollFd::new(&file, PollFlags::IN)], patience.as_ref()) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicI32, Ordering},
     thread,
 };
 
@@ -218,6 +219,7 @@ struct Lures {
 
 impl Lures {
     fn lay() -> io::Result<Self> {
+        static NEXT: AtomicI32 = AtomicI32::new(0);
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
         fs::write(at("secret"), SECRET)?;
@@ -240,8 +242,9 @@ impl Lures {
                 let _unheard = echo.send_to(&heard[..length], from);
             }
         });
-        // A number that others hardly have.
-        let key = i32::try_from(std::process::id()).map_err(io::Error::other)? + 0x5354_0000;
+        // A number that others hardly have, and no other lures of this process.
+        let another = NEXT.fetch_add(0x40_0000, Ordering::Relaxed);
+        let key = i32::try_from(std::process::id()).map_err(io::Error::other)? + 0x5354_0000 + another;
         let mut victim = Command::new(ESCAPES)
             .args(["victim", SECRET])
             .arg(at("secret"))
