@@ -7,15 +7,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use striatum_core::sandbox::{
-    Access, Isolation, Mount, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec,
-};
+use striatum_core::sandbox::{Access, Isolation, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec};
 
 use self::engine::Engine;
 use crate::{
     blocking::aside,
     measured::Measured,
-    namespaces::{self, Parts, Premises, probe},
+    namespaces::{self, Parts, Premises, on_premises, probe},
     shim::Shim,
 };
 
@@ -95,33 +93,11 @@ pub struct ContainerBuilder {
 }
 
 impl ContainerBuilder {
-    /// The shim; this program unless given.
-    pub fn shim(mut self, shim: Shim) -> Self {
-        self.premises.shim = Some(shim);
-        self
-    }
-
-    /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
-    pub fn path(mut self, path: impl Into<OsString>) -> Self {
-        self.premises.path = Some(path.into());
-        self
-    }
+    on_premises!(premises);
 
     /// Where podman is; the first one in this process's `PATH` unless given.
     pub fn engine(mut self, program: impl Into<PathBuf>) -> Self {
         self.engine = Some(program.into());
-        self
-    }
-
-    /// Shows something of the host to every session, at its own path: a tool chain, say.
-    pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
-        self.premises.mounts.push(Mount { path: path.into(), access });
-        self
-    }
-
-    /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
-    pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
-        self.premises.protected.push(path.into());
         self
     }
 

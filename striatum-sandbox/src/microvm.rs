@@ -25,7 +25,9 @@ use crate::{
     failure::failed,
     folder::Folder,
     measured::Measured,
-    namespaces::{self, NamespacesBuilder, cgroup::Cgroups, probe, root::Root, session::Session as Walls},
+    namespaces::{
+        self, NamespacesBuilder, cgroup::Cgroups, on_premises, probe, root::Root, session::Session as Walls,
+    },
     shim::Shim,
 };
 
@@ -210,33 +212,11 @@ impl Default for MicroVmBuilder {
 }
 
 impl MicroVmBuilder {
-    /// The shim, outside and in the machine; this program unless given.
-    pub fn shim(mut self, shim: Shim) -> Self {
-        self.walls = self.walls.shim(shim);
-        self
-    }
-
-    /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
-    pub fn path(mut self, path: impl Into<OsString>) -> Self {
-        self.walls = self.walls.path(path);
-        self
-    }
+    on_premises!(walls.premises);
 
     /// Where bubblewrap is; the first `bwrap` in this process's `PATH` unless given.
     pub fn bubblewrap(mut self, program: impl Into<PathBuf>) -> Self {
         self.walls = self.walls.bubblewrap(program);
-        self
-    }
-
-    /// Shows something of the host to every session, at its own path: a tool chain, say.
-    pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
-        self.walls = self.walls.mount(path, access);
-        self
-    }
-
-    /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
-    pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
-        self.walls = self.walls.protect(path);
         self
     }
 

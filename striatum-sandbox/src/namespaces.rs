@@ -181,34 +181,42 @@ pub(crate) struct Premises {
     pub(crate) protected: Vec<PathBuf>,
 }
 
-impl NamespacesBuilder {
-    /// The shim; this program unless given.
-    pub fn shim(mut self, shim: Shim) -> Self {
-        self.premises.shim = Some(shim);
-        self
-    }
+/// What every builder takes that has [`Premises`], which are in this field.
+macro_rules! on_premises {
+    ($($field:ident).+) => {
+        /// The shim; this program unless given.
+        pub fn shim(mut self, shim: Shim) -> Self {
+            self.$($field).+.shim = Some(shim);
+            self
+        }
 
-    /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
-    pub fn path(mut self, path: impl Into<OsString>) -> Self {
-        self.premises.path = Some(path.into());
-        self
-    }
+        /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
+        pub fn path(mut self, path: impl Into<OsString>) -> Self {
+            self.$($field).+.path = Some(path.into());
+            self
+        }
+
+        /// Shows something of the host to every session, at its own path: a tool chain, say.
+        pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
+            self.$($field).+.mounts.push(striatum_core::sandbox::Mount { path: path.into(), access });
+            self
+        }
+
+        /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
+        pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
+            self.$($field).+.protected.push(path.into());
+            self
+        }
+    };
+}
+pub(crate) use on_premises;
+
+impl NamespacesBuilder {
+    on_premises!(premises);
 
     /// Where bubblewrap is; the first `bwrap` in this process's `PATH` unless given.
     pub fn bubblewrap(mut self, program: impl Into<PathBuf>) -> Self {
         self.bubblewrap = Some(program.into());
-        self
-    }
-
-    /// Shows something of the host to every session, at its own path: a tool chain, say.
-    pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
-        self.premises.mounts.push(Mount { path: path.into(), access });
-        self
-    }
-
-    /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
-    pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
-        self.premises.protected.push(path.into());
         self
     }
 

@@ -1,11 +1,14 @@
 //! What stands around an agent in a container.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::Path,
+};
 
-use striatum_core::sandbox::{Exit, Isolation, Level, Listen, Mount, Sandbox, SandboxErrorKind};
+use striatum_core::sandbox::{Exit, Isolation, Level, Mount, Sandbox, SandboxErrorKind};
 use striatum_sandbox::{Container, shim::Shim};
 
-use crate::support::{Place, containers_with, exit, rest, shell, shim_program, stdout};
+use crate::support::{Place, containers_with, exit, shell, shim_program, works};
 
 #[tokio::test]
 async fn an_agent_works_in_a_container_as_it_does_behind_walls() {
@@ -15,27 +18,9 @@ async fn an_agent_works_in_a_container_as_it_does_behind_walls() {
     let held = Isolation { resources: sandbox.offers().resources, ..Isolation::uniform(Level::Enforced) };
     assert_eq!(sandbox.offers(), held);
     let place = Place::new();
-    let mut session = sandbox.open(&place.spec).await.expect("a session");
-    let script = "pwd; id -un; echo made >file; ls $HOME /tmp; ls /sys/fs/cgroup; echo $ADDRESS; exec 3<>/dev/tcp/127.0.0.1/8931; cat <&3; exit 7";
-    let mut exec = shell(script);
-    exec.argv[0] = "bash".into();
-    let exec = exec.listening(Listen::new("tools").announced("ADDRESS", "http://{}"));
-    let mut process = session.spawn(&exec).await.expect("it starts");
-    let listener = process.take_listener("tools").expect("a listener");
-    let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-    let (stream, _) = listener.accept().await.expect("the agent connects");
-    tokio::io::AsyncWriteExt::write_all(&mut { stream }, b"hello\n").await.expect("it listens");
-    let said = rest(stdout(&mut process)).await;
-    let tree = place.spec.tree.display();
-    assert_eq!(said, format!("{tree}\nagent\n/home/agent:\n\n/tmp:\nhttp://127.0.0.1:8931\nhello\n"));
-    assert_eq!(exit(&mut process).await, Exit::Code(7));
-    let file = place.spec.tree.join("file");
-    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "made\n");
-    let (made, tree) = (std::fs::metadata(file), std::fs::metadata(&place.spec.tree));
-    let owner = |meta: std::io::Result<_>| std::os::unix::fs::MetadataExt::uid(&meta.expect("it is there"));
-    assert_eq!(owner(made), owner(tree));
-    assert_eq!(place.outcome(), Some(Exit::Code(7)));
-    session.close().await.expect("nothing is left");
+    works(&sandbox, &place).await;
+    let owner = |path: &Path| std::fs::metadata(path).expect("it is there").uid();
+    assert_eq!(owner(&place.spec.tree.join("file")), owner(&place.spec.tree));
     assert!(!place.record("engine").exists(), "what the engine had is gone");
 }
 
@@ -57,7 +42,7 @@ async fn the_engine_leaves_folders_and_settings_of_the_person_alone() {
 }
 
 /// Who may do what in the folders of a place.
-fn modes(root: &std::path::Path) -> Vec<u32> {
+fn modes(root: &Path) -> Vec<u32> {
     let folders = ["", "shut", "shut/shown", "tree", "it's a \"folder\" $HOME"];
     let mode = |folder: &str| std::fs::metadata(root.join(folder)).expect("it is there").permissions().mode();
     folders.map(mode).to_vec()

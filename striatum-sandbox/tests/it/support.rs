@@ -10,7 +10,7 @@ use std::{
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{Exec, Exit, Input, Output, Process, Sandbox, SandboxSession, SandboxSpec},
+    sandbox::{Exec, Exit, Input, Listen, Output, Process, Sandbox, SandboxSession, SandboxSpec},
 };
 use striatum_sandbox::{NoSandbox, process::ProcessRecord};
 use tempfile::TempDir;
@@ -176,6 +176,29 @@ pub(crate) async fn line(output: &mut Output) -> String {
 
 pub(crate) async fn exit(process: &mut Process) -> Exit {
     soon(process.child.wait()).await.expect("an end")
+}
+
+/// Has an agent do a piece of work: it looks around, changes its tree, talks to the host through its listener, and ends in its own way.
+#[cfg(target_os = "linux")]
+pub(crate) async fn works(sandbox: &dyn Sandbox, place: &Place) {
+    let mut session = sandbox.open(&place.spec).await.expect("a session");
+    let script = "pwd; id -un; echo made >file; ls $HOME /tmp; ls /sys; echo $ADDRESS; exec 3<>/dev/tcp/127.0.0.1/${ADDRESS##*:}; cat <&3; exit 7";
+    let mut exec = shell(script);
+    exec.argv[0] = "bash".into();
+    let exec = exec.listening(Listen::new("tools").announced("ADDRESS", "http://{}"));
+    let mut process = session.spawn(&exec).await.expect("it starts");
+    let listener = process.take_listener("tools").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+    let (stream, _) = listener.accept().await.expect("the agent connects");
+    tokio::io::AsyncWriteExt::write_all(&mut { stream }, b"hello\n").await.expect("it listens");
+    let said = rest(stdout(&mut process)).await;
+    let tree = place.spec.tree.display();
+    assert_eq!(said, format!("{tree}\nagent\n/home/agent:\n\n/tmp:\nhttp://{address}\nhello\n"));
+    assert_eq!(exit(&mut process).await, Exit::Code(7));
+    assert_eq!(std::fs::read_to_string(place.spec.tree.join("file")).expect("a file"), "made\n");
+    assert_eq!(place.outcome(), Some(Exit::Code(7)));
+    session.close().await.expect("nothing is left");
 }
 
 /// What a future answers, unless it hangs.
