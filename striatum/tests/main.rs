@@ -38,6 +38,9 @@ mod outages;
 #[cfg(test)]
 mod panels;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod pulling;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;
