@@ -30,6 +30,8 @@ mod stream;
 mod table;
 #[cfg(feature = "takeover")]
 mod takeover;
+#[cfg(any(feature = "broker", feature = "egress"))]
+mod tls;
 mod verify;
 mod workload;
 

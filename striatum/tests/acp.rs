@@ -8,6 +8,7 @@ use striatum::{
     adapter::{AcpAdapter, Pace},
     core::{
         run::{Event, Intent, JobStatus, LeaseCause, Ruling},
+        transport::AgentUpdate,
         workflow::{JobBuilder, JobType, LaneBuilder, Workflow},
     },
 };
@@ -31,18 +32,20 @@ while read -r line; do
 done
 "#;
 
-const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
+pub(crate) const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
 
 /// A run of one job with such an agent, and what came of it.
-struct Told {
-    status: JobStatus,
+pub(crate) struct Told {
+    pub(crate) status: JobStatus,
     causes: Vec<LeaseCause>,
-    reasons: String,
-    log: Vec<String>,
+    pub(crate) reasons: String,
+    pub(crate) log: Vec<String>,
     events: Vec<Event>,
+    /// What those who watch are told beside the events.
+    pub(crate) said: String,
 }
 
-fn quick() -> Pace {
+pub(crate) fn quick() -> Pace {
     let mut pace = Pace::default();
     (pace.first_wait, pace.waits) = (Duration::from_millis(5), 2);
     pace.leave = Duration::from_millis(50);
@@ -61,18 +64,34 @@ async fn ruled(
     limits: Limits,
     ruling: Option<Ruling>,
 ) -> Told {
-    let scene = Scene::new();
-    let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
-    let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", open).replace("TURN", turn);
-    fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
     let mut pace = quick();
     if ruling.is_some() {
         // Whoever is there has all the time that it takes.
         pace.leave = Duration::from_secs(600);
     }
-    let adapter = Arc::new(AcpAdapter::default().pace(pace));
-    let orchestrator: Orchestrator =
-        scene.builder().await.adapter("acp", adapter).limits(limits).build().await.expect("it builds");
+    adapted(AcpAdapter::default().pace(pace), open, turn, (budget, limits), ruling).await
+}
+
+/// The same by this adapter.
+pub(crate) async fn adapted(
+    adapter: AcpAdapter,
+    open: &str,
+    turn: &str,
+    (budget, limits): (serde_json::Value, Limits),
+    ruling: Option<Ruling>,
+) -> Told {
+    let scene = Scene::new();
+    let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
+    let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", open).replace("TURN", turn);
+    fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
+    let orchestrator: Orchestrator = scene
+        .builder()
+        .await
+        .adapter("acp", Arc::new(adapter))
+        .limits(limits)
+        .build()
+        .await
+        .expect("it builds");
     let only = JobBuilder::new("only", JobType::Build).by("all", "main").objective("Do it.");
     let lane = LaneBuilder::adapter("acp").command(["sh".to_owned(), script.display().to_string()]);
     let workflow = Workflow::builder("one").lane("main", lane).role("all", "Does it.").job(only);
@@ -104,10 +123,12 @@ async fn ruled(
     }
 
     let state = orchestrator.load(prepared.run).await.expect("a run").state;
-    let mut events = Vec::new();
+    let (mut events, mut said) = (Vec::new(), String::new());
     while let Ok(update) = progress.try_recv() {
-        if let striatum::Progress::Event { event, .. } = update {
-            events.push(event);
+        match update {
+            Progress::Event { event, .. } => events.push(event),
+            Progress::Agent { update: AgentUpdate::Output { text, .. }, .. } => said.push_str(&text),
+            _ => {}
         }
     }
     let ends: Vec<_> = events
@@ -132,6 +153,7 @@ async fn ruled(
         reasons,
         log: log.lines().map(str::to_owned).collect(),
         events,
+        said,
     }
 }
 

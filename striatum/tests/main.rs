@@ -29,6 +29,9 @@ mod joining;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+#[cfg(feature = "broker")]
+mod models;
+#[cfg(test)]
 mod notify;
 #[cfg(test)]
 #[cfg(feature = "server")]
