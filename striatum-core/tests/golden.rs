@@ -3,11 +3,18 @@
 //! With `STRIATUM_GOLDEN=write` files that are missing are written; files that are there never are.
 #![allow(clippy::disallowed_methods, reason = "tests read and write their own files")]
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use striatum_core::{
     digest::Digest,
-    run::{CommandRef, CompletionRecord, Event, Intent, LeaseReport, Packet, Record, Verdict},
+    run::{
+        CommandRef, CompletionRecord, Event, Intent, LeaseReport, Packet, Record, SessionRegistered,
+        SessionStart, State, Verdict, evolve,
+    },
     workflow::Snapshot,
 };
 
@@ -53,24 +60,44 @@ fn every_kind_of_event_keeps_its_bytes() {
     }
 }
 
-#[test]
-fn fields_that_came_later_keep_their_bytes() {
-    let records = events::with_later_fields().into_iter().zip(1..).map(|(event, n)| record(n, event));
-    let lines: Vec<_> = records.map(|record| record.encode().unwrap()).collect();
-    compare("events-with-later-fields", &lines.join(&b'\n'));
-    let golden = fs::read(file("events-with-later-fields")).unwrap();
+/// Compares events, a line each, with the file of this name, and reads them from there.
+fn compare_lines(name: &str, events: Vec<Event>) {
+    let lines = events.iter().cloned().zip(1..).map(|(event, n)| record(n, event).encode().unwrap());
+    compare(name, &lines.collect::<Vec<_>>().join(&b'\n'));
+    let golden = fs::read(file(name)).unwrap();
     let read = golden.split(|byte| *byte == b'\n').map(|line| Record::decode(line).unwrap().event);
-    assert_eq!(read.collect::<Vec<_>>(), events::with_later_fields());
+    assert_eq!(read.collect::<Vec<_>>(), events);
 }
 
 #[test]
-fn fields_that_came_with_interrogation_keep_their_bytes() {
-    let records = events::of_asking().into_iter().zip(1..).map(|(event, n)| record(n, event));
-    let lines: Vec<_> = records.map(|record| record.encode().unwrap()).collect();
-    compare("events-of-asking", &lines.join(&b'\n'));
-    let golden = fs::read(file("events-of-asking")).unwrap();
-    let read = golden.split(|byte| *byte == b'\n').map(|line| Record::decode(line).unwrap().event);
-    assert_eq!(read.collect::<Vec<_>>(), events::of_asking());
+fn fields_that_came_later_keep_their_bytes() {
+    compare_lines("events-with-later-fields", events::with_later_fields());
+    compare_lines("events-of-asking", events::of_asking());
+    compare_lines("events-of-beginning", events::of_beginning());
+}
+
+/// Before a grant said that its session begins, an event of its own did.
+#[test]
+fn a_log_that_registers_sessions_by_themselves_means_the_same() {
+    let (run, _) = walked();
+    let mut old = Drive::of((**run.state.snapshot()).clone()).state;
+    for body in &run.log {
+        let mut event = Record::decode(body).unwrap().event;
+        if let Event::JobClaimed(claim) = &mut event
+            && let Some(SessionStart { ordinal, owner }) = claim.begins.take()
+        {
+            let session = run.state.session(&claim.session).unwrap();
+            let (role, lane) = (session.role.clone(), session.lane.clone());
+            let registered = SessionRegistered { session: claim.session, ordinal, role, lane, owner };
+            evolve(&mut old, &registered.into()).unwrap();
+        }
+        evolve(&mut old, &event).unwrap();
+    }
+    assert_eq!(old.version(), run.state.version() + run.state.sessions().len() as u64, "one each");
+    let sessions =
+        |state: &State| -> BTreeMap<_, _> { state.sessions().map(|(id, it)| (id, it.clone())).collect() };
+    assert_eq!(sessions(&old), sessions(&run.state));
+    assert_eq!(CompletionRecord::new(&old), CompletionRecord::new(&run.state));
 }
 
 /// A verdict and a result of the walk through a small run; the snapshot that it executes.
@@ -134,6 +161,7 @@ fn no_golden_file_is_forgotten() {
         "words-superseding",
         "words-proposing",
     ];
-    let others = others.iter().chain(&["events-with-later-fields", "events-of-asking"]);
+    let others =
+        others.iter().chain(&["events-with-later-fields", "events-of-asking", "events-of-beginning"]);
     assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());
 }

@@ -138,7 +138,7 @@ events! {
         /// Judged files that came out different.
         deviations: Vec<Deviation>,
     }
-    /// A session exists.
+    /// A session exists. Logs from before grants said so have it before a session's first grant; nothing writes it any longer.
     SessionRegistered = "session.registered" {
         /// Its id.
         session: SessionId,
@@ -195,6 +195,9 @@ events! {
         isolation: Isolation,
         /// When, by the clock of the process that granted it: the time of the commits that the engine makes for it.
         granted_at: Timestamp,
+        /// With which number and process the session begins, if this is its first grant. Its role and lane are the job's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begins: Option<SessionStart>,
     }
     /// A job that was pulled is being worked on.
     JobAcknowledged = "job.running" {

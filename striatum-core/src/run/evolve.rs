@@ -6,8 +6,11 @@ use crate::{
     id::{Fence, JobId},
     run::{
         JobStatus, RunStatus,
-        event::{CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, Ground, LeaseEnd, RunEnded},
-        state::{Escalation, Session, State, Withheld},
+        event::{
+            CancelCause, CanceledJob, Checkpoint, EscalationTopic, Event, Ground, LeaseEnd, RunEnded,
+            SessionStart,
+        },
+        state::{Escalation, State, Withheld},
     },
 };
 
@@ -147,18 +150,8 @@ impl Fold<'_> {
                 self.state.status = Some(RunStatus::Compromised);
             }
             Event::SessionRegistered(e) => {
-                let ordinal = u32::try_from(self.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1);
-                ensure(e.ordinal == ordinal, || format!("expected session {ordinal}"))?;
-                let session = Session {
-                    ordinal,
-                    role: e.role.clone(),
-                    lane: e.lane.clone(),
-                    owner: e.owner.clone(),
-                    agent: None,
-                };
-                let known = self.state.sessions.contains_key(&e.session);
-                ensure(!known, || "the session is registered already".to_owned())?;
-                self.state.sessions.insert_mut(e.session, Arc::new(session));
+                let start = SessionStart { ordinal: e.ordinal, owner: e.owner.clone() };
+                self.begin(e.session, &start, e.role.clone(), e.lane.clone())?;
             }
             Event::SessionIdentified(e) => {
                 let session = self.state.sessions.get_mut(&e.session);

@@ -5,19 +5,20 @@ use serde::Serialize;
 
 use crate::{
     canonical,
-    digest::{BlobRef, Digest},
-    id::{ArtifactName, CommitId, Fence, JobId, RoleId, SessionId, WorkflowId},
+    digest::Digest,
+    id::{CommitId, Fence, JobId, RoleId, WorkflowId},
     run::{
         JobStatus,
         command::DeliveryMode,
         event::Verdict,
         state::{FailedGrant, JobState, Question, State},
     },
-    workflow::{
-        self, Budget, JobType, Posture, QUESTIONS, ReviewAccess, ReviewContext, Snapshot, TaskPrompt,
-        WriteScope,
-    },
+    workflow::{self, Budget, JobType, QUESTIONS, ReviewContext, Snapshot, TaskPrompt, WriteScope},
 };
+
+mod part;
+
+pub use part::*;
 
 /// Everything that a session is told about its job, without the texts themselves: those are blobs, named by digest.
 ///
@@ -77,162 +78,6 @@ pub struct Packet {
     pub workflow: WorkflowId,
     /// What may be changed.
     pub write_scope: WriteScope,
-}
-
-/// Who is to do the work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketRole {
-    /// The document that describes it.
-    pub definition: Option<PacketText>,
-    /// The role.
-    pub id: RoleId,
-    /// One line about it.
-    pub summary: Option<String>,
-}
-
-/// A text: in the packet itself, or frozen with the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PacketText {
-    /// The text.
-    Inline(String),
-    /// A file that was frozen with the run.
-    File {
-        /// Where it lay.
-        path: String,
-        /// Its bytes.
-        content: BlobRef,
-    },
-}
-
-/// Something that the work builds on, or judges.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PacketInput {
-    /// The outcome of a job.
-    Job {
-        /// Its artifacts.
-        artifacts: Vec<PacketOutput>,
-        /// At which attempt.
-        attempt: u32,
-        /// The commit that holds it.
-        commit: Option<CommitId>,
-        /// The job.
-        job: JobId,
-        /// The digest of its manifest.
-        manifest: Option<Digest>,
-        /// How it was judged, if it is a review: findings travel downstream with an acceptance.
-        verdict: Option<PacketFinding>,
-    },
-    /// A file of the repository.
-    Path(String),
-}
-
-/// A published artifact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketOutput {
-    /// Who made it.
-    pub author: String,
-    /// Its bytes.
-    pub content: BlobRef,
-    /// Its name.
-    pub name: ArtifactName,
-    /// Where it lies.
-    pub path: String,
-}
-
-/// An artifact to leave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketArtifact {
-    /// What it is.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Where it belongs.
-    pub path: String,
-    /// Whether the job cannot end without it.
-    pub required: bool,
-}
-
-/// How to judge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketReview {
-    /// What may be seen.
-    pub access: Option<ReviewAccess>,
-    /// Whether earlier rounds may be seen.
-    pub context: Option<ReviewContext>,
-    /// What to lean on.
-    pub posture: Option<Posture>,
-    /// The judgements that count.
-    pub verdicts: [Verdict; 4],
-}
-
-/// What somebody said about earlier work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketFinding {
-    /// At which attempt.
-    pub attempt: u32,
-    /// What was found.
-    pub findings: Option<BlobRef>,
-    /// The review.
-    pub review: JobId,
-    /// Who.
-    pub session: SessionId,
-    /// The judgement.
-    pub verdict: Verdict,
-}
-
-/// Why an attempt at this very job failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketFailure {
-    /// Which attempt.
-    pub attempt: u32,
-    /// Why it failed, in words, with what to do about it.
-    pub reason: Option<BlobRef>,
-    /// Who made it.
-    pub session: SessionId,
-}
-
-/// What an agent asked, and what was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketAnswer {
-    /// The answer.
-    pub answer: BlobRef,
-    /// The session that answered; absent if a person did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<SessionId>,
-    /// The job whose session was asked; absent if a person was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub of: Option<JobId>,
-    /// The number of the question in the run.
-    pub question: u32,
-    /// By what that agent can find its conversation again.
-    pub resume: Option<String>,
-    /// Who asked.
-    pub session: SessionId,
-    /// The question.
-    pub text: BlobRef,
-}
-
-/// What a job asks of the session that completed an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketQuestion {
-    /// The job that asks.
-    pub from: JobId,
-    /// The number of the question in the run.
-    pub question: u32,
-    /// The question.
-    pub text: BlobRef,
 }
 
 impl Packet {

@@ -296,6 +296,11 @@ impl State {
         self.fence(&fence.job).as_ref() == Some(fence)
     }
 
+    /// The number of the session that begins next.
+    pub(super) fn next_ordinal(&self) -> u32 {
+        u32::try_from(self.sessions.size()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
     pub(super) fn spec(&self, job: usize) -> &workflow::Job {
         &self.snapshot.workflow().jobs[job]
     }

@@ -93,7 +93,7 @@ fn several_commands_are_one_append_or_none() {
 
     let applied = together(Intent::Claim(claim("c", session(50), DeliveryMode::Push))).unwrap();
     assert_eq!(kinds(&applied[0].events), ["artifact.published", "job.completed"]);
-    assert_eq!(kinds(&applied[1].events), ["session.registered", "job.claimed"]);
+    assert_eq!(kinds(&applied[1].events), ["job.claimed"]);
     assert!(applied[0].state.fence(&job("c")).is_some(), "the state is the one behind the last command");
 }
 

@@ -41,7 +41,7 @@ fn what_does_not_follow_has_a_code_and_stops_only_its_own_run() {
     }
     let damages: [Damage; 9] = [
         ("a body that is built otherwise", |log| rebuilt(log), "store_schema"),
-        ("an unknown kind", |log| replace(log, 4, "session.registered", "session.dreamt"), "store_schema"),
+        ("an unknown kind", |log| replace(log, 4, "job.claimed", "job.dreamt"), "store_schema"),
         ("an unknown version", |log| replace(log, 4, "\"v\":1", "\"v\":2"), "store_schema"),
         ("two in the wrong order", |log| log.swap(2, 3), "history_unsound"),
         ("one that is missing", |log| drop(log.remove(3)), "history_unsound"),

@@ -12,7 +12,7 @@ use striatum_core::{
         LeaseCause, LeaseEnd, Leave, QuestionAnswered, QuestionAsked, QuestionNotified, QuestionReferred,
         ReopenCause, Reopened, Ruling, RunCompromised, RunDelivered, RunEnded, RunPaused, RunPrepared,
         RunReopened, RunResumed, RunStarted, RunStatus, SameModel, SessionIdentified, SessionRegistered,
-        SkipCause, Submission, TreeClosed, Usage, Verdict, VerdictRecorded,
+        SessionStart, SkipCause, Submission, TreeClosed, Usage, Verdict, VerdictRecorded,
     },
     sandbox::{Exit, Isolation, Level},
     transport::AgentIdentity,
@@ -125,6 +125,7 @@ fn of_grants() -> Vec<Event> {
             packet: digest(),
             isolation: Isolation::uniform(Level::Advisory),
             granted_at: NOW,
+            begins: None,
         }
         .into(),
         JobAcknowledged { job: job("a"), epoch: 2 }.into(),
@@ -324,6 +325,24 @@ fn of_the_third_round() -> Vec<Event> {
 }
 
 /// Events with the fields that came with interrogation, and with leave that is asked for.
+pub(super) fn of_beginning() -> Vec<Event> {
+    vec![
+        JobClaimed {
+            job: job("a"),
+            attempt: 1,
+            epoch: 1,
+            session: session(1),
+            mode: DeliveryMode::Push,
+            lease_seconds: 60,
+            packet: digest(),
+            isolation: Isolation::uniform(Level::Advisory),
+            granted_at: NOW,
+            begins: Some(SessionStart { ordinal: 1, owner: owner() }),
+        }
+        .into(),
+    ]
+}
+
 pub(super) fn of_asking() -> Vec<Event> {
     let usage = Some(Usage { wall_ms: 900, input_tokens: None, output_tokens: None, turns: Some(2) });
     vec![

@@ -114,6 +114,8 @@ fn whatever_is_decided_is_accepted_and_the_stored_log_gives_the_same_state() {
     }
     // Only long runs have ends that need it.
     kinds.insert("jobs.canceled");
+    let is_new = kinds.insert("session.registered");
+    assert!(is_new, "only old logs have it");
     assert_eq!(kinds, Event::KINDS.iter().copied().collect(), "every kind of event was met");
 }
 

@@ -10,8 +10,7 @@ use crate::{
             identity::{self, Moment},
         },
         event::{
-            JobAcknowledged, JobBlocked, JobClaimed, LeaseCause, LeaseEnd, SessionIdentified,
-            SessionRegistered,
+            JobAcknowledged, JobBlocked, JobClaimed, LeaseCause, LeaseEnd, SessionIdentified, SessionStart,
         },
         packet::Packet,
         rejection::Rejection,
@@ -34,12 +33,14 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
         identity::expect_other_label(draft, index)?;
     }
     expect_admissible(draft, index, claim)?;
-    register(draft, index, claim)?;
 
     let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
     let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
     let packet = Packet::for_grant(&draft.state, &fence, claim.mode)
         .ok_or_else(|| Rejection::UnknownJob { job: claim.job.clone() })?;
+    let is_known = draft.state.sessions.contains_key(&claim.session);
+    let begins =
+        (!is_known).then(|| SessionStart { ordinal: draft.state.next_ordinal(), owner: claim.owner.clone() });
     draft.emit(JobClaimed {
         job: claim.job.clone(),
         attempt,
@@ -50,6 +51,7 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
         packet: packet.digest(),
         isolation: claim.isolation,
         granted_at: draft.now,
+        begins,
     })
 }
 
@@ -97,21 +99,6 @@ fn expect_independent(draft: &Draft, review: usize, session: SessionId) -> Resul
         }),
         None => Ok(()),
     }
-}
-
-fn register(draft: &mut Draft, index: usize, claim: &Claim) -> Result<(), Rejection> {
-    if draft.state.sessions.contains_key(&claim.session) {
-        return Ok(());
-    }
-    let spec = draft.state.spec(index);
-    let registered = SessionRegistered {
-        session: claim.session,
-        ordinal: u32::try_from(draft.state.sessions.size()).unwrap_or(u32::MAX).saturating_add(1),
-        role: spec.role_id.clone(),
-        lane: spec.lane_id.clone(),
-        owner: claim.owner.clone(),
-    };
-    draft.emit(registered)
 }
 
 pub(super) fn acknowledge(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {

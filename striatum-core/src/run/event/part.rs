@@ -5,10 +5,20 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{BlobRef, Digest},
     id::{ArtifactName, CommitId, Fence, JobId, SessionId},
-    run::event::Usage,
+    run::{command::Owner, event::Usage},
     sandbox::Exit,
     time::Timestamp,
 };
+
+/// How a session begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStart {
+    /// Its number in the run, from 1.
+    pub ordinal: u32,
+    /// The process that answers for it.
+    pub owner: Owner,
+}
 
 /// How a lease ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Fold, Step, ensure};
 use crate::{
-    id::{Fence, JobId},
+    id::{Fence, JobId, LaneId, RoleId, SessionId},
     run::{
         JobStatus, RunStatus,
         command::DeliveryMode,
         event::{
             Checkpoint, Freshness, JobClaimed, JobReadied, JobsReopened, LeaseEnd, QuestionAnswered,
-            QuestionAsked, QuestionReferred, ReopenCause, Reopened, Submission, Usage,
+            QuestionAsked, QuestionReferred, ReopenCause, Reopened, SessionStart, Submission, Usage,
         },
-        state::{JobState, Lease, Question, Tree, Wait},
+        state::{JobState, Lease, Question, Session, Tree, Wait},
     },
 };
 
@@ -57,6 +57,11 @@ impl Fold<'_> {
         ensure(e.epoch == epoch && e.attempt == attempt, || {
             format!("expected grant {epoch} of attempt {attempt}")
         })?;
+        if let Some(start) = &e.begins {
+            let spec = self.state.spec(index);
+            let (role, lane) = (spec.role_id.clone(), spec.lane_id.clone());
+            self.begin(e.session, start, role, lane)?;
+        }
         ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
         self.state.begun_at.get_or_insert(e.granted_at);
         self.set(
@@ -81,6 +86,22 @@ impl Fold<'_> {
         Arc::make_mut(&mut self.state.trees).insert((index, epoch), tree);
         let fence = Fence { run: self.state.run, job: e.job.clone(), epoch, session: e.session };
         self.touched.granted.push((fence, Duration::from_secs(e.lease_seconds.into())));
+        Ok(())
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        session: SessionId,
+        start: &SessionStart,
+        role: RoleId,
+        lane: LaneId,
+    ) -> Step {
+        let ordinal = self.state.next_ordinal();
+        ensure(start.ordinal == ordinal, || format!("expected session {ordinal}"))?;
+        let known = self.state.sessions.contains_key(&session);
+        ensure(!known, || "the session is registered already".to_owned())?;
+        let begun = Session { ordinal, role, lane, owner: start.owner.clone(), agent: None };
+        self.state.sessions.insert_mut(session, Arc::new(begun));
         Ok(())
     }
 

@@ -27,10 +27,17 @@ impl Oracle {
         rules.holds(!model.paused, || show("the run is paused"))?;
         let limit = plan.workflow.parallelism.max_active_jobs as usize;
         rules.holds(model.held() < limit, || show("there is no room"))?;
-        let session = model.sessions.get(&event.session);
-        rules.holds(session == Some(&(spec.role_id.clone(), spec.lane_id.clone())), || {
-            show("the session is of another role or lane")
-        })?;
+        let place = (spec.role_id.clone(), spec.lane_id.clone());
+        match (model.sessions.get(&event.session), &event.begins) {
+            (Some(known), None) => {
+                rules.holds(*known == place, || show("the session is of another role or lane"))?
+            }
+            (None, Some(begins)) => rules
+                .holds(begins.ordinal as usize == model.sessions.len() + 1, || {
+                    show("the sessions are not numbered one behind the other")
+                })?,
+            _ => rules.holds(false, || show("a session begins with its first grant, and only with that"))?,
+        }
         let is_busy =
             model.jobs.iter().any(|job| job.lease.as_ref().is_some_and(|it| it.session == event.session));
         rules.holds(!is_busy, || show("the session holds another job"))?;
@@ -53,6 +60,7 @@ impl Oracle {
         });
         rules.holds(event.lease_seconds == seconds, || show("for another time than is said"))?;
 
+        self.model.sessions.insert(event.session, place);
         let (run, job) = (self.model.run, &mut self.model.jobs[index]);
         job.moves(match event.mode {
             DeliveryMode::Push => JobStatus::Running,
