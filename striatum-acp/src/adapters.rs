@@ -59,7 +59,7 @@ pub struct Endpoint {
 
 impl Adapter {
     /// All that are known, by name.
-    pub const ALL: [&'static Self; 4] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE];
+    pub const ALL: [&'static Self; 5] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE, &ZEDCODEX];
 
     /// The one with this name.
     ///
@@ -220,6 +220,32 @@ static OPENCODE: Adapter = Adapter {
         "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
         "a turn that is cancelled during a retry ends as if all were well",
         "its mode is an option",
+    ],
+};
+
+static ZEDCODEX: Adapter = Adapter {
+    name: "zedcodex",
+    command: &["codex-acp"],
+    install: "npm install -g @zed-industries/codex-acp",
+    at_least: Version::new(0, 16, 0),
+    runtime: None,
+    env: &[("NO_BROWSER", "1")],
+    walled: &[],
+    credentials: &["OPENAI_API_KEY"],
+    settings: &["CODEX_HOME", "OPENAI_BASE_URL"],
+    endpoint: None,
+    home: Some(("CODEX_HOME", ".codex")),
+    auth_method: Some("openai-api-key"),
+    files: FileAccess::ReadWrite,
+    terminals: TERMINALS,
+    mode: None,
+    usage: UsageMeaning::Turn,
+    notes: &[
+        "its program has the name of that of `codex`, which is another",
+        "it begins in the mode `read-only`, in which it asks for leave; a lane may choose `auto` or `full-access`",
+        "a rejected request ends its turn as cancelled",
+        "it does not try again when its model's host refuses it, and tells no tokens",
+        "it may stay when its input ends: end its process group",
     ],
 };
 
