@@ -2,20 +2,27 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use rustls::{
+    ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned, pki_types::ServerName,
+};
 use striatum_sandbox::{
     broker::{Broker, Budget, Provider},
     credential::{Credential, CredentialSource},
-    upstream::Upstream,
+    upstream::{Trust, Upstream},
 };
 
-use crate::{Outcome, measure::Turns, table::Table};
+use crate::{Outcome, measure::Turns, table::Table, tls};
+
+/// What the host is called.
+const NAME: &str = "localhost";
 
 /// How large a request is: the context of a conversation that has begun.
 const REQUEST: usize = 40 << 10;
@@ -30,9 +37,11 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let host = listener.local_addr()?;
     // It ends with the process.
-    thread::spawn(move || serve(&listener));
+    let (config, pem) = tls::host(&[NAME.to_owned()])?;
+    thread::spawn(move || serve(&listener, &config));
+    let url = format!("https://{NAME}:{}", host.port());
     let broker = Broker::of(Provider::Anthropic, Credential::new(CredentialSource::File(key)))
-        .upstream(Upstream::at(&format!("http://{host}"), None)?)
+        .upstream(Upstream::at(&url, Some(&Trust::in_pem(pem.as_bytes())?))?)
         .build()?;
     let mut session = broker.session(Budget::default())?;
     let door = TcpListener::bind("127.0.0.1:0")?;
@@ -40,7 +49,8 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     session.serve(door)?;
     let key = session.placeholder().reveal().to_owned();
     let (requests, streams) = if quick { (200, 3) } else { (2000, 9) };
-    let taken = tokio::task::spawn_blocking(move || take(host, address, &key, requests, streams)).await??;
+    let clients = [Client::to_host(host, tls::client(&pem)?, &key)?, Client::to_broker(address, &key)?];
+    let taken = tokio::task::spawn_blocking(move || take(clients, requests, streams)).await??;
     let (direct, brokered, throughput) = taken;
 
     let mut table = Table::new("Broker of a model, loopback");
@@ -57,13 +67,10 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
 
 /// The median times to a first byte, direct and through the broker, and the times of whole streams.
 fn take(
-    host: SocketAddr,
-    broker: SocketAddr,
-    key: &str,
+    mut clients: [Client; 2],
     requests: usize,
     streams: usize,
 ) -> io::Result<(Duration, Duration, Turns<2>)> {
-    let mut clients = [Client::connect(host, key)?, Client::connect(broker, key)?];
     let mut firsts = [Vec::new(), Vec::new()];
     for nth in 0..requests + 20 {
         for (client, times) in clients.iter_mut().zip(&mut firsts) {
@@ -86,16 +93,30 @@ fn take(
     Ok((direct, brokered, throughput))
 }
 
+/// What is written and read in both directions, encrypted or not.
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
 struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Line>>,
     key: String,
 }
 
 impl Client {
-    fn connect(address: SocketAddr, key: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), key: key.to_owned() })
+    /// As an agent without a broker speaks to its model: encrypted.
+    fn to_host(address: SocketAddr, config: Arc<ClientConfig>, key: &str) -> Outcome<Self> {
+        let connection = ClientConnection::new(config, ServerName::try_from(NAME)?)?;
+        Ok(Self::over(StreamOwned::new(connection, connect(address)?), key))
+    }
+
+    /// As one behind walls does.
+    fn to_broker(address: SocketAddr, key: &str) -> Outcome<Self> {
+        Ok(Self::over(connect(address)?, key))
+    }
+
+    fn over(line: impl Line + 'static, key: &str) -> Self {
+        Self { stream: BufReader::with_capacity(64 << 10, Box::new(line)), key: key.to_owned() }
     }
 
     /// The times until the first byte of the answer's body, and until its end.
@@ -106,7 +127,9 @@ impl Client {
             "POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
         );
         let begun = Instant::now();
-        self.stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
+        let line = self.stream.get_mut();
+        line.write_all(format!("{head}{body}").as_bytes())?;
+        line.flush()?;
         read_head(&mut self.stream)?;
         let mut first = None;
         loop {
@@ -120,6 +143,12 @@ impl Client {
             }
         }
     }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Reads a head, and tells how long its body is.
@@ -141,22 +170,26 @@ fn read_head(from: &mut impl io::BufRead) -> io::Result<usize> {
 }
 
 /// A host that answers at once, with one event or with many.
-fn serve(listener: &TcpListener) {
+fn serve(listener: &TcpListener, config: &Arc<ServerConfig>) {
     while let Ok((stream, _)) = listener.accept() {
-        thread::spawn(move || converse(stream));
+        let config = config.clone();
+        thread::spawn(move || {
+            stream.set_nodelay(true)?;
+            let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+            converse(StreamOwned::new(connection, stream))
+        });
     }
 }
 
-fn converse(stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+fn converse(line: StreamOwned<ServerConnection, TcpStream>) -> io::Result<()> {
+    let mut line = BufReader::new(line);
     let event = format!("data: {{\"text\":\"{}\"}}\n\n", "x".repeat(1000));
     let part = event.repeat(16);
     let part = format!("{:x}\r\n{part}\r\n", part.len());
     loop {
-        let mut body = vec![0; read_head(&mut reader)?];
-        reader.read_exact(&mut body)?;
+        let mut body = vec![0; read_head(&mut line)?];
+        line.read_exact(&mut body)?;
+        let stream = line.get_mut();
         let is_long = body.starts_with(b"{\"model\":\"claude-long\"");
         stream.write_all(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -166,5 +199,6 @@ fn converse(stream: TcpStream) -> io::Result<()> {
             false => stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?,
         }
         stream.write_all(b"0\r\n\r\n")?;
+        stream.flush()?;
     }
 }

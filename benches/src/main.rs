@@ -26,6 +26,8 @@ mod sqlite;
 mod table;
 #[cfg(feature = "takeover")]
 mod takeover;
+#[cfg(any(feature = "broker", feature = "egress"))]
+mod tls;
 mod verify;
 mod workload;
 

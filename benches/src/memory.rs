@@ -28,6 +28,7 @@ pub(crate) async fn repeat(quick: bool) -> Outcome {
 
 pub(crate) async fn run(quick: bool) -> Outcome {
     let (runs, rounds) = if quick { (512, 10) } else { (512, 60) };
+    let unused = in_unused_memory(runs, rounds / 2).await?;
     let (mut single, mut fused) = (Best::new(), Best::new());
     for round in 0..rounds {
         let mut shell = Shell::in_memory(round).await?;
@@ -44,16 +45,29 @@ pub(crate) async fn run(quick: bool) -> Outcome {
         fused.rate(commands) / single.rate(commands),
         "",
     );
-    after_many(&mut table, single.rate(commands), quick).await?;
+    after_many(&mut table, unused.rate(commands), quick).await?;
     long_run(&mut table, quick).await?;
     table.print();
     Ok(())
 }
 
+/// W in empty stores, before this process held anything. They are kept to the end, so that each writes into memory that the
+/// process has not used before, as a store that has grown does.
+async fn in_unused_memory(runs: usize, rounds: u64) -> Outcome<Best> {
+    let mut best = Best::new();
+    let mut kept = Vec::new();
+    for round in 0..rounds {
+        let mut empty = Shell::in_memory(round).await?;
+        best.take(work(&mut empty, runs, Way::Single).await?);
+        kept.push(empty);
+    }
+    Ok(best)
+}
+
 /// The same work in an empty store and in one with many finished runs.
 ///
-/// Two empty stores: the one that W was done in before this process held anything, at `before` commands a second, which is what
-/// counts; and one beside the full store, which shows how much of the difference is the process's memory and not the store.
+/// Two empty stores, both in memory that is new to the process, as it is to the full one: in a process that held nothing yet, at
+/// `before` commands a second, which is what counts; and one beside the full store.
 async fn after_many(table: &mut Table, before: f64, quick: bool) -> Outcome {
     let (finished, runs, rounds) = if quick { (10_000, 512, 10) } else { (100_000, 512, 40) };
     let mut full = Shell::in_memory(1_000).await?;

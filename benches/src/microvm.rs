@@ -9,7 +9,7 @@ use std::{
 
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{Exec, Isolation, Level, Limits, Sandbox, SandboxSession, SandboxSpec},
+    sandbox::{Exec, Sandbox, SandboxSession, SandboxSpec},
 };
 use striatum_sandbox::MicroVm;
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     first.sort_unstable();
     next.sort_unstable();
     let seconds = |time: Option<&Duration>| format!("{:.2} s", time.unwrap_or(&Duration::ZERO).as_secs_f64());
-    let mut table = Table::new(&sandbox.measured().machine.clone().unwrap_or_default());
+    let mut table = Table::new(&sandbox.measured().made_with);
     let wanted = format!("≤ {} s", WANTED.as_secs());
     table.base("probe, with the kernel to be unpacked", seconds(Some(&probed)));
     table.plain("first process of a session, at best", seconds(first.first()), &wanted);
@@ -65,13 +65,6 @@ fn spec(within: &Path, round: u8) -> Outcome<SandboxSpec> {
     std::fs::create_dir(&tree)?;
     std::fs::create_dir(&folder)?;
     let (run, session) = (RunId::from_bytes([0; 16]), SessionId::from_bytes([round; 16]));
-    Ok(SandboxSpec {
-        fence: Fence { run, job: JobId::new("true")?, epoch: 1, session },
-        tree,
-        folder,
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands: Isolation::uniform(Level::Unsupported),
-        limits: Limits::default(),
-    })
+    let fence = Fence { run, job: JobId::new("true")?, epoch: 1, session };
+    Ok(SandboxSpec::new(fence, tree, folder))
 }

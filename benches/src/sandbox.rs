@@ -11,9 +11,7 @@ use std::{
 
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{
-        Access, EnvVar, Exec, Isolation, Level, Limits, Process, Sandbox, SandboxSession, SandboxSpec,
-    },
+    sandbox::{Access, EnvVar, Exec, Process, Sandbox, SandboxSession, SandboxSpec},
 };
 use striatum_sandbox::{Namespaces, NoSandbox};
 
@@ -202,18 +200,7 @@ fn spec_in(folder: &Path, number: u64) -> Outcome<SandboxSpec> {
     let mut session = [0; 16];
     session[..8].copy_from_slice(&number.to_le_bytes());
     session[8..12].copy_from_slice(&std::process::id().to_le_bytes());
-    Ok(SandboxSpec {
-        fence: Fence {
-            run: RunId::from_bytes([0; 16]),
-            job: JobId::new("bench")?,
-            epoch: 1,
-            session: SessionId::from_bytes(session),
-        },
-        tree,
-        folder: own,
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands: Isolation::uniform(Level::Unsupported),
-        limits: Limits::default(),
-    })
+    let (run, session) = (RunId::from_bytes([0; 16]), SessionId::from_bytes(session));
+    let fence = Fence { run, job: JobId::new("bench")?, epoch: 1, session };
+    Ok(SandboxSpec::new(fence, tree, own))
 }

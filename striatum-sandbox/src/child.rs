@@ -15,7 +15,7 @@ use rustix::{
 use striatum_core::sandbox::{Child, Exit, SandboxError, SandboxErrorKind};
 use tokio::sync::watch;
 
-use crate::{blocking::aside, failure::failed, folder::Folder, remains::Remains};
+use crate::{blocking::aside, failure::failed, folder::Folder, process::ProcessRecord, remains::Remains};
 
 /// How the process ended, once it has.
 type End = Option<Result<Exit, Errno>>;
@@ -23,9 +23,11 @@ type End = Option<Result<Exit, Errno>>;
 /// The wrapper of a process, which leads its group.
 ///
 /// While this lives the wrapper stays in the process table, if only as a zombie. So neither its number nor that of its group
-/// can go to anybody else, and the group may be signalled at any time.
+/// can go to anybody else, and the group may be signalled at any time. One that is [adopted](Leader::adopt) is somebody else's child:
+/// it is told from others by its record.
 pub(crate) struct Leader {
     pid: Pid,
+    adopted: Option<ProcessRecord>,
     folder: Folder,
     suffix: String,
     end: watch::Receiver<End>,
@@ -71,8 +73,40 @@ impl Leader {
         std::thread::Builder::new().name("striatum-wait".to_owned()).spawn(watch)?;
         let gone = |_| io::Error::other("the thread that starts processes is gone");
         let (pid, stdin, stdout, stderr) = announced.recv().map_err(gone)??;
-        let leader = Self { pid, folder, suffix, end, _release: release };
+        let leader = Self { pid, adopted: None, folder, suffix, end, _release: release };
         Ok(Started { leader, stdin, stdout, stderr })
+    }
+
+    /// Takes on a process that leads its group and that others have started. `end` returns once it has ended; `keep` is dropped
+    /// after that, and not before the leader.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn adopt(
+        record: ProcessRecord,
+        folder: Folder,
+        suffix: String,
+        end: impl FnOnce() -> Exit + Send + 'static,
+        keep: impl Send + 'static,
+    ) -> io::Result<Self> {
+        let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let (tell, ended) = watch::channel(None);
+        let (release, released) = mpsc::channel::<()>();
+        let (records, name) = (folder.clone(), suffix.clone());
+        let watch = move || {
+            let exit = end();
+            // It is on record before anybody acts on it.
+            records.write_outcome(&name, exit);
+            tell.send_replace(Some(Ok(exit)));
+            // Nothing is ever sent: this waits for the leader to be dropped.
+            let _ = released.recv();
+            drop(keep);
+        };
+        std::thread::Builder::new().name("striatum-wait".to_owned()).spawn(watch)?;
+        Ok(Self { pid, adopted: Some(record), folder, suffix, end: ended, _release: release })
+    }
+
+    /// What names it, if it is somebody else's child.
+    pub(crate) fn adopted(&self) -> Option<&ProcessRecord> {
+        self.adopted.as_ref()
     }
 
     pub(crate) fn group(&self) -> u32 {
@@ -92,6 +126,9 @@ impl Leader {
     /// Kills the group, with no word first.
     pub(crate) fn kill_at_once(&self) {
         self.mark_killed();
+        if let Some(record) = &self.adopted {
+            return Remains::recorded(None, vec![record.clone()]).kill_at_once();
+        }
         if let Err(error) = self.signal_group(Signal::KILL) {
             tracing::warn!(group = self.group(), %error, "a process group could not be killed");
         }

@@ -1,7 +1,8 @@
-//! Namespaces where there are none.
+//! Sandboxes where there are none: their builders take what they take elsewhere, and come to nothing.
 
 use std::{
     ffi::OsString,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -12,75 +13,120 @@ use striatum_core::sandbox::{
 
 use crate::{measured::Measured, shim::Shim};
 
-/// Agents behind walls, which there are on Linux only: on this system there is no value of this type, and
-/// [`probe`](NamespacesBuilder::probe) says so.
-#[derive(Debug, Clone, Copy)]
-pub enum Namespaces {}
+/// A sandbox of which there is no value, and its builder.
+macro_rules! nowhere {
+    ($sandbox:ident, $builder:ident, $what:literal, $remedy:literal, $($method:ident($($given:ty),+)),+) => {
+        #[doc = concat!("There is no value of this type: this system does not ", $what, ", and the probe of [`", stringify!($builder), "`] says so.")]
+        #[derive(Debug, Clone, Copy)]
+        pub enum $sandbox {}
 
-impl Namespaces {
-    /// As on Linux.
-    pub fn builder() -> NamespacesBuilder {
-        NamespacesBuilder::default()
-    }
+        impl $sandbox {
+            /// As elsewhere.
+            pub fn builder() -> $builder {
+                $builder::default()
+            }
 
-    /// As on Linux.
-    pub fn measured(&self) -> &Measured {
-        match *self {}
-    }
+            /// As elsewhere.
+            pub fn measured(&self) -> &Measured {
+                match *self {}
+            }
+        }
+
+        #[async_trait]
+        impl Sandbox for $sandbox {
+            fn offers(&self) -> Isolation {
+                match *self {}
+            }
+
+            async fn open(&self, _spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
+                match *self {}
+            }
+
+            async fn reap(&self, _folder: &Path) -> Result<Reaped, SandboxError> {
+                match *self {}
+            }
+        }
+
+        #[doc = concat!("Takes what it takes where there is [`", stringify!($sandbox), "`], and comes to nothing.")]
+        #[derive(Debug, Clone, Copy, Default)]
+        #[must_use]
+        pub struct $builder(());
+
+        impl $builder {
+            $(
+                /// As elsewhere.
+                pub fn $method(self, $(_: $given),+) -> Self {
+                    self
+                }
+            )+
+
+            /// There is nothing to probe.
+            ///
+            /// # Errors
+            /// Always [`SandboxErrorKind::Unavailable`].
+            pub async fn probe(self) -> Result<$sandbox, SandboxError> {
+                let doing = concat!($what, " on this system");
+                Err(SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy($remedy))
+            }
+        }
+    };
 }
 
-#[async_trait]
-impl Sandbox for Namespaces {
-    fn offers(&self) -> Isolation {
-        match *self {}
-    }
+#[cfg(not(target_os = "linux"))]
+nowhere!(
+    Namespaces,
+    NamespacesBuilder,
+    "have namespaces",
+    "run on Linux, in a virtual machine for example",
+    shim(Shim),
+    path(impl Into<OsString>),
+    bubblewrap(impl Into<PathBuf>),
+    mount(impl Into<PathBuf>, Access),
+    protect(impl Into<PathBuf>)
+);
 
-    async fn open(&self, _spec: &SandboxSpec) -> Result<Box<dyn SandboxSession>, SandboxError> {
-        match *self {}
-    }
+#[cfg(not(target_os = "linux"))]
+nowhere!(
+    Container,
+    ContainerBuilder,
+    "have containers",
+    "run on Linux, in a virtual machine for example",
+    shim(Shim),
+    path(impl Into<OsString>),
+    engine(impl Into<PathBuf>),
+    mount(impl Into<PathBuf>, Access),
+    protect(impl Into<PathBuf>)
+);
 
-    async fn reap(&self, _folder: &Path) -> Result<Reaped, SandboxError> {
-        match *self {}
-    }
+nowhere!(
+    MicroVm,
+    MicroVmBuilder,
+    "have machines",
+    "run on Linux and x86-64",
+    shim(Shim),
+    path(impl Into<OsString>),
+    bubblewrap(impl Into<PathBuf>),
+    mount(impl Into<PathBuf>, Access),
+    protect(impl Into<PathBuf>),
+    hypervisor(impl Into<PathBuf>),
+    kernel(impl Into<PathBuf>),
+    cache(impl Into<PathBuf>),
+    accelerator(Accelerator),
+    processors(u16)
+);
+
+/// What would carry out a machine's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Accelerator {
+    /// The processor, through the host's kernel.
+    Kvm,
+    /// A translator.
+    Emulation,
 }
 
-/// Takes what it takes on Linux, and comes to nothing.
-#[derive(Debug, Clone, Copy, Default)]
-#[must_use]
-pub struct NamespacesBuilder(());
-
-impl NamespacesBuilder {
-    /// As on Linux.
-    pub fn shim(self, _shim: Shim) -> Self {
-        self
-    }
-
-    /// As on Linux.
-    pub fn path(self, _path: impl Into<OsString>) -> Self {
-        self
-    }
-
-    /// As on Linux.
-    pub fn bubblewrap(self, _program: impl Into<PathBuf>) -> Self {
-        self
-    }
-
-    /// As on Linux.
-    pub fn mount(self, _path: impl Into<PathBuf>, _access: Access) -> Self {
-        self
-    }
-
-    /// As on Linux.
-    pub fn protect(self, _path: impl Into<PathBuf>) -> Self {
-        self
-    }
-
-    /// There is nothing to probe.
-    ///
-    /// # Errors
-    /// Always [`SandboxErrorKind::Unavailable`].
-    pub async fn probe(self) -> Result<Namespaces, SandboxError> {
-        let error = SandboxError::new(SandboxErrorKind::Unavailable, "have namespaces on this system");
-        Err(error.with_remedy("run on Linux, in a virtual machine for example"))
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("none")
     }
 }

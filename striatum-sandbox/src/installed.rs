@@ -39,8 +39,39 @@ impl Wanted {
         Ok((program, String::from_utf8_lossy(&ran.stdout).into_owned()))
     }
 
+    /// Refuses a version that is older than this one, or none.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::Unavailable`].
+    pub(crate) fn at_least(&self, oldest: (u32, u32), version: &str) -> Result<(), SandboxError> {
+        let (major, minor) = oldest;
+        if parse(version).is_some_and(|found| found >= oldest) {
+            return Ok(());
+        }
+        let called = self.called;
+        Err(self.missing(format!("use {called} {version:?}: {major}.{minor} or later is needed")))
+    }
+
     /// That this cannot be done without it.
     pub(crate) fn missing(&self, doing: String) -> SandboxError {
         SandboxError::new(SandboxErrorKind::Unavailable, doing).with_remedy(self.remedy)
+    }
+}
+
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert_eq!(parse("0.8.0"), Some((0, 8)));
+        assert!(parse("0.11.0") > Some((0, 8)));
+        assert!(parse("0.4.1") < Some((0, 8)));
+        assert_eq!(parse("unknown"), None);
     }
 }

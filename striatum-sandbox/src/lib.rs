@@ -8,6 +8,8 @@
 //! [`Namespaces`] puts walls around an agent, on Linux: a fresh root, a network of its own, Landlock, a filter of system calls. It needs
 //! bubblewrap and a [`shim`], and it measures what holds.
 //!
+//! [`Container`] puts the same walls around an agent, the first of them made by podman.
+//!
 //! [`MicroVm`] puts a machine between two such walls: a kernel of its own for the agents of a session. It needs qemu and a kernel of
 //! the host.
 //!
@@ -20,12 +22,14 @@ mod blocking;
 #[cfg(feature = "broker")]
 pub mod broker;
 mod child;
+#[cfg(target_os = "linux")]
+mod container;
 #[cfg(feature = "outward")]
 pub mod credential;
 mod crew;
 #[cfg(feature = "egress")]
 pub mod egress;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod elsewhere;
 mod environment;
 mod failure;
@@ -37,8 +41,6 @@ mod measured;
 mod microvm;
 #[cfg(target_os = "linux")]
 mod namespaces;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-mod no_microvm;
 mod none;
 mod output;
 #[cfg(feature = "broker")]
@@ -51,13 +53,15 @@ pub mod shim;
 #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
 pub mod upstream;
 
+#[cfg(target_os = "linux")]
+pub use container::{Container, ContainerBuilder};
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub use elsewhere::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Namespaces, NamespacesBuilder};
+pub use elsewhere::{Container, ContainerBuilder, Namespaces, NamespacesBuilder};
 pub use measured::{Bounds, Measured};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use no_microvm::{Accelerator, MicroVm, MicroVmBuilder};
 pub use none::NoSandbox;

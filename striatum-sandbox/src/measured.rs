@@ -10,10 +10,10 @@ use striatum_core::sandbox::Isolation;
 pub struct Measured {
     /// What is enforced, by dimension.
     pub isolation: Isolation,
-    /// The machine, its kernel and what carries it out, where there is one.
-    pub machine: Option<String>,
-    /// The version of bubblewrap.
-    pub bubblewrap: String,
+    /// The kind of sandbox: `namespaces`, `container` or `microvm`.
+    pub kind: &'static str,
+    /// What of the host it is made with, by name and version, such as `bubblewrap 0.8.0`.
+    pub made_with: String,
     /// The version of Landlock's interface that is enforced in full.
     pub landlock: u32,
     /// What is bounded for all that a process starts together.
@@ -44,11 +44,7 @@ impl Bounds {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.machine {
-            Some(machine) => write!(f, "microvm ({machine}, ")?,
-            None => f.write_str("namespaces (")?,
-        }
-        write!(f, "bubblewrap {}, Landlock {}", self.bubblewrap, self.landlock)?;
+        write!(f, "{} ({}, Landlock {}", self.kind, self.made_with, self.landlock)?;
         for (dimension, level) in self.isolation.dimensions() {
             write!(f, ", {dimension} {level}")?;
         }

@@ -88,6 +88,8 @@ pub struct MicroVm {
 struct Parts {
     /// Of the walls outside.
     outside: Arc<namespaces::Parts>,
+    /// For the walls in the machine.
+    bubblewrap: PathBuf,
     blueprint: Blueprint,
     initramfs: Vec<u8>,
 }
@@ -143,7 +145,7 @@ async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, Sandbox
     let (parts, spec) = (Arc::clone(parts), spec.clone());
     aside(move || {
         let root = Root::of(&parts.outside, &spec)?;
-        let root = root.with_program(&parts.outside.bubblewrap, &parts.outside.guard)?;
+        let root = root.with_program(&parts.bubblewrap, &parts.outside.guard)?;
         folder.prepare(spec.fence.session, spec.limits.grace)?;
         let furnished = || failed("furnish the root of a session");
         root.furnish().map_err(furnished())?;
@@ -279,7 +281,6 @@ impl MicroVmBuilder {
     pub async fn probe(self) -> Result<MicroVm, SandboxError> {
         let Self { walls, hypervisor, kernel, cache, accelerator, processors } = self;
         let (outside, bubblewrap) = walls.parts().await?;
-        let outside = Arc::new(outside);
         let (hypervisor, version) = aside(move || hypervisor::find(hypervisor)).await?;
         let (kernel, image) = aside(move || {
             let kernel = Kernel::find(kernel)?;
@@ -292,15 +293,8 @@ impl MicroVmBuilder {
         .await?;
         let initramfs = initramfs::pack(&kernel.modules);
         let counter_khz = aside(|| Ok(hypervisor::counter_khz())).await?;
-        let mut candidates = match accelerator {
-            Some(accelerator) => vec![accelerator],
-            None if hypervisor::may_have_kvm() => vec![Accelerator::Emulation, Accelerator::Kvm],
-            None => vec![Accelerator::Emulation],
-        };
-        loop {
-            let Some(accelerator) = candidates.pop() else {
-                return Err(SandboxError::new(SandboxErrorKind::Unavailable, "boot a machine"));
-            };
+        let release = kernel.release;
+        let probe = async |accelerator| {
             let blueprint = Blueprint {
                 hypervisor: hypervisor.clone(),
                 kernel: image.clone(),
@@ -310,18 +304,41 @@ impl MicroVmBuilder {
                 patience: patience(accelerator),
             };
             let (outside, initramfs) = (Arc::clone(&outside), initramfs.clone());
-            let parts = Arc::new(Parts { outside, blueprint, initramfs });
-            let machine = format!("qemu {version}, Linux {}, {accelerator}", kernel.release);
-            match probe::measure(&parts).await {
-                Ok(found) => {
-                    let measured = Measured { machine: Some(machine), ..found.measured(bubblewrap) };
-                    return Ok(MicroVm { parts, measured });
-                }
-                Err(error) if candidates.is_empty() => return Err(error),
-                Err(error) => tracing::warn!(%error, "no machine boots with {accelerator}"),
+            let program = bubblewrap.program.clone();
+            let parts = Arc::new(Parts { outside, bubblewrap: program, blueprint, initramfs });
+            let machine = format!("qemu {version}, Linux {release}, {accelerator}, {bubblewrap}");
+            let measured = probe::measure(&parts).await?.measured("microvm", machine);
+            Ok(MicroVm { parts, measured })
+        };
+        first_that_boots(&candidates(accelerator, hypervisor::may_have_kvm()), probe).await
+    }
+}
+
+/// What is tried, in order: what was asked for and nothing else, or the best that may be had.
+fn candidates(given: Option<Accelerator>, may_have_kvm: bool) -> Vec<Accelerator> {
+    match given {
+        Some(given) => vec![given],
+        None if may_have_kvm => vec![Accelerator::Kvm, Accelerator::Emulation],
+        None => vec![Accelerator::Emulation],
+    }
+}
+
+/// What was probed of the first accelerator on which a machine boots.
+async fn first_that_boots<T>(
+    candidates: &[Accelerator],
+    probe: impl AsyncFn(Accelerator) -> Result<T, SandboxError>,
+) -> Result<T, SandboxError> {
+    let mut last = SandboxError::new(SandboxErrorKind::Unavailable, "boot a machine");
+    for accelerator in candidates {
+        match probe(*accelerator).await {
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                tracing::warn!(%error, "no machine boots with {accelerator}");
+                last = error;
             }
         }
     }
+    Err(last)
 }
 
 /// How long a machine may take until it calls: on a busy host, not on a usual one.
@@ -329,5 +346,48 @@ const fn patience(accelerator: Accelerator) -> Duration {
     match accelerator {
         Accelerator::Kvm => Duration::from_secs(15),
         Accelerator::Emulation => Duration::from_secs(90),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KVM: Accelerator = Accelerator::Kvm;
+    const EMULATION: Accelerator = Accelerator::Emulation;
+
+    /// What becomes of a probe on a host where machines boot on these; and what was tried.
+    async fn probed(
+        given: Option<Accelerator>,
+        may_have_kvm: bool,
+        boots: &[Accelerator],
+    ) -> (Option<Accelerator>, Vec<Accelerator>) {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let probe = async |accelerator| {
+            tried.borrow_mut().push(accelerator);
+            let refused = || SandboxError::new(SandboxErrorKind::Unavailable, format!("boot: {accelerator}"));
+            boots.contains(&accelerator).then_some(accelerator).ok_or_else(refused)
+        };
+        let found = first_that_boots(&candidates(given, may_have_kvm), probe).await;
+        if let (Err(error), Some(last)) = (&found, tried.borrow().last()) {
+            assert_eq!(error.doing, format!("boot: {last}"), "the last reason is told");
+        }
+        (found.ok(), tried.into_inner())
+    }
+
+    #[tokio::test]
+    async fn the_processor_is_used_where_a_guest_boots_on_it_and_else_a_translator() {
+        let both = [KVM, EMULATION];
+        assert_eq!(probed(None, true, &both).await, (Some(KVM), vec![KVM]));
+        assert_eq!(probed(None, true, &[EMULATION]).await, (Some(EMULATION), both.to_vec()));
+        assert_eq!(probed(None, true, &[]).await, (None, both.to_vec()));
+        assert_eq!(probed(None, false, &both).await, (Some(EMULATION), vec![EMULATION]));
+        assert_eq!(probed(Some(EMULATION), true, &both).await, (Some(EMULATION), vec![EMULATION]));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_processor_gets_nothing_less() {
+        assert_eq!(probed(Some(KVM), false, &[EMULATION]).await, (None, vec![KVM]));
+        assert_eq!(probed(Some(KVM), false, &[KVM]).await, (Some(KVM), vec![KVM]));
     }
 }

@@ -12,13 +12,15 @@ use striatum_core::sandbox::{
     SandboxSpec,
 };
 
-use self::{cgroup::Cgroups, guard::Guard, root::Root, session::Session};
+use self::{
+    bubblewrap::Bubblewrap, cgroup::Cgroups, guard::Guard, root::Root, session::Session, start::First,
+};
 use crate::{
     blocking::aside, crew, environment::check, failure::failed, folder::Folder, measured::Measured,
     shim::Shim,
 };
 
-mod bubblewrap;
+pub(crate) mod bubblewrap;
 pub(crate) mod cgroup;
 pub(crate) mod guard;
 pub(crate) mod plan;
@@ -78,8 +80,8 @@ pub struct Namespaces {
 /// What every session is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    pub(crate) first: Box<dyn First>,
     pub(crate) shim: Shim,
-    pub(crate) bubblewrap: PathBuf,
     pub(crate) path: OsString,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) guard: Guard,
@@ -121,17 +123,17 @@ impl Sandbox for Namespaces {
     }
 }
 
-pub(crate) async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
+pub(crate) async fn reap(parts: &Arc<Parts>, folder: &Path) -> Result<Reaped, SandboxError> {
     let reaped = crew::reap(folder).await?;
-    let session = Folder::new(folder)?.note().session;
-    if let (Some(cgroups), Some(session)) = (parts.cgroups.clone(), session) {
-        aside(move || {
+    let (folder, parts) = (Folder::new(folder)?, Arc::clone(parts));
+    aside(move || {
+        parts.first.sweep(&folder);
+        if let (Some(cgroups), Some(session)) = (&parts.cgroups, folder.note().session) {
             cgroups.sweep(session);
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(reaped)
+        }
+        Ok(reaped)
+    })
+    .await
 }
 
 /// Refuses what cannot be held as it is demanded.
@@ -148,7 +150,7 @@ pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Resul
     Ok(())
 }
 
-async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
+pub(crate) async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
     check(&spec.env)?;
     let folder = Folder::new(&spec.folder)?;
     let (parts, wanted) = (Arc::clone(parts), spec.clone());
@@ -166,23 +168,29 @@ async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, Sandbox
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct NamespacesBuilder {
-    shim: Option<Shim>,
+    pub(crate) premises: Premises,
     bubblewrap: Option<PathBuf>,
-    path: Option<OsString>,
-    mounts: Vec<Mount>,
-    protected: Vec<PathBuf>,
+}
+
+/// What is said of walls, whatever the first of them is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Premises {
+    pub(crate) shim: Option<Shim>,
+    pub(crate) path: Option<OsString>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) protected: Vec<PathBuf>,
 }
 
 impl NamespacesBuilder {
     /// The shim; this program unless given.
     pub fn shim(mut self, shim: Shim) -> Self {
-        self.shim = Some(shim);
+        self.premises.shim = Some(shim);
         self
     }
 
     /// The `PATH` of agents, in which their programs are looked up too; `/usr/local/bin:/usr/bin:/bin` unless given.
     pub fn path(mut self, path: impl Into<OsString>) -> Self {
-        self.path = Some(path.into());
+        self.premises.path = Some(path.into());
         self
     }
 
@@ -194,13 +202,13 @@ impl NamespacesBuilder {
 
     /// Shows something of the host to every session, at its own path: a tool chain, say.
     pub fn mount(mut self, path: impl Into<PathBuf>, access: Access) -> Self {
-        self.mounts.push(Mount { path: path.into(), access });
+        self.premises.mounts.push(Mount { path: path.into(), access });
         self
     }
 
     /// Keeps a folder from being shown, whatever asks for it: the engine's data folder, above all.
     pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
-        self.protected.push(path.into());
+        self.premises.protected.push(path.into());
         self
     }
 
@@ -210,13 +218,25 @@ impl NamespacesBuilder {
     /// [`SandboxErrorKind::Unavailable`] with what to do about it, if bubblewrap, the shim or something of the kernel is
     /// missing; [`SandboxErrorKind::MountRefused`].
     pub async fn probe(self) -> Result<Namespaces, SandboxError> {
-        let (parts, version) = self.parts().await?;
-        let parts = Arc::new(parts);
-        let measured = probe::measure(&parts).await?.measured(version);
+        let (parts, bubblewrap) = self.parts().await?;
+        let measured = probe::measure(&parts).await?.measured("namespaces", bubblewrap.to_string());
         Ok(Namespaces { parts, measured })
     }
 
-    pub(crate) async fn parts(self) -> Result<(Parts, String), SandboxError> {
+    pub(crate) async fn parts(self) -> Result<(Arc<Parts>, Bubblewrap), SandboxError> {
+        let given = self.bubblewrap;
+        let bubblewrap = aside(move || Bubblewrap::find(given)).await?;
+        let parts = self.premises.parts(Box::new(bubblewrap.clone())).await?;
+        Ok((Arc::new(parts), bubblewrap))
+    }
+}
+
+impl Premises {
+    /// What sessions are made of, with this first wall.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::Unavailable`], [`SandboxErrorKind::MountRefused`].
+    pub(crate) async fn parts(self, first: Box<dyn First>) -> Result<Parts, SandboxError> {
         let shim = match self.shim {
             Some(shim) => shim,
             None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,
@@ -231,10 +251,8 @@ impl NamespacesBuilder {
         for Mount { path, .. } in &self.mounts {
             guard.admit(path)?;
         }
-        let given = self.bubblewrap;
-        let (bubblewrap, version) = aside(move || bubblewrap::find(given)).await?;
         let cgroups = aside(|| Ok(Cgroups::find())).await?;
         let path = self.path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-        Ok((Parts { shim, bubblewrap, path, mounts: self.mounts, guard, cgroups }, version))
+        Ok(Parts { first, shim, path, mounts: self.mounts, guard, cgroups })
     }
 }

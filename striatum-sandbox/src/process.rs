@@ -47,7 +47,11 @@ impl ProcessRecord {
     /// # Errors
     /// An [`io::Error`] if the host does not tell the start time or the boot.
     pub fn current() -> io::Result<Self> {
-        let pid = std::process::id();
+        Self::of(std::process::id())
+    }
+
+    /// The record of the process that has this number now.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let start = host::look(pid)?.ok_or(io::ErrorKind::NotFound)?.start;
         Ok(Self { pid, start, boot: boot_id()? })
     }

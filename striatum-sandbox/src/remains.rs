@@ -39,7 +39,10 @@ pub(crate) struct Remains {
 impl Remains {
     /// Of processes of this program.
     pub(crate) fn pinned(session: Option<SessionId>, leaders: Vec<Arc<Leader>>) -> Self {
-        Self { leaders, ..Self::recorded(session, Vec::new()) }
+        let (adopted, leaders): (Vec<_>, Vec<_>) =
+            leaders.into_iter().partition(|leader| leader.adopted().is_some());
+        let records = adopted.iter().filter_map(|leader| leader.adopted().cloned()).collect();
+        Self { leaders, ..Self::recorded(session, records) }
     }
 
     /// Of processes of a program that may be gone.

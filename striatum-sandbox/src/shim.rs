@@ -32,6 +32,8 @@ mod files;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod guest;
 #[cfg(target_os = "linux")]
+pub(crate) mod keep;
+#[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
 pub(crate) mod order;
@@ -82,6 +84,8 @@ pub fn main_if_shim() {
         let part = arguments.next().unwrap_or_default();
         let refusal = match part.to_str() {
             Some("launch") => launch::launch(arguments),
+            Some("engine") => launch::engine(arguments),
+            Some("keep") => keep::keep(),
             Some("enter") => enter::enter(),
             #[cfg(target_arch = "x86_64")]
             Some("guest") => guest::serve(),

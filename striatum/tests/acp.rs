@@ -8,6 +8,7 @@ use striatum::{
     adapter::{AcpAdapter, Pace},
     core::{
         run::{Event, Intent, JobStatus, LeaseCause, Ruling},
+        transport::AgentUpdate,
         workflow::{JobBuilder, JobType, LaneBuilder, SchemaVersion, Workflow},
     },
 };
@@ -42,6 +43,8 @@ pub(crate) struct Told {
     pub(crate) reasons: String,
     pub(crate) log: Vec<String>,
     events: Vec<Event>,
+    /// What those who watch are told beside the events.
+    pub(crate) said: String,
 }
 
 fn quick() -> Pace {
@@ -138,10 +141,12 @@ async fn told_of(
     }
 
     let state = orchestrator.load(prepared.run).await.expect("a run").state;
-    let mut events = Vec::new();
+    let (mut events, mut said) = (Vec::new(), String::new());
     while let Ok(update) = progress.try_recv() {
-        if let striatum::Progress::Event { event, .. } = update {
-            events.push(event);
+        match update {
+            Progress::Event { event, .. } => events.push(event),
+            Progress::Agent { update: AgentUpdate::Output { text, .. }, .. } => said.push_str(&text),
+            _ => {}
         }
     }
     let ends: Vec<_> = events
@@ -166,6 +171,7 @@ async fn told_of(
         reasons,
         log: log.lines().map(str::to_owned).collect(),
         events,
+        said,
     }
 }
 

@@ -11,10 +11,7 @@ use futures_util::{
 use striatum::command::CommandTransport;
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{
-        Child, Exec, Exit, Isolation, Level, Limits, Process, Sandbox, SandboxError, SandboxSession,
-        SandboxSpec,
-    },
+    sandbox::{Child, Exec, Exit, Process, Sandbox, SandboxError, SandboxSession, SandboxSpec},
     transport::{
         AgentSession, AgentTransport, AgentUpdate, Answer, Prompt, RequestId, SessionSpec, Stream,
         TransportErrorKind,
@@ -39,15 +36,7 @@ impl Place {
         let fence = fence(number);
         let folder = root.path().join("session");
         std::fs::create_dir(&folder).expect("a folder");
-        let spec = SandboxSpec {
-            fence: fence.clone(),
-            tree: root.path().to_owned(),
-            folder,
-            mounts: Vec::new(),
-            env: Vec::new(),
-            demands: Isolation::uniform(Level::Unsupported),
-            limits: Limits::default(),
-        };
+        let spec = SandboxSpec::new(fence.clone(), root.path(), folder);
         let mut sandbox = NoSandbox::new("/usr/bin:/bin".into()).open(&spec).await.expect("a session");
         let argv = ["sh", "-c", script];
         let process = sandbox.spawn(&Exec::new(argv)).await.expect("it starts");

@@ -31,6 +31,9 @@ mod lane_agents;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+#[cfg(feature = "broker")]
+mod models;
+#[cfg(test)]
 mod notify;
 #[cfg(test)]
 #[cfg(feature = "server")]

@@ -1,17 +1,14 @@
 //! What agents may reach of the world.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
-use striatum::{
-    adapter::{EgressGateway, Gateway},
-    sandbox::egress::Rule,
-};
+use striatum::{adapter::EgressGateway, sandbox::egress::Rule};
 
 use crate::{args::Args, failure::Failure, work::say};
 
 /// The way to the hosts that the command line names; none if it names none. Whatever is wrong with the rules is told before an agent is
 /// started.
-pub(crate) async fn gateway(args: &Args) -> Result<Option<Arc<dyn Gateway>>, Failure> {
+pub(crate) async fn gateway(args: &Args) -> Result<Option<EgressGateway>, Failure> {
     if args.allow.is_empty() && args.egress.is_none() {
         return Ok(None);
     }
@@ -30,5 +27,5 @@ pub(crate) async fn gateway(args: &Args) -> Result<Option<Arc<dyn Gateway>>, Fai
     if args.runs_agents() {
         say!("network: {gateway}");
     }
-    Ok(Some(Arc::new(gateway)))
+    Ok(Some(gateway))
 }

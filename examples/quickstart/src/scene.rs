@@ -11,7 +11,7 @@ use std::{
 use striatum::{
     Builder, Limits, Orchestrator,
     acp::{Adapter, Decision, PermissionPolicy},
-    adapter::{AcpAdapter, Gateway, ProcessAdapter},
+    adapter::{AcpAdapter, EgressGateway, Gateway, ProcessAdapter},
     core::{
         id::RunId,
         run::{Actor, RunStatus},
@@ -33,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) data: PathBuf,
     pub(crate) store: PathBuf,
     pub(crate) repository: PathBuf,
+    /// What agents may reach of the world.
+    pub(crate) egress: Option<EgressGateway>,
     pub(crate) me: Actor,
     /// How this program is started again on the same things.
     pub(crate) again: String,
@@ -66,8 +68,9 @@ impl Scene {
         let sandbox = walls::choose(args, &data).await?;
         let mut session = striatum::core::sandbox::Limits::default();
         session.processor_thousandths = args.processors;
-        let gateways = outside::gateway(args).await?;
-        let orchestrator = adapters(args, sandbox.as_ref(), gateways.as_slice())?
+        let egress = outside::gateway(args).await?;
+        let gateway = egress.clone().map(|gateway| Arc::new(gateway) as Arc<dyn Gateway>);
+        let orchestrator = adapters(args, sandbox.as_ref(), gateway.as_slice())?
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
@@ -82,6 +85,7 @@ impl Scene {
             data,
             store,
             repository,
+            egress,
             me: Actor::Human(args.name.clone()),
             again: again(args),
         })

@@ -9,7 +9,7 @@ use std::{
 use clap::ValueEnum;
 use striatum::{
     core::sandbox::{Access, Sandbox},
-    sandbox::{MicroVm, Namespaces, NoSandbox},
+    sandbox::{Container, MicroVm, Namespaces, NoSandbox},
 };
 
 use crate::{args::Args, failure::Failure, work::say};
@@ -21,7 +21,9 @@ pub(crate) enum Walls {
     None,
     /// Namespaces, Landlock and a filter of system calls.
     Namespaces,
-    /// The same, twice, with a virtual machine between them.
+    /// The same, with the first of these walls made by podman.
+    Container,
+    /// The same as namespaces, twice, with a virtual machine between them.
     #[value(name = "microvm")]
     MicroVm,
 }
@@ -36,6 +38,7 @@ pub(crate) async fn choose(args: &Args, data: &Path) -> Result<Arc<dyn Sandbox>,
     }
     let found = match args.sandbox {
         Some(Walls::MicroVm) => machines(args, data).await,
+        Some(Walls::Container) => containers(args, data).await,
         _ => namespaces(args, data).await,
     };
     match found {
@@ -62,6 +65,16 @@ type Found = (Arc<dyn Sandbox>, String);
 
 async fn namespaces(args: &Args, data: &Path) -> Result<Found, Failure> {
     let mut builder = Namespaces::builder().path(path()).protect(data);
+    for folder in mounts(args)? {
+        builder = builder.mount(folder, Access::Read);
+    }
+    let sandbox = builder.probe().await?;
+    let what = sandbox.measured().to_string();
+    Ok((Arc::new(sandbox), what))
+}
+
+async fn containers(args: &Args, data: &Path) -> Result<Found, Failure> {
+    let mut builder = Container::builder().path(path()).protect(data);
     for folder in mounts(args)? {
         builder = builder.mount(folder, Access::Read);
     }

@@ -114,6 +114,21 @@ fn a_lane_that_is_to_have_no_network_has_none() {
 }
 
 #[test]
+fn rules_for_a_lane_that_there_is_not_are_refused_before_an_agent_starts() {
+    let site = asking(host());
+    let rules = site.place.path("rules.json");
+    write(&rules, &json!({"lanes": {"mian": ["example.com"]}}).to_string());
+    let mut command = site.begin();
+    command.arg("--egress").arg(&rules);
+    run(command).expect_error("egress_lane_unknown", &["mian", "main", "name a lane"]);
+    assert_eq!(site.history().count("job.claimed"), 0);
+    write(&rules, &json!({"lanes": {"main": ["example.com"]}}).to_string());
+    let mut command = site.begin();
+    command.arg("--egress").arg(&rules).env("TOKEN", "its own");
+    run(command).expect_code(0);
+}
+
+#[test]
 fn rules_that_cannot_be_kept_are_refused_before_anything_is_begun() {
     let place = Place::new();
     for (rule, code) in [

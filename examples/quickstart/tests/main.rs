@@ -8,6 +8,8 @@ mod asking;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod broker;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod checkout;

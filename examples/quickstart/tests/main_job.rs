@@ -1,12 +1,12 @@
 //! The main job, without anything in its way.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use striatum::core::{run::Event, sandbox::Level};
 
 use crate::{
     history::History,
-    place::{Place, git, run},
+    place::{Place, files, git, run, start, until},
 };
 
 #[test]
@@ -47,6 +47,12 @@ fn agents_stand_behind_the_walls_that_the_program_names() {
 }
 
 #[test]
+fn agents_work_in_containers_that_the_program_names() {
+    let test = "agents_work_in_containers_that_the_program_names";
+    delivers_behind(test, "container", "walls: container (podman ");
+}
+
+#[test]
 fn agents_work_in_machines_that_the_program_names() {
     delivers_behind("agents_work_in_machines_that_the_program_names", "microvm", "walls: microvm (qemu ");
 }
@@ -71,6 +77,61 @@ fn delivers_behind(test: &str, walls: &str, named: &str) {
         }
     }
     place.assert_tidy(&place.demo(), "behind walls");
+}
+
+/// The share of the processors that the command line names is what the kernel holds the agent to.
+#[test]
+fn an_agent_has_the_share_of_the_processors_that_is_named() {
+    let test = "an_agent_has_the_share_of_the_processors_that_is_named";
+    let place = Place::new();
+    let agent = place.path("agent.sh");
+    // It waits for as long as it is looked at.
+    fs::write(&agent, "#!/bin/sh\nmkdir -p proposals\nmkfifo proposals/go\ncat proposals/go\nexit 1\n")
+        .unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.quickstart(&["--sandbox", "namespaces", "--processors", "0.123"]);
+    command.arg("--workflow").arg(place.one_attempt()).arg("--author-command").arg(&agent);
+    let running = start(&mut command);
+    let found = || files(&place.data()).into_iter().find(|file| file.ends_with("proposals/go"));
+    until("the agent waits, or there are no walls", || found().is_some() || running.has_ended());
+    let held = files(&place.data()).iter().filter_map(|file| quota(file)).next();
+    let go = found();
+    if let Some(go) = &go {
+        fs::write(go, "").unwrap();
+    }
+    let said = running.end();
+    if !said.out.lines().next().is_some_and(|line| line.contains("bounded: ") && line.contains("processors"))
+    {
+        return striatum_testkit::skip(test, "this host gives no control group for processors");
+    }
+    assert_eq!(held.as_deref(), Some("12300 of 100000"), "{said:?}");
+}
+
+/// What the process on record in this file is held to, in microseconds.
+fn quota(record: &Path) -> Option<String> {
+    record.file_name().filter(|name| *name == "process")?;
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", record["pid"])).ok()?;
+    groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let read = |folder: &str, file: &str| {
+            let text = fs::read_to_string(format!("/sys/fs/cgroup/{folder}{path}/{file}")).ok()?;
+            Some(text.trim().to_owned())
+        };
+        let separate = || {
+            Some(format!(
+                "{} {}",
+                read(controllers, "cpu.cfs_quota_us")?,
+                read(controllers, "cpu.cfs_period_us")?
+            ))
+        };
+        let quota =
+            ["", "unified"].into_iter().find_map(|folder| read(folder, "cpu.max")).or_else(separate)?;
+        quota
+            .split_once(' ')
+            .filter(|(most, _)| *most != "max" && *most != "-1")
+            .map(|(most, of)| format!("{most} of {of}"))
+    })
 }
 
 #[test]

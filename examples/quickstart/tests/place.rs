@@ -143,6 +143,21 @@ impl Place {
     }
 }
 
+/// All that lies below a folder and is none.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => files.push(entry.path()),
+                Err(_) => {}
+            }
+        }
+    }
+    files
+}
+
 /// Runs a program to its end.
 pub(crate) fn run(mut command: Command) -> Said {
     start(&mut command).end()
@@ -164,6 +179,12 @@ pub(crate) fn start(command: &mut Command) -> Running {
 impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).unwrap();
+    }
+
+    /// Whether it has ended: what becomes of it is still to be asked.
+    pub(crate) fn has_ended(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()))
+            .map_or(true, |stat| stat.contains(") Z "))
     }
 
     /// What it has said so far.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use super::Isolation;
+use super::{Isolation, Level};
 use crate::id::Fence;
 
 /// What a session is opened for.
@@ -24,6 +24,35 @@ pub struct SandboxSpec {
     pub demands: Isolation,
     /// What the session may use.
     pub limits: Limits,
+}
+
+impl SandboxSpec {
+    /// A session on a tree, with no mounts, no variables, no demands, and the usual limits.
+    ///
+    /// ```
+    /// use striatum_core::{
+    ///     id::{Fence, JobId, RunId, SessionId},
+    ///     sandbox::{Mount, SandboxSpec},
+    /// };
+    ///
+    /// let (run, session) = (RunId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+    /// let fence = Fence { run, job: JobId::new("draft")?, epoch: 1, session };
+    /// let mut spec = SandboxSpec::new(fence, "/srv/trees/1", "/srv/sessions/1");
+    /// spec.mounts.push(Mount::read("/opt/tools"));
+    /// assert!(spec.env.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(fence: Fence, tree: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            fence,
+            tree: tree.into(),
+            folder: folder.into(),
+            mounts: Vec::new(),
+            env: Vec::new(),
+            demands: Isolation::uniform(Level::Unsupported),
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// A folder or a file of the host that a session needs.

@@ -24,13 +24,15 @@ pub enum EgressErrorKind {
     Exposed,
     /// A secret is not declared, or has no value.
     Secret,
+    /// Rules are for a lane that there is not.
+    Lane,
     /// Something of this machine is missing: certificates, chance, a folder that can be written.
     Unavailable,
 }
 
 impl EgressErrorKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unreadable,
         Self::Empty,
         Self::Host,
@@ -40,6 +42,7 @@ impl EgressErrorKind {
         Self::Address,
         Self::Exposed,
         Self::Secret,
+        Self::Lane,
         Self::Unavailable,
     ];
 
@@ -55,6 +58,7 @@ impl EgressErrorKind {
             Self::Address => "egress_address_invalid",
             Self::Exposed => "egress_secret_exposed",
             Self::Secret => "egress_secret_missing",
+            Self::Lane => "egress_lane_unknown",
             Self::Unavailable => "egress_unavailable",
         }
     }
@@ -75,6 +79,7 @@ impl EgressErrorKind {
             Self::Address => "write an address or a range, such as 10.1.0.0/16",
             Self::Exposed => "give the secret to https rules with one named host each",
             Self::Secret => "declare it under secrets, and see that its source has a value of one line",
+            Self::Lane => "name a lane of the workflow, or put the rule under allow, for all lanes",
             Self::Unavailable => "see the cause",
         }
     }

@@ -114,7 +114,7 @@ impl SandboxSession for Session {
         self.started += 1;
         let (process, session) = (self.started, self.session.clone());
         let (limits, folder) = (self.limits, self.folder.clone());
-        let bubblewrap = self.parts.outside.bubblewrap.clone();
+        let bubblewrap = self.parts.bubblewrap.clone();
         let machine = self.machine(&plan.root, plan.listens.len()).await?;
         let (ports, listeners): (Vec<u16>, Vec<_>) = machine.take(plan.listens.len()).unzip();
         // The same inside and outside: whoever asks a listener for its address is told what the process connects to.

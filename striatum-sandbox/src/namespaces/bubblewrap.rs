@@ -1,10 +1,14 @@
 //! The program that makes namespaces without privileges.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use striatum_core::sandbox::SandboxError;
 
-use crate::installed::Wanted;
+use super::{
+    root::Root,
+    start::{First, Footing, Launch, Launched},
+};
+use crate::{child::Leader, folder::Folder, installed::Wanted, shim::order::Order};
 
 /// The oldest version with `--disable-userns`.
 const OLDEST: (u32, u32) = (0, 8);
@@ -15,25 +19,46 @@ const BUBBLEWRAP: Wanted = Wanted {
     remedy: "install it with: apt-get install bubblewrap (dnf, apk, zypper and pacman have a package of that name too)",
 };
 
-/// Where bubblewrap is, and its version.
-///
-/// # Errors
-/// [`SandboxErrorKind::Unavailable`](striatum_core::sandbox::SandboxErrorKind::Unavailable).
-pub(super) fn find(given: Option<PathBuf>) -> Result<(PathBuf, String), SandboxError> {
-    let (program, answer) = BUBBLEWRAP.find(given)?;
-    let version = answer.trim().strip_prefix("bubblewrap ").unwrap_or_default();
-    match parse(version) {
-        Some(found) if found >= OLDEST => Ok((program, version.to_owned())),
-        _ => {
-            let (major, minor) = OLDEST;
-            Err(BUBBLEWRAP.missing(format!("use bubblewrap {version:?}: {major}.{minor} or later is needed")))
-        }
+/// The program, as it was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Bubblewrap {
+    pub(crate) program: PathBuf,
+    version: String,
+}
+
+impl Bubblewrap {
+    /// Where bubblewrap is, and its version.
+    ///
+    /// # Errors
+    /// [`SandboxErrorKind::Unavailable`](striatum_core::sandbox::SandboxErrorKind::Unavailable).
+    pub(super) fn find(given: Option<PathBuf>) -> Result<Self, SandboxError> {
+        let (program, answer) = BUBBLEWRAP.find(given)?;
+        let version = answer.trim().strip_prefix("bubblewrap ").unwrap_or_default();
+        BUBBLEWRAP.at_least(OLDEST, version)?;
+        Ok(Self { program, version: version.to_owned() })
     }
 }
 
-fn parse(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+impl fmt::Display for Bubblewrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bubblewrap {}", self.version)
+    }
+}
+
+impl First for Bubblewrap {
+    fn launch(
+        &self,
+        footing: Footing,
+        root: &Root,
+        order: Order,
+    ) -> Result<(Leader, Launched), SandboxError> {
+        let (bubblewrap, walls) = (self.program.clone(), root.arguments());
+        Launch { footing, bubblewrap, walls, user: None }.launch(order)
+    }
+
+    fn sweep(&self, _folder: &Folder) {
+        // It keeps nothing.
+    }
 }
 
 #[cfg(test)]
@@ -45,17 +70,9 @@ mod tests {
     #[test]
     fn what_is_no_bubblewrap_is_refused_with_the_command_that_installs_it() {
         for wrong in ["/nowhere/bwrap", "/etc/passwd", "/bin/true"] {
-            let error = find(Some(wrong.into())).expect_err(wrong);
+            let error = Bubblewrap::find(Some(wrong.into())).expect_err(wrong);
             assert_eq!(error.kind, SandboxErrorKind::Unavailable, "{wrong}");
             assert!(error.remedy.expect("a remedy").contains("apt-get install bubblewrap"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn versions_are_compared_by_their_numbers() {
-        assert_eq!(parse("0.8.0"), Some((0, 8)));
-        assert!(parse("0.11.0") > Some(OLDEST));
-        assert!(parse("0.4.1") < Some(OLDEST));
-        assert_eq!(parse("unknown"), None);
     }
 }

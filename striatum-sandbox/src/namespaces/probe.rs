@@ -20,8 +20,8 @@ use futures_io::AsyncRead;
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
     sandbox::{
-        Exec, Exit, Isolation, Level, Limits, Process, Reaped, SandboxError, SandboxErrorKind,
-        SandboxSession, SandboxSpec,
+        Exec, Exit, Isolation, Level, Process, Reaped, SandboxError, SandboxErrorKind, SandboxSession,
+        SandboxSpec,
     },
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
@@ -95,9 +95,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn measured(self, bubblewrap: String) -> Measured {
+    pub(crate) fn measured(self, kind: &'static str, made_with: String) -> Measured {
         let Self { isolation, landlock, bounds, breaches } = self;
-        Measured { isolation, machine: None, bubblewrap, landlock, bounds, breaches }
+        Measured { isolation, kind, made_with, landlock, bounds, breaches }
     }
 }
 
@@ -162,7 +162,7 @@ async fn bounds<S: Subject>(subject: &S, session: &mut S::Session) -> Result<Bou
 }
 
 fn unmeasured() -> SandboxError {
-    SandboxError::new(SandboxErrorKind::Unavailable, "measure what namespaces hold on this host")
+    SandboxError::new(SandboxErrorKind::Unavailable, "measure what the walls hold on this host")
 }
 
 async fn attempt(session: &mut impl SandboxSession, bait: &Bait) -> Result<Reached, SandboxError> {
@@ -202,15 +202,7 @@ fn spec(place: &Place) -> Result<SandboxSpec, SandboxError> {
     let job = JobId::new("probe").map_err(|error| unmeasured().because(error))?;
     let fence =
         Fence { run: RunId::from_bytes([0; 16]), job, epoch: 1, session: SessionId::from_bytes(session) };
-    Ok(SandboxSpec {
-        fence,
-        tree: place.0.join("tree"),
-        folder: place.0.join("session"),
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands: Isolation::uniform(Level::Unsupported),
-        limits: Limits::default(),
-    })
+    Ok(SandboxSpec::new(fence, place.0.join("tree"), place.0.join("session")))
 }
 
 /// What may not be reached, kept there while the probe runs.
@@ -312,7 +304,27 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{namespaces::guard::Guard, shim::Shim};
+    use crate::{
+        child::Leader,
+        folder::Folder,
+        namespaces::{
+            guard::Guard,
+            root::Root,
+            start::{First, Footing, Launched},
+        },
+        shim::{Shim, order::Order},
+    };
+
+    #[derive(Debug)]
+    struct Unmade;
+
+    impl First for Unmade {
+        fn launch(&self, _: Footing, _: &Root, _: Order) -> Result<(Leader, Launched), SandboxError> {
+            Err(unmeasured())
+        }
+
+        fn sweep(&self, _folder: &Folder) {}
+    }
 
     #[tokio::test]
     async fn what_a_killed_probe_left_is_removed_and_what_lives_stays() {
@@ -326,7 +338,7 @@ mod tests {
         living.try_lock().expect("nobody holds it");
         let parts = Arc::new(Parts {
             shim: Shim::at("/none"),
-            bubblewrap: "/none".into(),
+            first: Box::new(Unmade),
             path: "/bin".into(),
             mounts: Vec::new(),
             guard: Guard::of_this_host(&[]),

@@ -17,8 +17,11 @@ pub(crate) const SHIM: &str = "/run/striatum/shim";
 /// Who an agent is inside: nobody in particular, so that no program takes it for the administrator.
 pub(crate) const AGENT: u32 = 1000;
 
-/// What may be changed inside, beside the mounts.
-const SCRATCH: [&str; 4] = [HOME, "/tmp", "/var/tmp", "/dev/shm"];
+/// What the host is called inside.
+pub(crate) const NAME: &str = "striatum";
+
+/// Folders in memory: what may be changed inside, beside the mounts.
+pub(crate) const SCRATCH: [&str; 4] = [HOME, "/tmp", "/var/tmp", "/dev/shm"];
 
 /// Folders of the system. Where one is a link (`/bin` to `usr/bin`), the link is made.
 const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
@@ -76,10 +79,10 @@ pub(crate) struct Root {
 
 /// Something of the host's, and where it is inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Shown {
-    source: PathBuf,
-    at: PathBuf,
-    access: Access,
+pub(crate) struct Shown {
+    pub(crate) source: PathBuf,
+    pub(crate) at: PathBuf,
+    pub(crate) access: Access,
 }
 
 impl Root {
@@ -155,7 +158,7 @@ impl Root {
             ),
             ("group", format!("root:x:0:\nagent:x:{AGENT}:\n")),
             ("hosts", "127.0.0.1 localhost\n".to_owned()),
-            ("hostname", "striatum\n".to_owned()),
+            ("hostname", format!("{NAME}\n")),
             ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
         ]
     }
@@ -200,9 +203,9 @@ impl Root {
         let mut arguments = Arguments::default();
         arguments.add(["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
         arguments.add(["--unshare-net", "--unshare-cgroup", "--disable-userns", "--cap-drop", "ALL"]);
-        arguments.add(["--new-session", "--die-with-parent", "--hostname", "striatum"]);
+        arguments.add(["--new-session", "--die-with-parent", "--hostname", NAME]);
         arguments.add(["--uid", &AGENT.to_string(), "--gid", &AGENT.to_string()]);
-        self.system(&mut arguments, Path::new("/"));
+        arguments.lay(self.system(), Path::new("/"));
         arguments.add(["--proc", "/proc", "--dev", "/dev"]);
         let size = self.scratch_bytes.to_string();
         for folder in SCRATCH {
@@ -212,11 +215,11 @@ impl Root {
         for device in &self.devices {
             arguments.bind("--dev-bind", device, device);
         }
-        self.shown(&mut arguments, Path::new("/"));
+        arguments.lay(self.beside(), Path::new("/"));
         if let Some(export) = &self.export {
             let at = Path::new(EXPORT);
-            export.system(&mut arguments, at);
-            export.shown(&mut arguments, at);
+            arguments.lay(export.system(), at);
+            arguments.lay(export.beside(), at);
             for folder in ["proc", "sys", "dev", "tmp", "run/striatum/live"] {
                 arguments.add([Path::new("--dir"), &at.join(folder)]);
             }
@@ -226,38 +229,69 @@ impl Root {
         arguments.0
     }
 
-    /// What of the host's system is there, below some folder.
-    fn system(&self, arguments: &mut Arguments, at: &Path) {
+    /// What is there for whoever makes the root in another way than bubblewrap, beside [`SCRATCH`]: in the order in which it is to be
+    /// mounted.
+    pub(crate) fn pieces(&self) -> Vec<Piece> {
+        self.system().into_iter().chain(self.beside()).collect()
+    }
+
+    /// How much fits into each folder in memory.
+    pub(crate) const fn scratch_bytes(&self) -> u64 {
+        self.scratch_bytes
+    }
+
+    /// What of the host's system is there.
+    fn system(&self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
         for folder in SYSTEM.map(Path::new) {
             match fs::read_link(folder) {
-                Ok(target) => arguments.add([Path::new("--symlink"), &target, &below(at, folder)]),
-                Err(_) if folder.is_dir() => arguments.bind("--ro-bind", folder, &below(at, folder)),
+                Ok(target) => pieces.push(Piece::Link { target, at: folder.to_owned() }),
+                Err(_) if folder.is_dir() => pieces.push(Piece::same(folder)),
                 Err(_) => {}
             }
         }
-        for setting in SETTINGS {
-            let place = Path::new("/etc").join(setting);
-            if place.exists() {
-                arguments.bind("--ro-bind", &place, &below(at, &place));
-            }
-        }
+        let settings = SETTINGS.iter().map(|setting| Path::new("/etc").join(setting));
+        pieces.extend(settings.filter(|place| place.exists()).map(|place| Piece::same(&place)));
         for (name, _) in self.own_settings() {
-            arguments.bind("--ro-bind", &self.settings.join(name), &at.join("etc").join(name));
+            let at = Path::new("/etc").join(name);
+            pieces.push(Piece::Bind(Shown { source: self.settings.join(name), at, access: Access::Read }));
         }
+        pieces
     }
 
     /// What is there beside the system.
-    fn shown(&self, arguments: &mut Arguments, at: &Path) {
-        for Shown { source, at: place, access } in &self.shown {
-            let bind = if *access == Access::Write { "--bind" } else { "--ro-bind" };
-            arguments.bind(bind, source, &below(at, place));
+    fn beside(&self) -> impl Iterator<Item = Piece> {
+        let shim = Shown { source: self.shim.clone(), at: SHIM.into(), access: Access::Read };
+        self.shown.iter().cloned().chain([shim]).map(Piece::Bind)
+    }
+}
+
+/// Something in a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// A link to somewhere in it.
+    Link { target: PathBuf, at: PathBuf },
+    /// Something of the host's.
+    Bind(Shown),
+}
+
+impl Piece {
+    /// Where it is inside.
+    pub(crate) fn at(&self) -> &Path {
+        match self {
+            Self::Link { at, .. } => at,
+            Self::Bind(shown) => &shown.at,
         }
-        arguments.bind("--ro-bind", &self.shim, &below(at, Path::new(SHIM)));
+    }
+
+    /// Something of the host's at its own place, to be read.
+    fn same(path: &Path) -> Self {
+        Self::Bind(Shown { source: path.to_owned(), at: path.to_owned(), access: Access::Read })
     }
 }
 
 /// An absolute path, as seen from outside a root that lies here.
-fn below(root: &Path, path: &Path) -> PathBuf {
+pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
@@ -265,6 +299,21 @@ fn below(root: &Path, path: &Path) -> PathBuf {
 struct Arguments(Vec<OsString>);
 
 impl Arguments {
+    /// Has these things in a root that lies here.
+    fn lay(&mut self, pieces: impl IntoIterator<Item = Piece>, root: &Path) {
+        for piece in pieces {
+            match piece {
+                Piece::Link { target, at } => {
+                    self.add([Path::new("--symlink"), &target, &below(root, &at)]);
+                }
+                Piece::Bind(Shown { source, at, access }) => {
+                    let bind = if access == Access::Write { "--bind" } else { "--ro-bind" };
+                    self.bind(bind, &source, &below(root, &at));
+                }
+            }
+        }
+    }
+
     fn add<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
         self.0.extend(arguments.into_iter().map(Into::into));
     }

@@ -11,7 +11,7 @@ use super::{
     Parts,
     plan::{Plan, Planner},
     root::Root,
-    start::{FIRST_PORT, Launch},
+    start::{FIRST_PORT, Footing},
 };
 use crate::{blocking::aside, child::Handle, crew::Crew, failure::failed, folder::Folder, output::bounded};
 
@@ -20,13 +20,30 @@ use crate::{blocking::aside, child::Handle, crew::Crew, failure::failed, folder:
 pub(crate) struct Session {
     planner: Planner,
     crew: Crew,
+    /// Dropped after the crew has ended what runs.
+    _leavings: Leavings,
     /// What the shim of the last process found of Landlock.
     landlock: u32,
 }
 
+/// What the first wall keeps in the folder of a session, for as long as that lasts.
+#[derive(Debug)]
+struct Leavings {
+    parts: Arc<Parts>,
+    folder: Folder,
+}
+
+impl Drop for Leavings {
+    fn drop(&mut self) {
+        self.parts.first.sweep(&self.folder);
+    }
+}
+
 impl Session {
     pub(crate) fn new(parts: Arc<Parts>, folder: Folder, root: Root, spec: &SandboxSpec) -> Self {
-        Self { planner: Planner::new(parts, root, spec), crew: Crew::new(folder, spec), landlock: 0 }
+        let _leavings = Leavings { parts: Arc::clone(&parts), folder: folder.clone() };
+        let (planner, crew) = (Planner::new(parts, root, spec), Crew::new(folder, spec));
+        Self { planner, crew, _leavings, landlock: 0 }
     }
 
     pub(crate) fn planner(&self) -> &Planner {
@@ -53,17 +70,9 @@ impl Session {
         let launched = aside(move || {
             let group = parts.cgroups.as_ref().map(|groups| groups.group(session, &suffix, &limits));
             let group = group.transpose().map_err(failed("bound what a process may use"))?;
-            let launch = Launch {
-                shim: parts.shim.path().to_owned(),
-                bubblewrap: parts.bubblewrap.clone(),
-                walls: root.arguments(),
-                folder,
-                suffix,
-                mark: session.to_string(),
-                group,
-                user: None,
-            };
-            launch.launch(order)
+            let shim = parts.shim.path().to_owned();
+            let footing = Footing { shim, folder, suffix, mark: session.to_string(), group };
+            parts.first.launch(footing, &root, order)
         });
         let (leader, launched) = launched.await?;
         // From here on whatever goes wrong, and whoever stops waiting, drops the handle and so ends the process.

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fmt,
     fs::File,
     io::{self, Read},
     net::TcpListener,
@@ -9,20 +10,23 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use striatum_core::sandbox::{SandboxError, SandboxErrorKind};
 
-use super::{cgroup::Group, root::SHIM};
+use super::{
+    cgroup::Group,
+    root::{Root, SHIM},
+};
 use crate::{
     child::{Author, Leader, Started},
     environment::MARK,
     failure::failed,
     folder::Folder,
-    process::{ProcessRecord, boot_id, start_time},
+    process::ProcessRecord,
     shim::{
         CALL,
         order::{Greeting, Order, Refusal, receive, send},
@@ -32,23 +36,38 @@ use crate::{
 /// The first port that listeners get inside; each process has a loopback of its own, so all are free.
 pub(crate) const FIRST_PORT: u16 = 8931;
 
-/// How long bubblewrap and the shim may take: a busy host, not a usual one.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the first wall and the shim may take: a busy host, not a usual one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much of what bubblewrap complains of is told.
+/// How much of what the first wall complains of is told.
 const COMPLAINT_BYTES: u64 = 4096;
 
-/// What a process is started from.
-pub(crate) struct Launch {
+/// What makes the first wall, the fresh root and the namespaces, and starts the shim behind it.
+pub(crate) trait First: fmt::Debug + Send + Sync {
+    /// Starts the shim in this root and puts it on record. Blocks.
+    fn launch(&self, footing: Footing, root: &Root, order: Order)
+    -> Result<(Leader, Launched), SandboxError>;
+
+    /// Removes what it keeps in the folder of a session of which nothing runs any longer. Blocks.
+    fn sweep(&self, folder: &Folder);
+}
+
+/// What every start of a process needs.
+pub(crate) struct Footing {
     pub(crate) shim: PathBuf,
-    pub(crate) bubblewrap: PathBuf,
-    /// What bubblewrap makes, and of what.
-    pub(crate) walls: Vec<OsString>,
     pub(crate) folder: Folder,
     pub(crate) suffix: String,
     pub(crate) mark: String,
     /// What bounds it, where the host lets us.
     pub(crate) group: Option<Group>,
+}
+
+/// What a process is started from by bubblewrap.
+pub(crate) struct Launch {
+    pub(crate) footing: Footing,
+    pub(crate) bubblewrap: PathBuf,
+    /// What bubblewrap makes, and of what.
+    pub(crate) walls: Vec<OsString>,
     /// Who bubblewrap runs as, if not as we do.
     pub(crate) user: Option<u32>,
 }
@@ -58,6 +77,8 @@ pub(crate) struct Launched {
     order: Order,
     control: UnixStream,
     log: PathBuf,
+    /// Entrances of the groups that bound it, if it has not entered them yet.
+    entrances: Vec<File>,
 }
 
 /// A process that is the agent now.
@@ -72,52 +93,60 @@ pub(crate) struct Begun {
 impl Launch {
     /// Starts bubblewrap with the shim behind it and puts both on record. Blocks.
     pub(crate) fn launch(self, order: Order) -> Result<(Leader, Launched), SandboxError> {
-        let log = self.folder.path().join(format!("bubblewrap{}.log", self.suffix));
+        let Self { footing, bubblewrap, walls, user } = self;
+        let Footing { shim, folder, suffix, mark, group } = footing;
+        let log = folder.path().join(format!("bubblewrap{suffix}.log"));
         let prepared = || failed("prepare the start of a process");
         let (control, theirs) = UnixStream::pair().map_err(prepared())?;
-        for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
-            set(&control, Some(PATIENCE)).map_err(prepared())?;
-        }
-        let entrances = self.group.as_ref().map(Group::entrances).unwrap_or_default();
-        let user = self.user.map(|user| user.to_string()).unwrap_or_default();
-        let mut command = Command::new(&self.shim);
+        let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
+        let user = user.map(|user| user.to_string()).unwrap_or_default();
+        let mut command = Command::new(&shim);
         command
             .args([CALL, "launch", &std::process::id().to_string(), &user, &entrances.len().to_string()])
             .args(entrances)
-            .arg(&self.bubblewrap)
-            .args(self.walls)
+            .arg(&bubblewrap)
+            .args(walls)
             .args(["--", SHIM, CALL, "enter"])
             // Nothing that is named for the agent acts on bubblewrap; the mark makes it ours.
             .env_clear()
-            .env(MARK, &self.mark)
+            .env(MARK, mark)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(File::create(&log).map_err(prepared())?);
-        let (folder, suffix) = (self.folder.clone(), self.suffix.clone());
-        let begun = Leader::start(command, folder, suffix, Author::Host, self.group);
-        let Started { leader, .. } =
-            begun.map_err(failed(format!("run the shim {}", self.shim.display())))?;
-        let pid = leader.group();
-        let gone = || io::Error::other("it ended at once");
-        let record = || -> io::Result<()> {
-            let record = ProcessRecord { pid, start: start_time(pid).ok_or_else(gone)?, boot: boot_id()? };
-            self.folder.write_process(&self.suffix, &record)
-        };
-        record().map_err(failed("put a process on record"))?;
-        Ok((leader, Launched { order, control, log }))
+        let begun = Leader::start(command, folder.clone(), suffix.clone(), Author::Host, group);
+        let Started { leader, .. } = begun.map_err(failed(format!("run the shim {}", shim.display())))?;
+        let record = ProcessRecord::of(leader.group()).and_then(|it| folder.write_process(&suffix, &it));
+        record.map_err(failed("put a process on record"))?;
+        let launched = Launched::new(order, control, log, Vec::new()).map_err(prepared())?;
+        Ok((leader, launched))
     }
 }
 
 impl Launched {
+    /// One that takes its order from `control`, and whose complaints are in `log`.
+    pub(crate) fn new(
+        order: Order,
+        control: UnixStream,
+        log: PathBuf,
+        entrances: Vec<File>,
+    ) -> io::Result<Self> {
+        for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
+            set(&control, Some(PATIENCE))?;
+        }
+        Ok(Self { order, control, log, entrances })
+    }
+
     /// Gives the shim its order and waits until it is the agent. Blocks.
     pub(crate) fn begin(self, doing: &str) -> Result<Begun, SandboxError> {
         let failed = || failed(doing);
         let (stdin, input) = io::pipe().map_err(failed())?;
         let (output, stdout) = io::pipe().map_err(failed())?;
         let (errors, stderr) = io::pipe().map_err(failed())?;
-        let sent = send(&self.control, &self.order, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+        let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter();
+        let descriptors: Vec<_> = streams.chain(self.entrances.iter().map(AsFd::as_fd)).collect();
+        let sent = send(&self.control, &self.order, &descriptors);
         drop((stdin, stdout, stderr));
         let greeting = match sent.and_then(|()| receive::<Greeting>(&self.control)) {
             Ok(greeting) => greeting,
@@ -149,19 +178,23 @@ impl Launched {
         Ok(Begun { stdin: input.into(), stdout: output.into(), stderr: errors.into(), listeners, landlock })
     }
 
-    /// What bubblewrap or the shim said before either could tell it in another way.
+    /// What the first wall or the shim said before either could tell it in another way.
     fn no_walls(&self, doing: &str) -> SandboxError {
-        let mut complaint = Vec::new();
-        let read =
-            File::open(&self.log).and_then(|log| log.take(COMPLAINT_BYTES).read_to_end(&mut complaint));
-        let complaint = match (read, String::from_utf8_lossy(&complaint).trim()) {
-            (Err(error), _) => error.to_string(),
-            (Ok(_), "") => "bubblewrap ended without a word; is the shim one?".to_owned(),
-            (Ok(_), complaint) => complaint.to_owned(),
-        };
+        let complaint = complaint(&self.log);
         SandboxError::new(SandboxErrorKind::Unavailable, format!("{doing} behind walls"))
             .with_remedy(remedy_for(&complaint))
             .because(complaint)
+    }
+}
+
+/// What stands in a log.
+pub(crate) fn complaint(log: &Path) -> String {
+    let mut complaint = Vec::new();
+    let read = File::open(log).and_then(|log| log.take(COMPLAINT_BYTES).read_to_end(&mut complaint));
+    match (read, String::from_utf8_lossy(&complaint).trim()) {
+        (Err(error), _) => error.to_string(),
+        (Ok(_), "") => "it ended without a word; is the shim one?".to_owned(),
+        (Ok(_), complaint) => complaint.to_owned(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Inside the walls: building the last of them, and becoming the agent.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
     net::{Ipv4Addr, TcpListener},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -38,8 +39,12 @@ fn prepare() -> io::Result<(Command, UnixStream)> {
     let socket = UnixStream::from(socket);
     let gone = || io::Error::other("the host program is gone");
     let (order, streams) = receive::<Order>(&socket)?.ok_or_else(gone)?;
-    let streams: [OwnedFd; 3] =
-        streams.try_into().map_err(|_| io::Error::other("the agent's streams did not arrive"))?;
+    let mut streams = streams.into_iter();
+    let mut next = || streams.next().ok_or_else(|| io::Error::other("the agent's streams did not arrive"));
+    let own = [next()?, next()?, next()?];
+    for entrance in streams {
+        File::from(entrance).write_all(b"0")?;
+    }
     let (tell, told) = UnixStream::pair()?;
     let listeners = order.ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)));
     let listeners: Vec<TcpListener> = listeners.collect::<io::Result<_>>()?;
@@ -49,7 +54,7 @@ fn prepare() -> io::Result<(Command, UnixStream)> {
     send(&socket, &Greeting { landlock: landlock.version }, &descriptors)?;
     drop((socket, told, listeners));
     // From here on the host hears of it if something goes wrong.
-    match build(&order, &streams, landlock) {
+    match build(&order, &own, landlock) {
         Ok(command) => Ok((command, tell)),
         Err((doing, error)) => Err(refuse(&tell, doing, &error)),
     }

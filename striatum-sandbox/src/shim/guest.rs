@@ -22,7 +22,7 @@ use crate::{
     namespaces::{
         cgroup::Cgroups,
         root::{AGENT, SHIM},
-        start::{Begun, FIRST_PORT, Launch},
+        start::{Begun, FIRST_PORT, Footing, Launch},
     },
     remains::Remains,
 };
@@ -105,10 +105,8 @@ impl Guests {
             let group = cgroups.map(|groups| groups.make(&format!("striatum{suffix}"), &limits));
             let group = group.transpose().map_err(failed("bound what a process may use"))?;
             let folder = Folder::new(Path::new(RECORDS))?;
-            let shim = SHIM.into();
-            let launch =
-                Launch { shim, bubblewrap, walls, folder, suffix, mark: session, group, user: Some(AGENT) };
-            launch.launch(order)
+            let footing = Footing { shim: SHIM.into(), folder, suffix, mark: session, group };
+            Launch { footing, bubblewrap, walls, user: Some(AGENT) }.launch(order)
         });
         let (leader, launched) = launched.await?;
         let leader = Arc::new(leader);

@@ -18,6 +18,7 @@ use rustix::{
     },
 };
 use serde::{Deserialize, Serialize};
+use striatum_core::sandbox::Exit;
 
 /// The most descriptors in one message.
 pub(crate) const MOST_DESCRIPTORS: usize = 64;
@@ -25,7 +26,8 @@ pub(crate) const MOST_DESCRIPTORS: usize = 64;
 /// An order is never larger than what `execve` takes.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// What to run, and behind which walls. It comes with three descriptors: the agent's streams.
+/// What to run, and behind which walls. It comes with descriptors: the agent's three streams, and then the entrances of the groups that
+/// are to bound it, if it is not in them yet.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The program's absolute path.
@@ -49,6 +51,12 @@ pub(crate) struct Order {
 pub(crate) struct Greeting {
     /// The version of Landlock's interface that will be enforced in full.
     pub(crate) landlock: u32,
+}
+
+/// How the agent ended, where nobody else learns of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
 }
 
 /// Why there is no agent.

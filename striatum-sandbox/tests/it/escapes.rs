@@ -42,6 +42,24 @@ async fn behind_walls(name: &str) {
     tried(&sandbox, &lures).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attempt_gets_out_of_containers() {
+    let lures = Lures::lay().expect("lures");
+    let protect = |builder: striatum_sandbox::ContainerBuilder| builder.protect(lures.folder.path());
+    let name = "no_attempt_gets_out_of_containers";
+    if let Some(sandbox) = crate::support::containers_with(name, protect).await {
+        tried(&sandbox, &lures).await;
+    }
+}
+
+#[test]
+fn no_attempt_gets_out_of_containers_as_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "no_attempt_gets_out_of_containers_as_an_ordinary_user";
+        as_an_ordinary_user(name, "escapes::no_attempt_gets_out_of_containers");
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_attempt_gets_out_of_machines() {

@@ -12,6 +12,9 @@ mod broker;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod containers;
+#[cfg(test)]
 #[cfg(feature = "egress")]
 mod egress;
 #[cfg(test)]

@@ -10,9 +10,7 @@ use std::{
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
-    sandbox::{
-        Exec, Exit, Input, Isolation, Level, Limits, Output, Process, Sandbox, SandboxSession, SandboxSpec,
-    },
+    sandbox::{Exec, Exit, Input, Output, Process, Sandbox, SandboxSession, SandboxSpec},
 };
 use striatum_sandbox::{NoSandbox, process::ProcessRecord};
 use tempfile::TempDir;
@@ -41,6 +39,16 @@ pub(crate) async fn walls_with(
 ) -> Option<striatum_sandbox::Namespaces> {
     let shim = striatum_sandbox::shim::Shim::at(shim_program());
     had(test, build(striatum_sandbox::Namespaces::builder().shim(shim)).probe().await)
+}
+
+/// Containers, or nothing where this host has none: the test is skipped then.
+#[cfg(target_os = "linux")]
+pub(crate) async fn containers_with(
+    test: &str,
+    build: impl FnOnce(striatum_sandbox::ContainerBuilder) -> striatum_sandbox::ContainerBuilder,
+) -> Option<striatum_sandbox::Container> {
+    let shim = striatum_sandbox::shim::Shim::at(shim_program());
+    had(test, build(striatum_sandbox::Container::builder().shim(shim)).probe().await)
 }
 
 /// Machines, or nothing where this host has none: the test is skipped then.
@@ -119,16 +127,7 @@ pub(crate) fn spec_in(root: &Path, session: SessionId) -> SandboxSpec {
         epoch: 1,
         session,
     };
-    let demands = Isolation::uniform(Level::Unsupported);
-    SandboxSpec {
-        fence,
-        tree,
-        folder,
-        mounts: Vec::new(),
-        env: Vec::new(),
-        demands,
-        limits: Limits::default(),
-    }
+    SandboxSpec::new(fence, tree, folder)
 }
 
 /// Tests run side by side, also in processes of their own, and a session's id finds its processes: no two may share one.

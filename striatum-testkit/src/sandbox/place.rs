@@ -14,8 +14,7 @@ use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use striatum_core::{
     id::{Fence, JobId, RunId, SessionId},
     sandbox::{
-        Exec, Exit, Isolation, Level, Limits, Listen, Output, Process, Reaped, Sandbox, SandboxError,
-        SandboxSession, SandboxSpec,
+        Exec, Exit, Listen, Output, Process, Reaped, Sandbox, SandboxError, SandboxSession, SandboxSpec,
     },
 };
 use tempfile::TempDir;
@@ -55,15 +54,7 @@ impl Place {
             epoch: 1,
             session: unused_session(),
         };
-        let spec = SandboxSpec {
-            fence,
-            tree,
-            folder,
-            mounts: Vec::new(),
-            env: Vec::new(),
-            demands: Isolation::uniform(Level::Unsupported),
-            limits: Limits::default(),
-        };
+        let spec = SandboxSpec::new(fence, tree, folder);
         Some(Self { root, sandbox, spec })
     }
 

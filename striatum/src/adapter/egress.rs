@@ -14,7 +14,11 @@ use std::{
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
-use striatum_core::{id::LaneId, sandbox::Mount, workflow::Constraint};
+use striatum_core::{
+    id::LaneId,
+    sandbox::Mount,
+    workflow::{Constraint, Workflow},
+};
 use striatum_sandbox::{
     credential::{Credential, CredentialSource},
     egress::{
@@ -126,6 +130,20 @@ impl EgressGateway {
             }
         }
         Ok(())
+    }
+
+    /// Refuses rules for single lanes of which one is none of this workflow: nobody would ever be held to them.
+    ///
+    /// # Errors
+    /// [`EgressErrorKind::Lane`].
+    pub fn check_lanes(&self, workflow: &Workflow) -> Result<(), EgressError> {
+        let Some(unknown) = self.lanes.keys().find(|lane| !workflow.lanes.contains_key(*lane)) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = workflow.lanes.keys().map(LaneId::as_str).collect();
+        let (id, known) = (&workflow.workflow_id, known.join(", "));
+        let message = format!("there are rules for the lane {unknown}, and {id} has the lanes {known}");
+        Err(EgressError::new(EgressErrorKind::Lane, message))
     }
 
     /// What agents of a lane may reach; nothing if no rule is about them.
