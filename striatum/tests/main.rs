@@ -27,6 +27,8 @@ mod interrogation;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod lane_agents;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 #[cfg(feature = "broker")]

@@ -18,10 +18,7 @@ use striatum::{
     },
 };
 
-use crate::{
-    acp::{OPENS, Told, adapted, quick},
-    fixture::limits,
-};
+use crate::acp::{Setting, Told};
 
 /// Asks its model, takes whatever it says, and tells nobody of it.
 const ASKS: &str = r#"curl -s -o /dev/null -H "x-api-key: $ANTHROPIC_API_KEY" -H 'content-type: application/json' \
@@ -69,8 +66,8 @@ async fn told(url: &str) -> Told {
     let upstream = Upstream::at(url, None).expect("a URL");
     let broker = broker.upstream(upstream).models(["*"]).build().expect("a broker");
     let gateway = ModelGateway::new(broker, "ANTHROPIC_API_KEY").announced("ANTHROPIC_BASE_URL", "http://{}");
-    let adapter = AcpAdapter::default().pace(quick()).gateway(std::sync::Arc::new(gateway));
-    adapted(adapter, OPENS, ASKS, (json!(null), limits()), None).await
+    let adapter = AcpAdapter::default().gateway(std::sync::Arc::new(gateway));
+    Setting { turn: ASKS, adapter, ..Setting::default() }.played().await
 }
 
 fn limited() -> serde_json::Value {
