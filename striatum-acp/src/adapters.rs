@@ -1,6 +1,6 @@
 //! Coding agents that are known to work, as data.
 
-use crate::{AcpOptions, FileAccess, UsageMeaning, Version};
+use crate::{AcpOptions, FileAccess, TerminalAccess, UsageMeaning, Version};
 
 /// A coding agent that speaks the protocol: what it needs, and what is odd about it.
 ///
@@ -34,6 +34,8 @@ pub struct Adapter {
     pub auth_method: Option<&'static str>,
     /// What it may reach through us.
     pub files: FileAccess,
+    /// Whether it is offered terminals.
+    pub terminals: TerminalAccess,
     /// The mode that fits work without a person, if it must be chosen.
     pub mode: Option<&'static str>,
     /// What its numbers of tokens mean.
@@ -57,7 +59,7 @@ pub struct Endpoint {
 
 impl Adapter {
     /// All that are known, by name.
-    pub const ALL: [&'static Self; 4] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE];
+    pub const ALL: [&'static Self; 5] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE, &ZEDCODEX];
 
     /// The one with this name.
     ///
@@ -75,6 +77,7 @@ impl Adapter {
     pub fn options(&self) -> AcpOptions {
         AcpOptions {
             files: self.files,
+            terminals: self.terminals,
             auth_method: self.auth_method.map(str::to_owned),
             at_least: Some(self.at_least),
             usage: self.usage,
@@ -84,6 +87,9 @@ impl Adapter {
 }
 
 const NODE: &str = "node";
+
+/// These run commands by themselves, in the room in which they are: with their `/tmp`, and with the way out that they were given.
+const TERMINALS: TerminalAccess = TerminalAccess::Off;
 
 static CLAUDE: Adapter = Adapter {
     name: "claude",
@@ -111,6 +117,7 @@ static CLAUDE: Adapter = Adapter {
     home: Some(("CLAUDE_CONFIG_DIR", ".claude")),
     auth_method: None,
     files: FileAccess::ReadWrite,
+    terminals: TERMINALS,
     mode: None,
     usage: UsageMeaning::Turn,
     notes: &[
@@ -141,6 +148,7 @@ static CODEX: Adapter = Adapter {
     home: Some(("CODEX_HOME", ".codex")),
     auth_method: Some("api-key"),
     files: FileAccess::ReadWrite,
+    terminals: TERMINALS,
     mode: None,
     usage: UsageMeaning::Turn,
     notes: &[
@@ -176,6 +184,7 @@ static GEMINI: Adapter = Adapter {
     auth_method: Some("gemini-api-key"),
     // It cannot make a new file through a client.
     files: FileAccess::Off,
+    terminals: TERMINALS,
     mode: None,
     usage: UsageMeaning::Turn,
     notes: &[
@@ -204,12 +213,39 @@ static OPENCODE: Adapter = Adapter {
     home: None,
     auth_method: None,
     files: FileAccess::ReadWrite,
+    terminals: TERMINALS,
     mode: None,
     usage: UsageMeaning::LastCall,
     notes: &[
         "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
         "a turn that is cancelled during a retry ends as if all were well",
         "its mode is an option",
+    ],
+};
+
+static ZEDCODEX: Adapter = Adapter {
+    name: "zedcodex",
+    command: &["codex-acp"],
+    install: "npm install -g @zed-industries/codex-acp",
+    at_least: Version::new(0, 16, 0),
+    runtime: None,
+    env: &[("NO_BROWSER", "1")],
+    walled: &[],
+    credentials: &["OPENAI_API_KEY"],
+    settings: &["CODEX_HOME", "OPENAI_BASE_URL"],
+    endpoint: None,
+    home: Some(("CODEX_HOME", ".codex")),
+    auth_method: Some("openai-api-key"),
+    files: FileAccess::ReadWrite,
+    terminals: TERMINALS,
+    mode: None,
+    usage: UsageMeaning::Turn,
+    notes: &[
+        "its program has the name of that of `codex`, which is another",
+        "it begins in the mode `read-only`, in which it asks for leave; a lane may choose `auto` or `full-access`",
+        "a rejected request ends its turn as cancelled",
+        "it does not try again when its model's host refuses it, and tells no tokens",
+        "it may stay when its input ends: end its process group",
     ],
 };
 

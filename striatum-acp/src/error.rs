@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use striatum_core::transport::{Outcome, TransportError, TransportErrorKind};
+use striatum_core::transport::{Advice, Outcome, TransportError, TransportErrorKind};
 
 use crate::Version;
 
@@ -63,13 +63,23 @@ pub enum AcpError {
         /// The oldest that will do.
         at_least: Version,
     },
-    /// The agent has no such mode or model.
-    #[error("the agent offers no {what} {wanted:?}")]
+    /// The agent has no such mode, model or option, or not this value of it.
+    #[error("the agent offers no {what} {wanted:?}, {}", instead(offered))]
     NotOffered {
-        /// `mode` or `model`.
+        /// `mode`, `model` or `option`.
         what: &'static str,
         /// What was asked for.
         wanted: String,
+        /// What there is instead: at most 64 names.
+        offered: Vec<String>,
+    },
+    /// The agent cannot be given its tools.
+    #[error(
+        "the agent reaches the tools of {server:?} only through a program that it starts, and there is none"
+    )]
+    NoBridge {
+        /// What the server is called.
+        server: String,
     },
     /// An answer that is not of the form that its request has.
     #[error("the agent's answer to {method} has another form")]
@@ -111,7 +121,11 @@ impl AcpError {
         match self {
             Self::Refused { outcome, .. } => *outcome,
             Self::Gone => Outcome::Process,
-            Self::Late { .. } | Self::Deaf | Self::TooOld { .. } | Self::NotOffered { .. } => Outcome::Failed,
+            Self::Late { .. }
+            | Self::Deaf
+            | Self::TooOld { .. }
+            | Self::NotOffered { .. }
+            | Self::NoBridge { .. } => Outcome::Failed,
             Self::LineTooLong { .. }
             | Self::Garbage { .. }
             | Self::UnknownId { .. }
@@ -124,16 +138,33 @@ impl AcpError {
         }
     }
 
+    /// What may help, where it ends a session.
+    pub const fn advice(&self) -> Advice {
+        match self {
+            // The next session would be told the same.
+            Self::TooOld { .. } | Self::NotOffered { .. } | Self::NoBridge { .. } | Self::Version { .. } => {
+                Advice::Checkpoint
+            }
+            _ => self.outcome().advice(),
+        }
+    }
+
     const fn kind(&self) -> TransportErrorKind {
         match self {
             Self::Refused { outcome: Outcome::AuthNeeded, .. } => TransportErrorKind::Unauthenticated,
             Self::Refused { .. } => TransportErrorKind::Other,
-            Self::TooOld { .. } | Self::NotOffered { .. } => TransportErrorKind::Unsupported,
+            Self::TooOld { .. } | Self::NotOffered { .. } | Self::NoBridge { .. } => {
+                TransportErrorKind::Unsupported
+            }
             Self::Gone => TransportErrorKind::Closed,
             Self::Late { .. } | Self::Deaf => TransportErrorKind::Late,
             _ => TransportErrorKind::Protocol,
         }
     }
+}
+
+fn instead(offered: &[String]) -> String {
+    if offered.is_empty() { "and no other".to_owned() } else { format!("but {}", offered.join(", ")) }
 }
 
 /// An error, with the end of what the agent wrote to its standard error: the source of a [`TransportError`] of this crate.

@@ -15,6 +15,10 @@ use rustix::{
     fs::{Mode, OFlags, mkdirat, open, openat, readlinkat},
     io::Errno,
 };
+use striatum_core::workflow::WriteScope;
+
+#[cfg(test)]
+mod tests;
 
 /// What of the work tree an agent may reach through us. It needs neither to reach files by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +44,8 @@ const MAX_LINKS: usize = 40;
 pub struct TreeFiles {
     /// As it was given and as it really is: agents name either.
     roots: [PathBuf; 2],
+    /// What may be written; everything if nothing is said.
+    scope: Option<WriteScope>,
 }
 
 /// Why a file is not to be had.
@@ -49,6 +55,9 @@ pub enum FileError {
     /// It lies elsewhere.
     #[error("the path is not in the work tree")]
     Outside,
+    /// It may be read, and not written.
+    #[error("the path is not in the write scope of the job")]
+    OutOfScope,
     /// It belongs to git.
     #[error("the path leads into the administration of git")]
     Git,
@@ -79,7 +88,13 @@ impl TreeFiles {
     /// The files below this folder.
     pub fn new(tree: &Path) -> Self {
         let real = tree.canonicalize().unwrap_or_else(|_| tree.to_owned());
-        Self { roots: [tree.to_owned(), real] }
+        Self { roots: [tree.to_owned(), real], scope: None }
+    }
+
+    /// The same, of which only these may be written, wherever links to them lie.
+    #[must_use]
+    pub fn writing(self, scope: WriteScope) -> Self {
+        Self { scope: Some(scope), ..self }
     }
 
     /// Whether a path that an agent names lies in the tree, by its name alone. A relative one starts there.
@@ -96,6 +111,21 @@ impl TreeFiles {
             Component::CurDir => true,
             Component::RootDir | Component::Prefix(_) => false,
         })
+    }
+
+    /// A folder of the tree, under the name that the tree was given.
+    pub(crate) fn folder(&self, path: &Path) -> Result<PathBuf, FileError> {
+        self.inside(path).ok_or(FileError::Outside)?;
+        let [given, real] = &self.roots;
+        let really = path.canonicalize().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => FileError::NotFound,
+            _ => error.into(),
+        })?;
+        let inside = really.strip_prefix(real).map_err(|_| FileError::Outside)?;
+        if !really.is_dir() {
+            return Err(FileError::NotPlain);
+        }
+        Ok(given.join(inside))
     }
 
     /// The lines of a file from `line`, which counts from 1, and at most `limit` of them.
@@ -153,6 +183,15 @@ impl TreeFiles {
         Ok(())
     }
 
+    /// Whether a file that is really there, or would be, may be what it is wanted for.
+    fn admit(&self, inside: &Path, missing: MissingFolders) -> Result<(), FileError> {
+        let may_write = |scope: &WriteScope| inside.to_str().is_some_and(|path| scope.allows(path));
+        match (missing, &self.scope) {
+            (MissingFolders::Make, Some(scope)) if !may_write(scope) => Err(FileError::OutOfScope),
+            _ => Ok(()),
+        }
+    }
+
     fn inside<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         self.roots.iter().find_map(|root| path.strip_prefix(root).ok())
     }
@@ -164,10 +203,13 @@ impl TreeFiles {
         let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = open(&self.roots[1], folder, Mode::empty())?;
         let mut behind: Vec<OwnedFd> = Vec::new();
+        // The names of those.
+        let mut way = PathBuf::new();
         let mut links = 0;
         while let Some(step) = ahead.pop_front() {
             let Step::Down(name) = step else {
                 behind.pop().ok_or(FileError::Outside)?;
+                way.pop();
                 continue;
             };
             if name.eq_ignore_ascii_case(".git") {
@@ -183,6 +225,7 @@ impl TreeFiles {
                     let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                     if target.is_absolute() {
                         behind.clear();
+                        way.clear();
                         prepend(&mut ahead, self.inside(&target).ok_or(FileError::Outside)?)?;
                     } else {
                         prepend(&mut ahead, &target)?;
@@ -192,7 +235,9 @@ impl TreeFiles {
                 Err(Errno::INVAL | Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
             }
+            way.push(&name);
             if ahead.is_empty() {
+                self.admit(&way, missing)?;
                 let here = match behind.pop() {
                     Some(here) => here,
                     None => root,
@@ -201,6 +246,12 @@ impl TreeFiles {
             }
             let next = match (openat(here, &name, folder, Mode::empty()), missing) {
                 (Err(Errno::NOENT), MissingFolders::Make) => {
+                    // Nothing below is there, so there is no link to follow.
+                    let below = ahead.iter().try_fold(way.clone(), |way, step| match step {
+                        Step::Down(name) => Ok(way.join(name)),
+                        Step::Up => Err(FileError::NotFound),
+                    })?;
+                    self.admit(&below, missing)?;
                     match mkdirat(here, &name, Mode::from_raw_mode(0o777)) {
                         Ok(()) | Err(Errno::EXIST) => {}
                         Err(error) => return Err(error.into()),
@@ -237,101 +288,4 @@ fn prepend(ahead: &mut VecDeque<Step>, path: &Path) -> Result<(), FileError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::symlink};
-
-    use super::*;
-
-    struct Place {
-        _folder: tempfile::TempDir,
-        tree: PathBuf,
-        files: TreeFiles,
-    }
-
-    fn place() -> Place {
-        let folder = tempfile::tempdir().expect("a folder");
-        let tree = folder.path().join("tree");
-        fs::create_dir_all(tree.join("src/deep")).expect("folders");
-        fs::create_dir(tree.join(".git")).expect("a folder");
-        fs::write(folder.path().join("secret"), "secret").expect("a file");
-        fs::write(tree.join("src/a.txt"), "one\ntwo\nthree").expect("a file");
-        symlink("../src/a.txt", tree.join("src/inner")).expect("a link");
-        symlink(tree.join("src/a.txt"), tree.join("absolute")).expect("a link");
-        symlink("../secret", tree.join("leak")).expect("a link");
-        symlink("..", tree.join("up")).expect("a link");
-        symlink("/etc", tree.join("etc")).expect("a link");
-        symlink(".git", tree.join("git")).expect("a link");
-        symlink("loop", tree.join("loop")).expect("a link");
-        let files = TreeFiles::new(&tree);
-        Place { _folder: folder, tree, files }
-    }
-
-    #[test]
-    fn a_file_of_the_tree_can_be_read_in_part() {
-        let Place { tree, files, .. } = &place();
-        let file = tree.join("src/a.txt");
-        assert_eq!(files.read(&file, None, None).expect("text"), "one\ntwo\nthree");
-        assert_eq!(files.read(&file, Some(2), Some(1)).expect("text"), "two\n");
-        assert_eq!(files.read(&file, Some(9), None).expect("text"), "");
-        for way in ["src/inner", "absolute", "src/deep/../a.txt"] {
-            assert_eq!(files.read(&tree.join(way), None, Some(1)).expect(way), "one\n", "{way}");
-        }
-    }
-
-    #[test]
-    fn nothing_outside_the_tree_can_be_reached() {
-        let Place { tree, files, .. } = &place();
-        for way in
-            ["leak", "up/secret", "../secret", "src/../../secret", "etc/passwd", "loop", "git/x", ".git/x"]
-        {
-            let path = tree.join(way);
-            let refused = files.read(&path, None, None).expect_err(way);
-            assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
-            let refused = files.write(&path, b"mine").expect_err(way);
-            assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
-        }
-        for way in ["/etc/passwd", "relative", "/"] {
-            let refused = files.read(Path::new(way), None, None).expect_err(way);
-            assert!(matches!(refused, FileError::Outside), "{way}: {refused:?}");
-        }
-        let secret = fs::read_to_string(tree.with_file_name("secret")).expect("it is there");
-        assert_eq!(secret, "secret");
-    }
-
-    #[test]
-    fn a_file_is_made_with_its_folders_and_replaced_whole() {
-        let Place { tree, files, .. } = &place();
-        files.write(&tree.join("new/er/file"), b"long text").expect("written");
-        files.write(&tree.join("new/er/file"), b"short").expect("written");
-        assert_eq!(fs::read_to_string(tree.join("new/er/file")).expect("text"), "short");
-        files.write(&tree.join("src/inner"), b"through").expect("written");
-        assert_eq!(fs::read_to_string(tree.join("src/a.txt")).expect("text"), "through");
-    }
-
-    #[test]
-    fn what_is_no_text_is_refused() {
-        let Place { tree, files, .. } = &place();
-        fs::write(tree.join("bytes"), [0xff, 0xfe]).expect("a file");
-        let refused = files.read(&tree.join("bytes"), None, None).expect_err("no text");
-        assert!(matches!(refused, FileError::NotText), "{refused:?}");
-        assert_eq!(files.read_bytes(&tree.join("bytes")).expect("a file"), [0xff, 0xfe]);
-        for way in ["src", ""] {
-            let refused = files.read(&tree.join(way), None, None).expect_err(way);
-            assert!(matches!(refused, FileError::NotPlain), "{way}: {refused:?}");
-        }
-        assert!(matches!(files.read(&tree.join("none"), None, None), Err(FileError::NotFound)));
-    }
-
-    #[test]
-    fn a_name_alone_tells_whether_it_leaves_the_tree() {
-        let Place { tree, files, .. } = &place();
-        assert!(files.hold(&tree.join("a/../b")));
-        assert!(!files.hold(&tree.join("a/../../b")));
-        assert!(!files.hold(Path::new("/etc/passwd")));
-        assert!(files.hold(Path::new("a/b")));
-        assert!(!files.hold(Path::new("../a")));
-    }
 }

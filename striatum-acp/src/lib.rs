@@ -2,7 +2,7 @@
 //!
 //! [`AcpTransport`] is an [`AgentTransport`](striatum_core::transport::AgentTransport): it opens a session with an agent over
 //! the streams of a process, gives it tasks, passes on what it does, decides its requests for leave by a
-//! [`PermissionPolicy`], and serves it files of its work tree.
+//! [`PermissionPolicy`], serves it files of its work tree, and runs commands for it where [something](Spawner) starts them.
 //!
 //! An agent is not trusted. What it may cost is bounded by [`AcpLimits`], each wait by a time, and whatever it says beyond
 //! the protocol ends in an [`AcpError`]. What real agents do beside the protocol's text, without harm, is borne: they speak of
@@ -25,6 +25,7 @@ mod preflight;
 mod session;
 mod state;
 mod stderr;
+mod terminals;
 mod translate;
 mod transport;
 mod version;
@@ -35,5 +36,6 @@ pub use files::{FileAccess, FileError, TreeFiles};
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
 pub use preflight::{Missing, Surroundings, preflight};
+pub use terminals::{Spawner, TerminalAccess};
 pub use transport::{AcpOptions, AcpTransport, UsageMeaning};
 pub use version::Version;

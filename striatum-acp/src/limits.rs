@@ -16,6 +16,12 @@ pub struct AcpLimits {
     pub updates: usize,
     /// How much of the standard error is kept for a report, in bytes.
     pub stderr_bytes: usize,
+    /// How many terminals an agent may have open at once.
+    pub terminals: usize,
+    /// How much of what a command in a terminal writes is kept, in bytes: the end of it.
+    pub terminal_bytes: usize,
+    /// How long a command may run in a terminal; then it is ended.
+    pub command: Duration,
     /// How long each step may take that leads to a session.
     pub start: Duration,
     /// How long an agent may leave a message unread.
@@ -36,6 +42,9 @@ impl Default for AcpLimits {
             requests: 64,
             updates: 256,
             stderr_bytes: 64 << 10,
+            terminals: 16,
+            terminal_bytes: 1 << 20,
+            command: Duration::from_secs(60 * 60),
             start: Duration::from_secs(60),
             write: Duration::from_secs(30),
             cancel: Duration::from_secs(20),

@@ -2,13 +2,12 @@
 
 use agent_client_protocol::{
     Agent, Channel, Client, UntypedMessage,
-    schema::ProtocolVersion,
     v1::{
         ConnectionTo,
         schema::{
-            CancelNotification, ClientCapabilities, ContentBlock, FileSystemCapabilities, Implementation,
-            InitializeRequest, InitializeResponse, PromptRequest, ReadTextFileRequest,
-            RequestPermissionRequest, TextContent, WriteTextFileRequest,
+            CancelNotification, ContentBlock, CreateTerminalRequest, InitializeResponse, KillTerminalRequest,
+            PromptRequest, ReadTextFileRequest, ReleaseTerminalRequest, RequestPermissionRequest,
+            TerminalOutputRequest, TextContent, WaitForTerminalExitRequest, WriteTextFileRequest,
         },
     },
 };
@@ -23,19 +22,24 @@ use tokio::{
     time::timeout,
 };
 
-use self::{clerk::Clerk, opening::Abilities};
+use self::{
+    clerk::Clerk,
+    opening::{Abilities, introduction},
+};
 use crate::{
     AcpError, AcpLimits, AcpOptions, FileAccess, UsageMeaning, Version,
     files::TreeFiles,
     item::{Item, brief},
     outcome::{in_words, of_error, of_words},
     state::{Shared, Turn},
+    terminals::Terminals,
 };
 
 mod clerk;
 mod offered;
 mod opening;
 mod spend;
+mod terminal;
 mod update;
 mod wire;
 
@@ -51,9 +55,17 @@ pub(crate) struct Ends {
 /// What a session is given.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
-    pub(crate) tree: TreeFiles,
+    pub(crate) files: TreeFiles,
     /// The name of the server of tools, if there is one.
     pub(crate) tools: Option<String>,
+    pub(crate) terminals: Option<Terminals>,
+}
+
+/// What an agent is told that it may ask of us.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offers {
+    pub(crate) files: FileAccess,
+    pub(crate) terminals: bool,
 }
 
 /// Serves a connection until the agent closes it or breaks it. `hand` gets what is needed to speak.
@@ -70,11 +82,13 @@ pub(crate) async fn serve(
         queue: queue.clone(),
         policy: options.policy,
         access: options.files,
-        files: given.tree,
+        files: given.files,
+        terminals: given.terminals,
         tools: given.tools,
         limits,
     };
-    let (reader, writer) = (clerk.clone(), clerk.clone());
+    let [reader, writer] = [(); 2].map(|()| clerk.clone());
+    let [creator, viewer, waiter, killer, releaser] = [(); 5].map(|()| clerk.clone());
     let (ours, theirs) = Channel::duplex();
     let (written, read) = theirs.into_parts();
     let known = state.clone();
@@ -91,6 +105,26 @@ pub(crate) async fn serve(
         )
         .on_receive_request(
             async move |request: WriteTextFileRequest, responder, _| writer.write(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: CreateTerminalRequest, responder, _| creator.create(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: TerminalOutputRequest, responder, _| viewer.output(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: WaitForTerminalExitRequest, responder, _| waiter.wait(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: KillTerminalRequest, responder, _| killer.kill(request, responder),
+            agent_client_protocol::on_receive_request!(),
+        )
+        .on_receive_request(
+            async move |request: ReleaseTerminalRequest, responder, _| releaser.release(request, responder),
             agent_client_protocol::on_receive_request!(),
         )
         .connect_with(ours, async move |to: ConnectionTo<Agent>| {
@@ -140,14 +174,13 @@ pub(crate) struct Opened {
 
 impl Connection {
     /// Introduces us, authenticates where that is needed and possible, and opens a session.
-    pub(crate) async fn open(&self, spec: &SessionSpec, options: &AcpOptions) -> Result<Opened, AcpError> {
-        let files = FileSystemCapabilities::new()
-            .read_text_file(options.files != FileAccess::Off)
-            .write_text_file(options.files == FileAccess::ReadWrite);
-        let hello = InitializeRequest::new(ProtocolVersion::V1)
-            .client_capabilities(ClientCapabilities::new().fs(files))
-            .client_info(Implementation::new("striatum", env!("CARGO_PKG_VERSION")));
-        let told = self.call("initialize", hello).await;
+    pub(crate) async fn open(
+        &self,
+        spec: &SessionSpec,
+        options: &AcpOptions,
+        offers: Offers,
+    ) -> Result<Opened, AcpError> {
+        let told = self.call("initialize", introduction(offers)).await;
         let version = self.state.lock().version.clone();
         if let Some(version) = version.filter(|version| *version != 1) {
             return Err(AcpError::Version { version: brief(&version.to_string()) });
@@ -166,14 +199,14 @@ impl Connection {
 
         let is_offered = |by: &&str| told.auth_methods.iter().any(|offered| *offered.id().0 == **by);
         let authenticate = options.auth_method.as_deref().filter(is_offered);
-        let offered = self.session(spec, abilities, authenticate).await?;
+        let mut offered = self.session(spec, abilities, authenticate).await?;
         let session = offered.session.clone();
         self.state.lock().session = Some(session.clone());
-        let mut model = offered.current_model();
-        for (method, params) in offered.choose(&spec.choices)? {
-            self.call(method, params).await?;
+        let model = spec.choices.model.clone().or_else(|| offered.current_model());
+        for choice in offered::each(&spec.choices) {
+            let (method, params) = offered.choose(choice)?;
+            offered.renew(&self.call(method, params).await?);
         }
-        model = spec.choices.model.clone().or(model);
         let remembers = abilities.remembers();
         Ok(Opened { agent: AgentIdentity { name, version, model }, session, remembers })
     }

@@ -1,11 +1,12 @@
 //! From a process to a session.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use striatum_core::{
     sandbox::Process,
     transport::{AgentSession, AgentTransport, SessionSpec, TransportError, TransportErrorKind},
+    workflow::WriteScope,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -13,13 +14,14 @@ use tokio::{
 };
 
 use crate::{
-    AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Version,
+    AcpError, AcpLimits, Decision, Failure, FileAccess, PermissionPolicy, Spawner, TerminalAccess, Version,
     files::TreeFiles,
     item::Item,
     session::{AcpSession, Phase},
     state::Shared,
     stderr::Tail,
-    translate::{Ends, Given, Opened, serve},
+    terminals::Terminals,
+    translate::{Ends, Given, Offers, Opened, serve},
 };
 
 /// How agents are spoken to.
@@ -30,6 +32,10 @@ pub struct AcpOptions {
     pub policy: PermissionPolicy,
     /// Which files of the work tree an agent reaches through us.
     pub files: FileAccess,
+    /// What of the work tree an agent may write through us; everything if nothing is said.
+    pub scope: Option<WriteScope>,
+    /// Whether an agent may have commands run by us.
+    pub terminals: TerminalAccess,
     /// The method by which an agent authenticates with what stands in its environment, if it says that it must. It is used
     /// only where the agent offers it.
     pub auth_method: Option<String>,
@@ -47,6 +53,8 @@ impl Default for AcpOptions {
         Self {
             policy: PermissionPolicy::uniform(Decision::Ask).beyond(Decision::Reject),
             files: FileAccess::default(),
+            scope: None,
+            terminals: TerminalAccess::default(),
             auth_method: None,
             at_least: None,
             usage: UsageMeaning::Turn,
@@ -86,12 +94,19 @@ pub enum UsageMeaning {
 #[derive(Debug, Clone, Default)]
 pub struct AcpTransport {
     options: AcpOptions,
+    spawner: Option<Arc<dyn Spawner>>,
 }
 
 impl AcpTransport {
-    /// A transport.
+    /// A transport that offers no terminals, as there is nothing to run commands.
     pub const fn new(options: AcpOptions) -> Self {
-        Self { options }
+        Self { options, spawner: None }
+    }
+
+    /// The same, which runs the commands of terminals by this.
+    #[must_use]
+    pub fn spawning(self, spawner: Arc<dyn Spawner>) -> Self {
+        Self { spawner: Some(spawner), ..self }
     }
 }
 
@@ -117,12 +132,19 @@ impl AgentTransport for AcpTransport {
             tasks.spawn(tail.clone().read(stderr, weak.clone()));
         }
         let tools = spec.tools.as_ref().map(|tools| tools.name.clone());
-        let given = Given { tree: TreeFiles::new(&spec.tree), tools };
+        let mut files = TreeFiles::new(&spec.tree);
+        if let Some(scope) = self.options.scope.clone() {
+            files = files.writing(scope);
+        }
+        let spawner = self.spawner.clone().filter(|_| self.options.terminals.offers(&self.options.policy));
+        let terminals = spawner.map(|spawner| Terminals::new(spawner, files.clone(), limits));
+        let offers = Offers { files: self.options.files, terminals: terminals.is_some() };
+        let given = Given { files, tools, terminals };
         tasks.spawn(serve((input, output), Ends { state, queue }, self.options.clone(), given, hand));
 
         let opened = async {
             let connection = connection.await.map_err(|_| AcpError::Gone)?;
-            let opened = connection.open(spec, &self.options).await?;
+            let opened = connection.open(spec, &self.options, offers).await?;
             Ok((connection, opened))
         };
         let (connection, Opened { agent, session, remembers }) = match opened.await {

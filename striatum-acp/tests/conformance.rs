@@ -7,7 +7,7 @@ use striatum_acp::AcpTransport;
 use striatum_core::{sandbox::Exit, transport::AgentTransport};
 use striatum_testkit::transport::{Deed, Playing, Puppet, TransportFactory, Turns};
 
-struct Acp;
+pub(crate) struct Acp;
 
 impl TransportFactory for Acp {
     fn transport(&self) -> Box<dyn AgentTransport> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use striatum_acp::{AcpError, AcpOptions, FileAccess, Version};
 use striatum_core::{
     sandbox::{EnvVar, Exit},
-    transport::{AgentUpdate, Bridge, Choices, Outcome, Secret, Spend, ToolServer, TransportErrorKind},
+    transport::{Advice, AgentUpdate, Bridge, Outcome, Secret, Spend, ToolServer, TransportErrorKind},
 };
 use tokio::io::AsyncWriteExt;
 
@@ -21,6 +21,7 @@ async fn both_sides_say_what_they_are() {
         assert_eq!(hello["params"]["clientInfo"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(hello["params"]["clientCapabilities"]["fs"]["readTextFile"], true);
         assert_eq!(hello["params"]["clientCapabilities"]["fs"]["writeTextFile"], false);
+        assert_eq!(hello["params"]["clientCapabilities"]["terminal"], false, "nothing runs commands");
         // Some agents speak before they are asked, and in words of their own.
         agent.say(json!({"jsonrpc": "2.0", "method": "_auth/status_update", "params": {}})).await;
         let info = json!({"name": "scripted", "version": "1.2.3"});
@@ -131,70 +132,6 @@ async fn an_agent_that_is_too_old_is_refused() {
     assert_eq!(cause(&refused), AcpError::TooOld { found: Version::new(1, 9, 9), at_least: newer });
 }
 
-/// What an agent is asked for that offers its modes and models in these words.
-async fn chosen(mode: &'static str, model: &'static str, offered: Value) -> Vec<(String, Value)> {
-    let (tell, told) = std::sync::mpsc::channel();
-    let script = move |mut agent: Agent| async move {
-        let hello = agent.expect("initialize").await;
-        agent.answer(&hello, json!({"protocolVersion": 1})).await;
-        let new = agent.expect("session/new").await;
-        let mut session = offered;
-        session["sessionId"] = json!(SESSION);
-        agent.answer(&new, session).await;
-        while let Some(mut request) = agent.hear().await {
-            let method = request["method"].as_str().expect("a method").to_owned();
-            tell.send((method, request["params"].take())).expect("somebody listens");
-            agent.answer(&request, json!({})).await;
-        }
-    };
-    let choices =
-        Choices { mode: Some(mode.to_owned()), model: Some(model.to_owned()), ..Choices::default() };
-    let session = open(spec().choosing(choices), script).await.expect("a session");
-    assert_eq!(session.agent().model.as_deref(), Some(model));
-    told.try_iter().collect()
-}
-
-fn select(category: &str, values: [&str; 2]) -> Value {
-    let options = values.map(|value| json!({"value": value, "name": value}));
-    json!({"id": format!("{category}-id"), "name": "?", "category": category, "type": "select",
-        "currentValue": values[0], "options": options})
-}
-
-#[tokio::test(start_paused = true)]
-async fn mode_and_model_are_chosen_in_the_way_that_the_agent_offers() {
-    let modes = json!({"currentModeId": "ask", "availableModes": [{"id": "ask", "name": "?"}, {"id": "edit", "name": "?"}]});
-    let models = json!({"currentModelId": "m", "availableModels": [{"modelId": "m"}, {"modelId": "n"}]});
-    let plain = json!({"modes": modes, "models": models});
-    assert_eq!(
-        chosen("edit", "n", plain).await,
-        [
-            ("session/set_mode".to_owned(), json!({"sessionId": SESSION, "modeId": "edit"})),
-            ("session/set_model".to_owned(), json!({"sessionId": SESSION, "modelId": "n"})),
-        ]
-    );
-    let as_options = json!({"configOptions": [select("mode", ["ask", "edit"]), select("model", ["m", "n"])]});
-    let set = |id: &str, value: &str| json!({"sessionId": SESSION, "configId": id, "value": value});
-    assert_eq!(
-        chosen("edit", "n", as_options).await,
-        [
-            ("session/set_config_option".to_owned(), set("mode-id", "edit")),
-            ("session/set_config_option".to_owned(), set("model-id", "n")),
-        ]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_not_offered_is_not_chosen() {
-    let script = |mut agent: Agent| async move {
-        agent.greet().await;
-        agent.linger().await;
-    };
-    let choices = Choices { model: Some("m".to_owned()), ..Choices::default() };
-    let refused = open(spec().choosing(choices), script).await.expect_err("no session");
-    assert_eq!(refused.kind, TransportErrorKind::Unsupported);
-    assert_eq!(cause(&refused), AcpError::NotOffered { what: "model", wanted: "m".to_owned() });
-}
-
 fn tools() -> ToolServer {
     ToolServer::http("striatum", "http://127.0.0.1:1/mcp", Secret::new("hunter2-hunter2"))
 }
@@ -238,6 +175,8 @@ async fn an_agent_without_http_gets_a_program_between_or_is_refused() {
     open(spec().with_tools(tools().with_bridge(bridge)), script).await.expect("a session");
     let refused = open(spec().with_tools(tools()), script).await.expect_err("no session");
     assert_eq!(refused.kind, TransportErrorKind::Unsupported);
+    assert_eq!(cause(&refused), AcpError::NoBridge { server: "striatum".to_owned() });
+    assert_eq!(cause(&refused).advice(), Advice::Checkpoint);
 }
 
 /// The requests by which a conversation is gone on with, and what it is called in the end.

@@ -5,16 +5,24 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod choices;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod permission;
 #[cfg(test)]
 mod preflight;
+#[cfg(test)]
+mod terminal;
 #[cfg(test)]
 mod turns;

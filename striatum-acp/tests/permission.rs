@@ -84,6 +84,75 @@ async fn an_enforcing_sandbox_allows_each_time_once() {
     decided(policy, call, offers(), selected("no")).await;
 }
 
+/// What an agent may offer: kinds of options, each with its kind as its id.
+const OFFERED: [&[&str]; 8] = [
+    &["allow_once", "allow_always", "reject_once", "reject_always"],
+    &["reject_always", "reject_once", "allow_always", "allow_once"],
+    &["allow_always", "reject_always"],
+    &["allow_once", "allow_once", "reject_once"],
+    &["allow_always"],
+    &["allow_once"],
+    &["reject_once"],
+    &[],
+];
+
+/// The first of these kinds that is offered; without one the request is cancelled.
+fn answered(offered: &[&str], wanted: &[&str]) -> Value {
+    match wanted.iter().find(|kind| offered.contains(kind)) {
+        Some(kind) => selected(kind),
+        None => json!({"outcome": "cancelled"}),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_policy_has_an_answer_to_every_kind_of_tool_and_of_offer() {
+    const ALLOW: &[&str] = &["allow_once", "reject_once", "reject_always"];
+    const REJECT: &[&str] = &["reject_once", "reject_always"];
+    let walls = Isolation::uniform(Level::Enforced);
+    let bare = Isolation { file_system: Level::AdvisoryStrict, ..walls };
+    let kinds =
+        ["read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other"];
+    for (sandbox, is_walled) in [(walls, true), (bare, false)] {
+        for path in ["/tree/a", "/etc/passwd"] {
+            // Behind walls all is allowed; without them a person is asked for what stays inside, and the rest is rejected. Here
+            // that person says yes.
+            let wanted = if is_walled || path.starts_with("/tree") { ALLOW } else { REJECT };
+            let script = move |mut agent: Agent| async move {
+                let task = agent.begin().await;
+                for kind in kinds {
+                    for offered in OFFERED {
+                        let call = json!({"toolCallId": kind, "kind": kind, "locations": [{"path": path}]});
+                        let options: Vec<Value> = offered
+                            .iter()
+                            .map(|kind| json!({"optionId": kind, "name": "?", "kind": kind}))
+                            .collect();
+                        let outcome = permission(&mut agent, call, json!(options)).await;
+                        assert_eq!(outcome, answered(offered, wanted), "{path} {kind} {offered:?}");
+                    }
+                }
+                agent.end_turn(&task, "end_turn").await;
+            };
+            let options = options(|options| options.policy = PermissionPolicy::within(&sandbox));
+            let mut session = work(options, script).await;
+            let mut asked = 0;
+            let exit = loop {
+                match soon(session.next()).await.expect("nothing is wrong") {
+                    Some(AgentUpdate::Permission { request, .. }) => {
+                        asked += 1;
+                        soon(session.answer(request, Answer::Allow)).await.expect("it is open");
+                    }
+                    Some(AgentUpdate::Ended(exit)) => break exit,
+                    Some(_) => {}
+                    None => panic!("no end"),
+                }
+            };
+            let all = kinds.len() * OFFERED.len();
+            let expected = if !is_walled && path.starts_with("/tree") { all } else { 0 };
+            assert_eq!((exit, asked), (Exit::Code(0), expected), "{path}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_is_judged_by_all_that_was_told_of_it() {
     let script = |mut agent: Agent| async move {

@@ -43,6 +43,28 @@ async fn what_an_agent_says_and_does_is_passed_on_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_agent_repeats_of_us_and_what_is_empty_is_not_passed_on() {
+    let script = |mut agent: Agent| async move {
+        let task = agent.begin().await;
+        let chunk = |kind: &str, text: &str| {
+            let content = json!({"type": "text", "text": text});
+            json!({"sessionUpdate": kind, "content": content})
+        };
+        agent.update(chunk("user_message_chunk", "Work.")).await;
+        agent.text("done").await;
+        agent.text("").await;
+        agent.update(chunk("agent_thought_chunk", "")).await;
+        let picture = json!({"type": "image", "data": "AAAA", "mimeType": "image/png"});
+        agent.update(json!({"sessionUpdate": "agent_message_chunk", "content": picture})).await;
+        agent.end_turn(&task, "end_turn").await;
+    };
+    let mut session = work(AcpOptions::default(), script).await;
+    let story = listen(session.as_mut()).await;
+    assert_eq!((story.out.as_str(), story.err.as_str()), ("done", ""));
+    assert_eq!(story.turns, [TurnEnd::new(Outcome::Finished)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_takes_one_task_after_the_other() {
     let script = |mut agent: Agent| async move {
         let first = agent.begin().await;

@@ -26,8 +26,8 @@ use serde_json::{Value, json};
 mod acp;
 mod tools;
 
-pub use acp::{Guise, Hands, serve};
-pub use tools::{Said, Tools};
+pub use acp::{Guise, Hands, Reach, serve};
+pub use tools::{Reached, Said, Tools};
 
 /// What an agent was told, as its packet says.
 #[derive(Debug, Clone)]
@@ -97,6 +97,8 @@ impl Task {
 /// | `--model NAME` | reports this model in the report file |
 /// | `--exit CODE` | ends with this status |
 /// | `--acp` | speaks the Agent Client Protocol; what follows is for agents that do |
+/// | `--by-programs` | reaches tools only as programs that it starts |
+/// | `--run LINE` | has this run by the shell in a terminal, and says what it wrote and how it ended |
 /// | `--idle N` | does nothing in its first N turns |
 /// | `--stray PATH` | leaves this file as well, hands in, and takes it away when that is refused |
 /// | `--ask TEXT` | asks a person, unless there is an answer already |
@@ -113,6 +115,8 @@ pub struct Script {
     model: Option<String>,
     exit: Option<i32>,
     acp: bool,
+    by_programs: bool,
+    run: Vec<String>,
     idle: u32,
     stray: Option<PathBuf>,
     ask: Option<String>,
@@ -141,6 +145,8 @@ impl Script {
                 "--model" => script.model = Some(value()?.clone()),
                 "--exit" => script.exit = Some(value()?.parse().map_err(io::Error::other)?),
                 "--acp" => script.acp = true,
+                "--by-programs" => script.by_programs = true,
+                "--run" => script.run.push(value()?.clone()),
                 "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
                 "--stray" => script.stray = Some(value()?.into()),
                 "--ask" => script.ask = Some(value()?.clone()),
@@ -158,7 +164,8 @@ impl Script {
     /// If a file cannot be read or written.
     pub fn play(&self) -> io::Result<()> {
         if self.acp {
-            let guise = Guise { model: self.model.clone(), ..Guise::default() };
+            let reach = if self.by_programs { Reach::Programs } else { Reach::Http };
+            let guise = Guise { model: self.model.clone(), reach, ..Guise::default() };
             let mut turns = 0;
             return serve(&guise, |hands| {
                 turns += 1;
@@ -194,6 +201,10 @@ impl Script {
         self.begin(&task)?;
         for line in &self.say {
             hands.say(line)?;
+        }
+        for line in &self.run {
+            let (wrote, status) = hands.run(line)?;
+            hands.say(&format!("{line} ended with {status:?}: {}", wrote.trim()))?;
         }
         if let Some(file) = &self.until {
             wait_for(file, || hands.is_cancelled())?;

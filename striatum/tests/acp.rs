@@ -1,6 +1,6 @@
 //! Agents over ACP that go wrong: each ends in the state that it should. They are shell scripts that know no tools.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 use striatum::{
@@ -9,7 +9,7 @@ use striatum::{
     core::{
         run::{Event, Intent, JobStatus, LeaseCause, Ruling},
         transport::AgentUpdate,
-        workflow::{JobBuilder, JobType, LaneBuilder, Workflow},
+        workflow::{JobBuilder, JobType, LaneBuilder, SchemaVersion, Workflow},
     },
 };
 
@@ -22,17 +22,19 @@ answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$(id "$1")" "$2"; }
 refuse() { printf '{"jsonrpc":"2.0","id":%s,"error":%s}\n' "$(id "$1")" "$2"; }
 update() { printf '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s","update":%s}}\n' "$1"; }
 say() { update '{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"'"$1"'"}}'; }
+chosen() { printf '%s' "$1" | grep -o '"modeId":"[^"]*"\|"modelId":"[^"]*"\|"value":"[^"]*"'; }
 while read -r line; do
   case $line in
     *'"initialize"'*) answer "$line" '{"protocolVersion":1,"agentCapabilities":{"mcpCapabilities":{"http":true}},"agentInfo":{"name":"sh","version":"1.0.0"}}' ;;
     *'"session/new"'*) OPEN ;;
+    *'"session/set_'*) chosen "$line" >> LOG; answer "$line" '{}' ;;
     *'"session/cancel"'*) echo cancel >> LOG; [ -n "$open" ] && { answer "$open" '{"stopReason":"cancelled"}'; open=; } ;;
     *'"session/prompt"'*) echo prompt >> LOG; turns=$((turns + 1)); TURN ;;
   esac
 done
 "#;
 
-pub(crate) const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
+const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
 
 /// A run of one job with such an agent, and what came of it.
 pub(crate) struct Told {
@@ -45,62 +47,80 @@ pub(crate) struct Told {
     pub(crate) said: String,
 }
 
-pub(crate) fn quick() -> Pace {
+fn quick() -> Pace {
     let mut pace = Pace::default();
     (pace.first_wait, pace.waits) = (Duration::from_millis(5), 2);
     pace.leave = Duration::from_millis(50);
     pace
 }
 
-async fn told(open: &str, turn: &str, budget: serde_json::Value, limits: Limits) -> Told {
-    ruled(open, turn, budget, limits, None).await
+/// What an agent does when it is to open a session, and in each turn; and where it does that.
+pub(crate) struct Setting<'a> {
+    pub(crate) open: &'a str,
+    pub(crate) turn: &'a str,
+    pub(crate) budget: serde_json::Value,
+    pub(crate) limits: Limits,
+    /// How a person rules on whatever leave is asked for; nobody else answers.
+    pub(crate) ruling: Option<Ruling>,
+    pub(crate) adapter: AcpAdapter,
+    pub(crate) pace: Pace,
+    pub(crate) lane: fn(LaneBuilder) -> LaneBuilder,
 }
 
-/// The same, where a person rules so on whatever leave is asked for; nobody else answers.
-async fn ruled(
-    open: &str,
-    turn: &str,
-    budget: serde_json::Value,
-    limits: Limits,
-    ruling: Option<Ruling>,
-) -> Told {
-    let mut pace = quick();
-    if ruling.is_some() {
-        // Whoever is there has all the time that it takes.
-        pace.leave = Duration::from_secs(600);
+impl Default for Setting<'_> {
+    fn default() -> Self {
+        Self {
+            open: OPENS,
+            turn: "exit 7",
+            budget: json!(null),
+            limits: limits(),
+            ruling: None,
+            adapter: AcpAdapter::default(),
+            pace: quick(),
+            lane: |lane| lane,
+        }
     }
-    adapted(AcpAdapter::default().pace(pace), open, turn, (budget, limits), ruling).await
 }
 
-/// The same by this adapter.
-pub(crate) async fn adapted(
-    adapter: AcpAdapter,
-    open: &str,
-    turn: &str,
-    (budget, limits): (serde_json::Value, Limits),
+async fn told(open: &str, turn: &str, budget: serde_json::Value, limits: Limits) -> Told {
+    Setting { open, turn, budget, limits, ..Setting::default() }.played().await
+}
+
+impl Setting<'_> {
+    pub(crate) async fn played(self) -> Told {
+        let scene = Scene::new();
+        let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
+        let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", self.open).replace("TURN", self.turn);
+        fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
+        let (mut pace, ruling) = (self.pace, self.ruling);
+        if ruling.is_some() {
+            // Whoever is there has all the time that it takes.
+            pace.leave = Duration::from_secs(600);
+        }
+        let adapter = Arc::new(self.adapter.pace(pace));
+        let builder = scene.builder().await.adapter("acp", adapter).limits(self.limits);
+        let orchestrator: Orchestrator = builder.build().await.expect("it builds");
+        let only = JobBuilder::new("only", JobType::Build).by("all", "main").objective("Do it.");
+        let lane = LaneBuilder::adapter("acp").command(["sh".to_owned(), script.display().to_string()]);
+        let workflow = Workflow::builder("one").schema(SchemaVersion::V2).lane("main", (self.lane)(lane));
+        let workflow = workflow.role("all", "Does it.").job(only);
+        let mut document =
+            serde_json::to_value(workflow.build().expect("it is sound").workflow).expect("JSON");
+        document["jobs"][0]["max_attempts"] = json!(1);
+        document["jobs"][0]["budget"] = self.budget;
+        let document = striatum::Document::new(serde_json::to_vec(&document).expect("JSON"), scene.root());
+        told_of(&scene, &orchestrator, &document, ruling, &log).await
+    }
+}
+
+async fn told_of(
+    scene: &Scene,
+    orchestrator: &Orchestrator,
+    document: &striatum::Document,
     ruling: Option<Ruling>,
+    log: &Path,
 ) -> Told {
-    let scene = Scene::new();
-    let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
-    let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", open).replace("TURN", turn);
-    fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
-    let orchestrator: Orchestrator = scene
-        .builder()
-        .await
-        .adapter("acp", Arc::new(adapter))
-        .limits(limits)
-        .build()
-        .await
-        .expect("it builds");
-    let only = JobBuilder::new("only", JobType::Build).by("all", "main").objective("Do it.");
-    let lane = LaneBuilder::adapter("acp").command(["sh".to_owned(), script.display().to_string()]);
-    let workflow = Workflow::builder("one").lane("main", lane).role("all", "Does it.").job(only);
-    let mut document = serde_json::to_value(workflow.build().expect("it is sound").workflow).expect("JSON");
-    document["jobs"][0]["max_attempts"] = json!(1);
-    document["schema_version"] = json!("striatum.workflow.v2");
-    document["jobs"][0]["budget"] = budget;
-    let document = striatum::Document::new(serde_json::to_vec(&document).expect("JSON"), scene.root());
-    let prepared = orchestrator.prepare(&document, ada()).await.expect("it is prepared");
+    let prepared = orchestrator.prepare(document, ada()).await.expect("it is prepared");
     orchestrator.confirm_branch(prepared.run, ada(), "result").await.expect("it is confirmed");
     orchestrator.command(prepared.run, ada(), Intent::Start).await.expect("it starts");
     let mut progress = orchestrator.progress();
@@ -118,7 +138,7 @@ pub(crate) async fn adapted(
         }
     };
     tokio::select! {
-        () = scene.work(&orchestrator) => {}
+        () = scene.work(orchestrator) => {}
         () = person => {}
     }
 
@@ -146,7 +166,7 @@ pub(crate) async fn adapted(
         let bytes = scene.blobs.get(&reason.digest).await.expect("a reason");
         reasons.push_str(&String::from_utf8_lossy(&bytes));
     }
-    let log = fs::read_to_string(&log).unwrap_or_default();
+    let log = fs::read_to_string(log).unwrap_or_default();
     Told {
         status: state.job(&job("only")).expect("the job").status,
         causes: ends.iter().map(|end| end.cause).collect(),
@@ -250,13 +270,80 @@ async fn one_whose_files_change_is_not_silent() {
     assert!(told.reasons.contains("exit status 7"), "{}", told.reasons);
 }
 
+#[tokio::test]
+async fn one_whose_processes_work_is_not_silent() {
+    let limits = limits().silence(Duration::from_millis(400));
+    // It says nothing and changes nothing, and has a child that computes.
+    let turn = r#"sh -c 'n=0; while [ $n -lt 2000000 ]; do n=$((n+1)); done'; exit 7"#;
+    let told = told(OPENS, turn, json!(null), limits).await;
+    assert!(told.reasons.contains("exit status 7"), "{}", told.reasons);
+}
+
+#[tokio::test]
+async fn one_that_talks_for_ever_is_stopped_when_its_time_is_over() {
+    // As one does that tries again without end: it is never silent, and never done.
+    let turn = r#"while :; do say 'half an answer'; sleep 0.02; done"#;
+    let setting = Setting { turn, lane: |lane| lane.timeout_seconds(1), ..Setting::default() };
+    let told = setting.played().await;
+    assert_eq!((told.status, &told.causes[..]), (JobStatus::Failed, &[LeaseCause::Failed][..]));
+    assert!(told.reasons.contains("stopped after 1 seconds"), "{}", told.reasons);
+}
+
+#[tokio::test]
+async fn one_whose_child_keeps_its_output_when_it_is_gone_has_ended() {
+    // The child goes on speaking for it, as that of an agent does that starts itself again.
+    let turn = r#"(while :; do say 'I am still here'; sleep 0.02; done) & exit 7"#;
+    let told = told(OPENS, turn, json!(null), limits()).await;
+    assert_eq!(told.status, JobStatus::Failed);
+    assert!(told.reasons.contains("before it recorded an outcome"), "{}", told.reasons);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_leaves_the_group_of_an_agent_ends_with_it_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pids = folder.path().join("pids");
+    let turn = format!(
+        "setsid sh -c 'echo $$ >> {0}; exec sleep 1000' </dev/null >/dev/null 2>&1 & sh -c 'echo $$ >> {0}; exec sleep 1000' & \
+        while [ \"$(wc -l < {0} 2>/dev/null || echo 0)\" -lt 2 ]; do sleep 0.01; done; exit 7",
+        pids.display()
+    );
+    let told = told(OPENS, &turn, json!(null), limits()).await;
+    assert!(told.reasons.contains("exit status 7"), "{}", told.reasons);
+    crate::lane_agents::assert_gone(&pids, 2);
+}
+
+#[tokio::test]
+async fn an_agent_finds_what_its_lane_names_and_nothing_of_ours() {
+    let turn = r#"env | sed 's/=.*//' | sort | tr '\n' ' ' >> LOG; exit 7"#;
+    let setting = Setting { turn, lane: |lane| lane.env("GREETING", "hi"), ..Setting::default() };
+    let told = setting.played().await;
+    let found: Vec<_> = told.log[1]
+        .split(' ')
+        .filter(|name| !matches!(*name, "" | "_" | "PWD" | "OLDPWD" | "SHLVL"))
+        .collect();
+    let expected = [
+        "GREETING",
+        "HOME",
+        "PATH",
+        "STRIATUM_ATTEMPT",
+        "STRIATUM_JOB",
+        "STRIATUM_PACKET",
+        "STRIATUM_REPORT",
+        "STRIATUM_RUN",
+        "STRIATUM_SESSION",
+        "TMPDIR",
+    ];
+    assert_eq!(found, expected);
+}
+
 /// Asks for leave to fetch something, and notes what is answered before it ends.
 const ASKS: &str = r#"printf '{"jsonrpc":"2.0","id":"leave","method":"session/request_permission","params":{"sessionId":"s","toolCall":{"toolCallId":"t","title":"fetch the weather","kind":"fetch"},"options":[{"optionId":"yes-please","name":"Yes","kind":"allow_once"},{"optionId":"never","name":"No","kind":"reject_once"}]}}\n'; read -r said; echo "$said" | grep -o 'yes-please\|never' >> LOG; exit 7"#;
 
 #[tokio::test]
 async fn leave_is_what_a_person_says_and_the_agent_waits_for_it() {
     for (ruling, chosen) in [(Ruling::Accept, "yes-please"), (Ruling::Reject, "never")] {
-        let told = ruled(OPENS, ASKS, json!(null), limits(), Some(ruling)).await;
+        let told = Setting { turn: ASKS, ruling: Some(ruling), ..Setting::default() }.played().await;
         assert_eq!(told.log, ["prompt", chosen], "{}", told.reasons);
         let settled: Vec<_> = told
             .events

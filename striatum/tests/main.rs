@@ -27,6 +27,8 @@ mod interrogation;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod lane_agents;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 #[cfg(feature = "broker")]
@@ -40,6 +42,9 @@ mod operators;
 mod outages;
 #[cfg(test)]
 mod panels;
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod pulling;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]

@@ -19,10 +19,7 @@ use striatum::{
     },
 };
 
-use crate::{
-    acp::{OPENS, Told, adapted, quick},
-    fixture::limits,
-};
+use crate::acp::{Setting, Told};
 
 /// Asks its model, takes whatever it says, and tells nobody of it.
 const ASKS: &str = r#"curl -s -o /dev/null -H "x-api-key: $ANTHROPIC_API_KEY" -H 'content-type: application/json' \
@@ -70,11 +67,11 @@ async fn told(url: &str) -> Told {
     let upstream = Upstream::at(url, None).expect("a URL");
     let broker = broker.upstream(upstream).models(["*"]).build().expect("a broker");
     let gateway = ModelGateway::new(broker, "ANTHROPIC_API_KEY").announced("ANTHROPIC_BASE_URL", "http://{}");
-    let mut pace = quick();
+    let adapter = AcpAdapter::default().gateway(std::sync::Arc::new(gateway));
+    let mut setting = Setting { turn: ASKS, adapter, ..Setting::default() };
     // Where nobody says until when, more is waited than this test has.
-    pace.first_wait = Duration::from_secs(600);
-    let adapter = AcpAdapter::default().pace(pace).gateway(std::sync::Arc::new(gateway));
-    adapted(adapter, OPENS, ASKS, (json!(null), limits()), None).await
+    setting.pace.first_wait = Duration::from_secs(600);
+    setting.played().await
 }
 
 fn limited() -> serde_json::Value {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde_json::json;
+use striatum::server::agents::Endpoint;
 use striatum_testkit::agent::{Guise, Hands, Script, Task, serve};
 
 use crate::failure::Failure;
@@ -44,9 +45,25 @@ pub(crate) fn play(part: &str, script: &[String]) -> ExitCode {
     }
 }
 
+/// Carries tools between an agent that starts this program for them and their server, whose address it finds in its environment.
+pub(crate) fn bridge() -> ExitCode {
+    let carry = async {
+        let unset = |_| io::Error::other("STRIATUM_MCP_URL and STRIATUM_MCP_TOKEN are not set");
+        let url = std::env::var("STRIATUM_MCP_URL").map_err(unset)?;
+        let token = std::env::var("STRIATUM_MCP_TOKEN").map_err(unset)?;
+        let endpoint = Endpoint::new(url, token.into());
+        striatum::server::bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(carry)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::new("bridge_failed", error.to_string(), "start it as an agent does").explain(),
+    }
+}
+
 fn guise(part: &str) -> Guise {
     let (name, version) = (format!("quickstart-{part}"), env!("CARGO_PKG_VERSION").to_owned());
-    Guise { name, version, model: Some(format!("scripted-{part}")) }
+    Guise { name, version, model: Some(format!("scripted-{part}")), ..Guise::default() }
 }
 
 /// Hands in what is done. What is refused is said; there is nothing that this agent could mend.

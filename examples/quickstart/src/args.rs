@@ -193,6 +193,9 @@ pub(crate) enum Verb {
     },
     /// Show a workflow document to start from, with its prompts and roles; `--write` writes them.
     Generate(Scaffolding),
+    /// Carry tools between an agent that starts programs for them and their server.
+    #[command(hide = true)]
+    Bridge,
     /// Play an agent of the demonstration.
     #[command(hide = true)]
     Agent {

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     // What needs no runtime and no store. An agent of the demonstration is this program once more.
     match &args.verb {
         Some(Verb::Agent { part, script }) => return agent::play(part, script),
+        Some(Verb::Bridge) => return agent::bridge(),
         Some(Verb::Generate(wanted)) => return generate::generate(wanted).unwrap_or_else(Failure::explain),
         None if !args.check.is_empty() => return check::check(&args).unwrap_or_else(Failure::explain),
         _ => {}

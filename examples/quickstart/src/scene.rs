@@ -154,7 +154,11 @@ impl Scene {
 fn adapters(args: &Args, sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Result<Builder, Failure> {
     let is_walled = sandbox.offers().file_system == Level::Enforced;
     let free = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
+    // This program once more, for agents that reach tools only as programs that they start.
+    let mine =
+        std::env::current_exe().map_err(|error| Failure::io("find", Path::new("this program"), &error))?;
     let equipped = |adapter: AcpAdapter| {
+        let adapter = adapter.bridge([mine.as_os_str(), "bridge".as_ref()]);
         let adapter = gateways.iter().cloned().fold(adapter, AcpAdapter::gateway);
         if is_walled { adapter } else { adapter.policy(free.clone()) }
     };

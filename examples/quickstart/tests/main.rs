@@ -24,6 +24,8 @@ mod full_disk;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod inside;
+#[cfg(test)]
 mod interrupt;
 #[cfg(test)]
 mod main_job;

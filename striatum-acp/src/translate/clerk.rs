@@ -25,6 +25,7 @@ use crate::{
     item::{Item, Reply, brief},
     permission::{Leave, Offer, choose},
     state::Shared,
+    terminals::Terminals,
 };
 
 #[derive(Debug, Clone)]
@@ -34,6 +35,7 @@ pub(super) struct Clerk {
     pub(super) policy: PermissionPolicy,
     pub(super) access: FileAccess,
     pub(super) files: TreeFiles,
+    pub(super) terminals: Option<Terminals>,
     /// The server of tools that the session was given.
     pub(super) tools: Option<String>,
     pub(super) limits: AcpLimits,
@@ -138,9 +140,11 @@ fn reply_with<T: agent_client_protocol::JsonRpcResponse>(
         Err(error) => {
             let code = match &error {
                 FileError::NotFound => ErrorCode::RESOURCE_NOT_FOUND,
-                FileError::Outside | FileError::Git | FileError::NotPlain | FileError::NotText => {
-                    ErrorCode::INVALID_PARAMS
-                }
+                FileError::Outside
+                | FileError::OutOfScope
+                | FileError::Git
+                | FileError::NotPlain
+                | FileError::NotText => ErrorCode::INVALID_PARAMS,
                 FileError::Io(_) => ErrorCode::INTERNAL_ERROR,
             };
             let message = format!("{}: {error}", path.display());

@@ -2,7 +2,7 @@
 
 use agent_client_protocol::v1::schema::{
     NewSessionResponse, SessionConfigKind, SessionConfigOption, SessionConfigOptionCategory,
-    SessionConfigSelectOptions,
+    SessionConfigOptionValue, SessionConfigSelectOptions, SetSessionConfigOptionRequest,
 };
 use serde_json::{Value, json};
 
@@ -10,6 +10,9 @@ use striatum_core::transport::Choices;
 
 use super::{parse, update::model_of};
 use crate::{AcpError, item::brief};
+
+/// No more names of what an agent offers are told in an error.
+const MAX_NAMES: usize = 64;
 
 /// A session as it was opened. Agents offer modes and models as such, as options, in both ways or in none.
 pub(super) struct Offered {
@@ -22,6 +25,22 @@ pub(super) struct Offered {
 
 /// A request and what goes with it.
 pub(super) type Request = (&'static str, Value);
+
+/// One thing that is chosen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Choice<'a> {
+    Mode(&'a str),
+    Model(&'a str),
+    Option(&'a str, &'a str),
+}
+
+/// One after the other: what a mode or a model brings with it can be chosen after it.
+pub(super) fn each(choices: &Choices) -> impl Iterator<Item = Choice<'_>> {
+    let mode = choices.mode.as_deref().map(Choice::Mode);
+    let model = choices.model.as_deref().map(Choice::Model);
+    let options = choices.options.iter().map(|(id, value)| Choice::Option(id, value));
+    mode.into_iter().chain(model).chain(options)
+}
 
 impl Offered {
     pub(super) fn read(answer: Value) -> Result<Self, AcpError> {
@@ -46,52 +65,86 @@ impl Offered {
         self.models.as_ref().map(|(current, _)| current.clone()).or_else(|| model_of(&self.options))
     }
 
-    /// The requests that choose these.
-    pub(super) fn choose(&self, choices: &Choices) -> Result<Vec<Request>, AcpError> {
-        let mode = choices.mode.as_deref().map(|wanted| self.choose_mode(wanted));
-        let model = choices.model.as_deref().map(|wanted| self.choose_model(wanted));
-        let options = choices.options.iter().map(|(id, wanted)| {
-            let option = self.options.iter().find(|option| *option.id.0 == **id);
-            option.and_then(|option| self.set(option, wanted)).ok_or_else(|| AcpError::NotOffered {
-                what: "option",
-                wanted: brief(&format!("{id}={wanted}")),
-            })
-        });
-        mode.into_iter().chain(model).chain(options).collect()
+    /// Takes note of what an agent says when something was chosen: its options may have become others.
+    pub(super) fn renew(&mut self, answer: &Value) {
+        let Some(options) = answer.get("configOptions").and_then(Value::as_array) else { return };
+        // One of a kind that we do not know is none.
+        self.options =
+            options.iter().filter_map(|option| serde_json::from_value(option.clone()).ok()).collect();
     }
 
-    fn choose_mode(&self, wanted: &str) -> Result<Request, AcpError> {
-        if self.modes.iter().any(|mode| mode == wanted) {
-            return Ok(("session/set_mode", json!({ "sessionId": self.session, "modeId": wanted })));
-        }
-        self.choose_option(&SessionConfigOptionCategory::Mode, wanted)
-            .ok_or_else(|| AcpError::NotOffered { what: "mode", wanted: brief(wanted) })
-    }
-
-    fn choose_model(&self, wanted: &str) -> Result<Request, AcpError> {
-        if self.models.iter().flat_map(|(_, ids)| ids).any(|id| id == wanted) {
-            return Ok(("session/set_model", json!({ "sessionId": self.session, "modelId": wanted })));
-        }
-        self.choose_option(&SessionConfigOptionCategory::Model, wanted)
-            .ok_or_else(|| AcpError::NotOffered { what: "model", wanted: brief(wanted) })
-    }
-
-    fn choose_option(&self, category: &SessionConfigOptionCategory, wanted: &str) -> Option<Request> {
-        self.set(self.options.iter().find(|option| option.category.as_ref() == Some(category))?, wanted)
-    }
-
-    fn set(&self, option: &SessionConfigOption, wanted: &str) -> Option<Request> {
-        let SessionConfigKind::Select(select) = &option.kind else { return None };
-        let values: Vec<_> = match &select.options {
-            SessionConfigSelectOptions::Ungrouped(options) => options.iter().map(|o| &o.value).collect(),
-            SessionConfigSelectOptions::Grouped(groups) => {
-                groups.iter().flat_map(|group| &group.options).map(|o| &o.value).collect()
+    /// The request that chooses this.
+    pub(super) fn choose(&self, choice: Choice<'_>) -> Result<Request, AcpError> {
+        match choice {
+            Choice::Mode(wanted) if self.modes.iter().any(|mode| mode == wanted) => {
+                Ok(("session/set_mode", json!({ "sessionId": self.session, "modeId": wanted })))
             }
-            _ => return None,
-        };
-        values.iter().any(|value| &*value.0 == wanted).then(|| {
-            let params = json!({ "sessionId": self.session, "configId": option.id, "value": wanted });
-            ("session/set_config_option", params)
-        })
+            Choice::Mode(wanted) => {
+                let option = self.of_category(&SessionConfigOptionCategory::Mode);
+                let offered = self.modes.iter().cloned().chain(option.into_iter().flat_map(values));
+                self.set(option, wanted).ok_or_else(|| not_offered("mode", wanted, offered))
+            }
+            Choice::Model(wanted) if self.models().any(|id| id == wanted) => {
+                Ok(("session/set_model", json!({ "sessionId": self.session, "modelId": wanted })))
+            }
+            Choice::Model(wanted) => {
+                let option = self.of_category(&SessionConfigOptionCategory::Model);
+                let offered = self.models().cloned().chain(option.into_iter().flat_map(values));
+                self.set(option, wanted).ok_or_else(|| not_offered("model", wanted, offered))
+            }
+            Choice::Option(id, wanted) => {
+                let Some(option) = self.options.iter().find(|option| *option.id.0 == *id) else {
+                    let offered = self.options.iter().map(|option| option.id.to_string());
+                    return Err(not_offered("option", id, offered));
+                };
+                let offered = values(option).map(|value| format!("{id}={value}"));
+                self.set(Some(option), wanted)
+                    .ok_or_else(|| not_offered("option", &format!("{id}={wanted}"), offered))
+            }
+        }
     }
+
+    fn models(&self) -> impl Iterator<Item = &String> {
+        self.models.iter().flat_map(|(_, ids)| ids)
+    }
+
+    fn of_category(&self, category: &SessionConfigOptionCategory) -> Option<&SessionConfigOption> {
+        self.options.iter().find(|option| option.category.as_ref() == Some(category))
+    }
+
+    /// Sets an option to one of its values.
+    fn set(&self, option: Option<&SessionConfigOption>, wanted: &str) -> Option<Request> {
+        let option = option.filter(|option| values(option).any(|value| value == wanted))?;
+        let value = match &option.kind {
+            SessionConfigKind::Boolean(_) => SessionConfigOptionValue::boolean(wanted == "true"),
+            _ => SessionConfigOptionValue::value_id(wanted.to_owned()),
+        };
+        let request = SetSessionConfigOptionRequest::new(self.session.clone(), option.id.clone(), value);
+        Some(("session/set_config_option", serde_json::to_value(request).ok()?))
+    }
+}
+
+/// What an option can be set to.
+fn values(option: &SessionConfigOption) -> impl Iterator<Item = String> {
+    let values: Vec<String> = match &option.kind {
+        SessionConfigKind::Boolean(_) => vec!["true".to_owned(), "false".to_owned()],
+        SessionConfigKind::Select(select) => match &select.options {
+            SessionConfigSelectOptions::Ungrouped(options) => {
+                options.iter().map(|option| option.value.to_string()).collect()
+            }
+            SessionConfigSelectOptions::Grouped(groups) => groups
+                .iter()
+                .flat_map(|group| &group.options)
+                .map(|option| option.value.to_string())
+                .collect(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    values.into_iter()
+}
+
+fn not_offered(what: &'static str, wanted: &str, offered: impl Iterator<Item = String>) -> AcpError {
+    let offered = offered.take(MAX_NAMES).map(|name| brief(&name)).collect();
+    AcpError::NotOffered { what, wanted: brief(wanted), offered }
 }

@@ -1,15 +1,20 @@
 //! How a session is opened: with which tools, and whether an earlier conversation goes on.
 
-use agent_client_protocol::v1::schema::{
-    EnvVariable, HttpHeader, InitializeResponse, LoadSessionRequest, McpServer, McpServerHttp,
-    McpServerStdio, NewSessionRequest, ResumeSessionRequest,
+use agent_client_protocol::{
+    schema::ProtocolVersion,
+    v1::schema::{
+        BooleanConfigOptionCapabilities, ClientCapabilities, ClientSessionCapabilities, EnvVariable,
+        FileSystemCapabilities, HttpHeader, Implementation, InitializeRequest, InitializeResponse,
+        LoadSessionRequest, McpServer, McpServerHttp, McpServerStdio, NewSessionRequest,
+        ResumeSessionRequest, SessionConfigOptionsCapabilities,
+    },
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use striatum_core::transport::{Bridge, Outcome, SessionSpec, ToolServer};
 
-use super::{Connection, offered::Offered};
-use crate::AcpError;
+use super::{Connection, Offers, offered::Offered};
+use crate::{AcpError, FileAccess};
 
 /// What an agent can do of what we need.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +56,24 @@ impl Abilities {
                 McpServer::Stdio(McpServerStdio::new(name, program).args(words.collect()).env(env))
             }
             None => {
-                return Err(AcpError::NotOffered { what: "way to tools over HTTP", wanted: name.clone() });
+                return Err(AcpError::NoBridge { server: name.clone() });
             }
         };
         Ok(vec![server])
     }
+}
+
+/// What we say of ourselves.
+pub(super) fn introduction(offers: Offers) -> InitializeRequest {
+    let files = FileSystemCapabilities::new()
+        .read_text_file(offers.files != FileAccess::Off)
+        .write_text_file(offers.files == FileAccess::ReadWrite);
+    let switches = SessionConfigOptionsCapabilities::new().boolean(BooleanConfigOptionCapabilities::new());
+    let session = ClientSessionCapabilities::new().config_options(switches);
+    let capabilities = ClientCapabilities::new().fs(files).terminal(offers.terminals).session(session);
+    InitializeRequest::new(ProtocolVersion::V1)
+        .client_capabilities(capabilities)
+        .client_info(Implementation::new("striatum", env!("CARGO_PKG_VERSION")))
 }
 
 impl Connection {

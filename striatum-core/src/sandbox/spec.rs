@@ -144,7 +144,7 @@ impl Default for Limits {
 }
 
 /// What to run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exec {
     /// The program and its arguments. The program is looked up in the sandbox's `PATH` unless it has a slash. Arguments are
     /// visible to other processes: no secret belongs here.

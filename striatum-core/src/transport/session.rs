@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{id::Fence, sandbox::EnvVar};
 
 /// What a session is for.
@@ -47,14 +49,46 @@ impl SessionSpec {
 }
 
 /// What is chosen of what an agent offers, by the agent's own names. Nothing is chosen by default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Choices {
     /// The mode to work in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// The model to work with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Values of its other options.
+    /// Values of its other options. `true` and `false` turn on and off what is no list of values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+}
+
+impl Choices {
+    /// Whether nothing is chosen.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same, and what others would choose where nothing is chosen.
+    ///
+    /// ```
+    /// use striatum_core::transport::Choices;
+    ///
+    /// let plan = Choices { mode: Some("plan".to_owned()), ..Choices::default() };
+    /// let fast = Choices { mode: Some("edit".to_owned()), model: Some("small".to_owned()), ..Choices::default() };
+    /// let both = plan.or(&fast);
+    /// assert_eq!((both.mode.as_deref(), both.model.as_deref()), (Some("plan"), Some("small")));
+    /// ```
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        for (option, value) in &others.options {
+            self.options.entry(option.clone()).or_insert_with(|| value.clone());
+        }
+        Self {
+            mode: self.mode.or_else(|| others.mode.clone()),
+            model: self.model.or_else(|| others.model.clone()),
+            options: self.options,
+        }
+    }
 }
 
 /// A server of tools, spoken to over the Model Context Protocol.

@@ -90,11 +90,13 @@ fn a_workflow_of_the_whole_format_survives() {
     let kept: Workflow = serde_json::from_str(&json).unwrap();
     assert_eq!(kept, first.workflow);
 
-    let Workflow { independence, budget, phases, jobs, .. } = first.workflow;
+    let Workflow { independence, budget, phases, jobs, lanes, .. } = first.workflow;
     assert_eq!(independence.unwrap().families.len(), 2);
     assert_eq!(budget.unwrap().tokens, Some(5_000_000_000));
     assert_eq!(phases[1].synthesis_job_id.as_str(), "finish");
     assert_eq!(jobs[5].quorum.as_ref().unwrap().k, 1);
+    let chosen = &lanes.values().find(|lane| lane.adapter == "acp:judge").unwrap().agent;
+    assert_eq!((chosen.mode.as_deref(), chosen.options["x_fast"].as_str()), (Some("plan"), "false"));
     assert_eq!(jobs[1].shared_resources[1], SharedResource::exclusive("printer"));
 }
 

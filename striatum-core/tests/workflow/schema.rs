@@ -104,6 +104,7 @@ const PLACES: &[&str] = &[
     "/coordinator",
     "/lanes/author",
     "/lanes/author/constraints",
+    "/lanes/reviewer/agent",
     "/roles/author",
     "/context_docs/0",
     "/parallelism",

@@ -9,11 +9,15 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use super::{Said, Task, Tools};
+use super::{Reached, Said, Task, Tools};
+
+/// How long an answer to a request may take: no test has a command run for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an agent says that it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +28,24 @@ pub struct Guise {
     pub version: String,
     /// The model behind it, if it says.
     pub model: Option<String>,
+    /// How it reaches tools.
+    pub reach: Reach,
+}
+
+/// How an agent reaches tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Over HTTP.
+    #[default]
+    Http,
+    /// Only as programs that it starts.
+    Programs,
 }
 
 impl Default for Guise {
     fn default() -> Self {
-        Self { name: "scripted".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), model: None }
+        let (name, version) = ("scripted".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        Self { name, version, model: None, reach: Reach::default() }
     }
 }
 
@@ -37,6 +54,8 @@ impl Default for Guise {
 pub struct Hands<'a> {
     tools: Tools,
     wire: &'a Wire,
+    /// What is answered to requests of ours.
+    answers: &'a mpsc::Receiver<Value>,
     cancelled: &'a AtomicBool,
 }
 
@@ -85,6 +104,31 @@ impl Hands<'_> {
             "title": format!("Write {path}"), "kind": "edit", "status": "completed", "locations": [{"path": path}]}))
     }
 
+    /// Has a line run by the shell in a terminal, and tells what it wrote and the status with which it ended, if it did so by itself.
+    ///
+    /// # Errors
+    /// If whoever speaks to this agent runs nothing.
+    pub fn run(&self, line: &str) -> io::Result<(String, Option<i64>)> {
+        let created = self.ask("terminal/create", json!({"command": line}))?;
+        let at = |method: &str| self.ask(method, json!({"terminalId": created["terminalId"]}));
+        let ended = at("terminal/wait_for_exit")?;
+        let seen = at("terminal/output")?;
+        at("terminal/release")?;
+        Ok((seen["output"].as_str().unwrap_or_default().to_owned(), ended["exitCode"].as_i64()))
+    }
+
+    /// Asks whoever speaks to this agent.
+    fn ask(&self, method: &str, mut params: Value) -> io::Result<Value> {
+        let id = self.wire.next();
+        params["sessionId"] = json!(SESSION);
+        self.wire.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        let mut answer = self.answers.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+        match answer.get("error") {
+            Some(error) => Err(io::Error::other(format!("{method}: {error}"))),
+            None => Ok(answer["result"].take()),
+        }
+    }
+
     /// Whether the turn was cancelled meanwhile.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
@@ -97,15 +141,15 @@ impl Hands<'_> {
 /// If the standard streams cannot be used.
 pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<()>) -> io::Result<()> {
     let cancelled = Arc::new(AtomicBool::new(false));
-    let messages = listen(cancelled.clone());
+    let (messages, answers) = listen(cancelled.clone());
     let wire = Wire::default();
-    let mut server: Option<(String, String)> = None;
+    let mut server: Option<Reached> = None;
     for message in messages {
         let id = message["id"].clone();
         let params = &message["params"];
         match message["method"].as_str() {
             Some("initialize") => {
-                let can = json!({"mcpCapabilities": {"http": true}});
+                let can = json!({"mcpCapabilities": {"http": guise.reach == Reach::Http}});
                 let info = json!({"name": guise.name, "version": guise.version});
                 wire.answer(
                     &id,
@@ -124,9 +168,9 @@ pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<(
             }
             Some("session/prompt") => {
                 cancelled.store(false, Ordering::Relaxed);
-                let (url, bearer) = server.clone().ok_or_else(|| io::Error::other("there are no tools"))?;
-                let worked = Tools::open(&url, &bearer)
-                    .and_then(|tools| work(&mut Hands { tools, wire: &wire, cancelled: &cancelled }));
+                let server = server.as_ref().ok_or_else(|| io::Error::other("there are no tools"))?;
+                let hands = |tools| Hands { tools, wire: &wire, answers: &answers, cancelled: &cancelled };
+                let worked = Tools::open(server).and_then(|tools| work(&mut hands(tools)));
                 match worked {
                     Ok(()) if cancelled.load(Ordering::Relaxed) => {
                         wire.answer(&id, &json!({"stopReason": "cancelled"}))?;
@@ -145,9 +189,10 @@ pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<(
 /// What this agent calls its one session.
 const SESSION: &str = "scripted-session";
 
-/// Reads messages in a thread of its own, so that a turn can be cancelled while it goes on.
-fn listen(cancelled: Arc<AtomicBool>) -> mpsc::Receiver<Value> {
+/// Reads messages, and answers apart from them, in a thread of its own, so that a turn can be cancelled while it goes on.
+fn listen(cancelled: Arc<AtomicBool>) -> (mpsc::Receiver<Value>, mpsc::Receiver<Value>) {
     let (tell, messages) = mpsc::channel();
+    let (reply, answers) = mpsc::channel();
     thread::spawn(move || {
         for line in io::stdin().lock().lines() {
             let Ok(message) = line.map_err(drop).and_then(|line| serde_json::from_str(&line).map_err(drop))
@@ -158,22 +203,33 @@ fn listen(cancelled: Arc<AtomicBool>) -> mpsc::Receiver<Value> {
             if message["method"] == "session/cancel" {
                 cancelled.store(true, Ordering::Relaxed);
             }
-            if tell.send(message).is_err() {
+            let to = if message["method"].is_null() { &reply } else { &tell };
+            if to.send(message).is_err() {
                 return;
             }
         }
         // Whoever speaks for nobody stops.
         std::process::exit(0);
     });
-    messages
+    (messages, answers)
 }
 
-/// The address and the token of the first server of tools that is reached over HTTP.
-fn reached(servers: &[Value]) -> Option<(String, String)> {
-    let server = servers.iter().find(|server| server["type"] == "http")?;
-    let headers = server["headers"].as_array()?;
-    let bearer = headers.iter().find(|header| header["name"] == "Authorization")?["value"].as_str()?;
-    Some((server["url"].as_str()?.to_owned(), bearer.strip_prefix("Bearer ")?.to_owned()))
+/// How the first server of tools is reached.
+fn reached(servers: &[Value]) -> Option<Reached> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let server = servers.first()?;
+    if server["type"] == "http" {
+        let headers = server["headers"].as_array()?;
+        let bearer = headers.iter().find(|header| header["name"] == "Authorization")?["value"].as_str()?;
+        let bearer = bearer.strip_prefix("Bearer ")?.to_owned();
+        return Some(Reached::Http { url: text(&server["url"])?, bearer });
+    }
+    let arguments = server["args"].as_array()?.iter().filter_map(text);
+    let argv = text(&server["command"]).into_iter().chain(arguments).collect();
+    let env = server["env"].as_array()?.iter();
+    let env =
+        env.filter_map(|variable| Some((text(&variable["name"])?, text(&variable["value"])?))).collect();
+    Some(Reached::Program { argv, env })
 }
 
 /// Standard output, one message a line.

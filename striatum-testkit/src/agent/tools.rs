@@ -1,7 +1,8 @@
-//! The tools of a grant, called as agents call them: the Model Context Protocol over HTTP.
+//! The tools of a grant, called as agents call them: the Model Context Protocol over HTTP, or through a program between.
 
 use std::{
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -9,6 +10,25 @@ use serde_json::{Value, json};
 
 /// Longer than any call takes: what it asks for is done before the answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a server of tools is reached, as the agent was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// Over HTTP.
+    Http {
+        /// The URL.
+        url: String,
+        /// What is shown with every request.
+        bearer: String,
+    },
+    /// Over the standard streams of a program.
+    Program {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// Variables that it gets beside the agent's own.
+        env: Vec<(String, String)>,
+    },
+}
 
 /// What a tool answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +42,7 @@ pub struct Said {
 /// An open session with a server of tools.
 #[derive(Debug)]
 pub struct Tools {
-    agent: ureq::Agent,
-    url: String,
-    bearer: String,
-    session: Option<String>,
+    line: Line,
     requests: u64,
 }
 
@@ -34,15 +51,16 @@ impl Tools {
     ///
     /// # Errors
     /// If the server cannot be reached, or refuses.
-    pub fn open(url: &str, bearer: &str) -> io::Result<Self> {
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-        let (url, bearer) = (url.to_owned(), bearer.to_owned());
-        let mut tools = Self { agent: config.into(), url, bearer, session: None, requests: 0 };
+    pub fn open(reached: &Reached) -> io::Result<Self> {
+        let line = match reached {
+            Reached::Http { url, bearer } => Line::Http(Http::new(url, bearer)),
+            Reached::Program { argv, env } => Line::Program(Program::start(argv, env)?),
+        };
+        let mut tools = Self { line, requests: 0 };
         let client = json!({"name": "scripted", "version": env!("CARGO_PKG_VERSION")});
         let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
         tools.ask("initialize", &hello)?;
-        tools.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), None)?;
+        tools.line.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), None)?;
         tools.ask("tools/list", &json!({}))?;
         Ok(tools)
     }
@@ -61,14 +79,60 @@ impl Tools {
         self.requests += 1;
         let id = self.requests;
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let mut answer = self.send(&request, Some(id))?.ok_or_else(|| io::Error::other("no answer"))?;
+        let mut answer = self.line.send(&request, Some(id))?.ok_or_else(|| io::Error::other("no answer"))?;
         match answer.get("error") {
             Some(error) => Err(io::Error::other(format!("{method}: {error}"))),
             None => Ok(answer["result"].take()),
         }
     }
+}
 
+/// What messages travel over.
+#[derive(Debug)]
+enum Line {
+    Http(Http),
+    Program(Program),
+}
+
+impl Line {
     /// Sends a message, and waits for the answer to it if there is to be one.
+    fn send(&mut self, message: &Value, id: Option<u64>) -> io::Result<Option<Value>> {
+        match self {
+            Self::Http(http) => http.send(message, id),
+            Self::Program(program) => program.send(message, id),
+        }
+    }
+}
+
+/// The message among these lines that answers this. An answer over HTTP comes as it is, or as an event of a stream.
+fn answer_to(id: u64, lines: impl Iterator<Item = io::Result<String>>) -> io::Result<Option<Value>> {
+    for line in lines {
+        let line = line?;
+        let text = line.strip_prefix("data:").unwrap_or(&line);
+        if let Ok(message) = serde_json::from_str::<Value>(text.trim())
+            && message["id"] == id
+        {
+            return Ok(Some(message));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Debug)]
+struct Http {
+    agent: ureq::Agent,
+    url: String,
+    bearer: String,
+    session: Option<String>,
+}
+
+impl Http {
+    fn new(url: &str, bearer: &str) -> Self {
+        let config =
+            ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
+        Self { agent: config.into(), url: url.to_owned(), bearer: bearer.to_owned(), session: None }
+    }
+
     fn send(&mut self, message: &Value, id: Option<u64>) -> io::Result<Option<Value>> {
         let mut request = self
             .agent
@@ -88,16 +152,44 @@ impl Tools {
             self.session = Some(session.to_owned());
         }
         let Some(id) = id else { return Ok(None) };
-        // An answer comes as it is, or as an event of a stream among others.
-        for line in BufReader::new(answer.body_mut().as_reader()).lines() {
-            let line = line?;
-            let text = line.strip_prefix("data:").unwrap_or(&line);
-            if let Ok(message) = serde_json::from_str::<Value>(text.trim())
-                && message["id"] == id
-            {
-                return Ok(Some(message));
-            }
-        }
-        Ok(None)
+        answer_to(id, BufReader::new(answer.body_mut().as_reader()).lines())
+    }
+}
+
+#[derive(Debug)]
+struct Program {
+    child: Child,
+    /// Nothing once it is to end.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(argv: &[String], env: &[(String, String)]) -> io::Result<Self> {
+        let (program, arguments) =
+            argv.split_first().ok_or_else(|| io::Error::other("the program has no name"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(env.iter().cloned());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let streams = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = streams.ok_or_else(|| io::Error::other("the program has no streams"))?;
+        Ok(Self { child, input: Some(input), output: BufReader::new(output) })
+    }
+
+    fn send(&mut self, message: &Value, id: Option<u64>) -> io::Result<Option<Value>> {
+        let input = self.input.as_mut().ok_or_else(|| io::Error::other("the program has ended"))?;
+        writeln!(input, "{message}")?;
+        input.flush()?;
+        let Some(id) = id else { return Ok(None) };
+        answer_to(id, self.output.by_ref().lines())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It ends with its input; who does not is not waited for.
+        self.input = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

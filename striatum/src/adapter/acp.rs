@@ -2,20 +2,23 @@
 
 use std::{
     ffi::OsString,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use striatum_acp::{AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy};
+use striatum_acp::{
+    AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy, Spawner as _, TerminalAccess,
+};
 use striatum_core::{
     run::Usage,
-    sandbox::{EnvVar, Exec, Isolation, Level, Listen, SandboxSession},
+    sandbox::{EnvVar, Exec, Isolation, Level, Listen, Mount},
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
     workflow::Offers,
 };
 
-use self::conversation::Conversation;
+use self::{conversation::Conversation, room::Room};
 use crate::{
     adapter::{
         AdapterError, Assignment, End, Finished, Gateway, LaneAdapter, OpenTools,
@@ -27,6 +30,7 @@ use crate::{
 
 mod conversation;
 mod life;
+mod room;
 
 /// By what name the sandbox hands over the listener of the tools.
 const TOOLS: &str = "tools";
@@ -41,6 +45,10 @@ const TOOLS: &str = "tools";
 /// - A limit of the model's host is waited for, with the lease held, as long as [`Pace::wait`] allows; what only a person can
 ///   mend blocks the job; anything else is a failure of the attempt.
 /// - Its environment is what the lane names, and what is [known](Adapter::env) to make it fit to be driven.
+/// - Commands that it has run in terminals run in the same sandbox, with the variables of its lane: neither its gateways nor its
+///   temporary files are theirs. They are offered where commands need no leave, and can be [switched off](Self::terminals).
+/// - Mode, model and options are what its [lane chooses](striatum_core::workflow::Lane::agent). What the agent does not offer is for
+///   a person, who is told what it does offer.
 /// - Which requests for leave are granted follows from what the sandbox enforces, unless a [policy](Self::policy) is given. What the
 ///   policy leaves to a person is asked and recorded, while the agent waits for as long as [`Pace::leave`]; then it is rejected.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +56,7 @@ pub struct AcpAdapter {
     known: Option<&'static Adapter>,
     policy: Option<PermissionPolicy>,
     choices: Choices,
+    terminals: Option<TerminalAccess>,
     pace: Pace,
     bridge: Option<Vec<OsString>>,
     gateways: Vec<Arc<dyn Gateway>>,
@@ -95,7 +104,13 @@ impl AcpAdapter {
         Self { policy: Some(policy), ..self }
     }
 
-    /// Chooses this of what agents offer.
+    /// Offers terminals or does not, whatever is known of the agent.
+    #[must_use]
+    pub fn terminals(self, access: TerminalAccess) -> Self {
+        Self { terminals: Some(access), ..self }
+    }
+
+    /// Chooses this of what agents offer, where their lane chooses nothing.
     #[must_use]
     pub fn choosing(self, choices: Choices) -> Self {
         Self { choices, ..self }
@@ -133,9 +148,12 @@ impl AcpAdapter {
         server.with_bridge(Bridge { argv, env })
     }
 
-    fn options(&self, sandbox: &Isolation) -> AcpOptions {
+    fn options(&self, assignment: &Assignment) -> AcpOptions {
         let mut options = self.known.map(Adapter::options).unwrap_or_default();
-        options.policy = self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(sandbox));
+        options.scope = Some(assignment.packet.write_scope.clone());
+        options.terminals = self.terminals.unwrap_or(options.terminals);
+        options.policy =
+            self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(&assignment.sandbox.offers()));
         options
     }
 
@@ -155,15 +173,21 @@ impl AcpAdapter {
         Exec { env, ..exec.listening(Listen::new(TOOLS)) }
     }
 
+    /// What the lane chooses, and else what this adapter chooses.
+    fn choices(&self, assignment: &Assignment) -> Choices {
+        assignment.lane.agent.clone().or(&self.choices)
+    }
+
     async fn talk(
         &self,
-        sandbox: &mut dyn SandboxSession,
+        room: &Room,
         passages: &mut Passages,
         assignment: &Assignment,
     ) -> Result<Finished, AdapterError> {
         fault::point("spawn.before");
         let exec = passages.equip(self.exec(assignment));
-        let mut process = soon("start the agent", sandbox.spawn(&exec)).await?;
+        let door = room.door();
+        let mut process = soon("start the agent", door.spawn(&exec)).await?;
         fault::point("spawn.after");
         passages.open(&mut process)?;
         let listener = process
@@ -173,10 +197,11 @@ impl AcpAdapter {
         let tools = assignment.toolbox.open(listener, assignment.patience.wall)?;
         let mut spec = SessionSpec::new(assignment.fence.clone(), &assignment.tree)
             .with_tools(self.server(&tools))
-            .choosing(self.choices.clone());
+            .choosing(self.choices(assignment));
         spec.resume.clone_from(&assignment.resume);
 
-        let transport = AcpTransport::new(self.options(&assignment.sandbox.offers()));
+        let transport = AcpTransport::new(self.options(assignment));
+        let transport = transport.spawning(Arc::new(door));
         let opened = tokio::select! {
             () = assignment.stop.cancelled() => return Ok(finished(End::Stopped)),
             opened = transport.connect(process, &spec) => opened,
@@ -206,16 +231,18 @@ impl LaneAdapter for AcpAdapter {
         Offers::process().within(sandbox)
     }
 
-    async fn work(&self, assignment: Assignment) -> Result<Finished, AdapterError> {
+    async fn work(&self, mut assignment: Assignment) -> Result<Finished, AdapterError> {
         let begun = Instant::now();
+        let program = self.bridge.iter().flatten().next().map(Path::new);
+        assignment.mounts.extend(program.filter(|program| program.is_absolute()).map(Mount::read));
         let mut limits = assignment.limits;
         // A conversation goes on for hours; the transport bounds what is kept of it.
         limits.output_bytes = u64::MAX;
         let mut passages = Passages::prepare(&self.gateways, &assignment).await?;
-        let mut sandbox = open(&assignment, &passages, limits).await?;
-        let talked = self.talk(sandbox.as_mut(), &mut passages, &assignment).await;
+        let room = Room::new(open(&assignment, &passages, limits).await?);
+        let talked = self.talk(&room, &mut passages, &assignment).await;
         // Whatever happened, nothing is left running.
-        let closed = soon("end the agent", sandbox.close()).await;
+        let closed = soon("end the agent", room.close()).await;
         let mut finished = talked?;
         closed?;
         finished.usage.wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -231,7 +258,7 @@ fn finished(end: End) -> Finished {
 /// An agent with which there is nothing more to say.
 fn given_up(error: &TransportError) -> Finished {
     let failure = error.source.as_deref().and_then(|source| source.downcast_ref::<Failure>());
-    let advice = match failure.map(|failure| failure.error.outcome().advice()) {
+    let advice = match failure.map(|failure| failure.error.advice()) {
         Some(Advice::Checkpoint) => Advice::Checkpoint,
         // A session that was never opened, or broke, is not waited for: the next attempt has a wait of its own.
         _ => Advice::Retry,

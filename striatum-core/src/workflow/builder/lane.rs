@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{sandbox::Level, workflow::Constraint};
+use crate::{sandbox::Level, transport::Choices, workflow::Constraint};
 
 /// Writes a lane of a [`WorkflowBuilder`](super::WorkflowBuilder).
 #[derive(Debug, Clone)]
@@ -41,6 +41,17 @@ impl LaneBuilder {
     #[must_use]
     pub fn model(self, name: impl Into<String>) -> Self {
         self.with("display_model", name.into())
+    }
+
+    /// What is chosen of what the agent offers; for documents of the second version.
+    #[must_use]
+    pub fn choosing(self, choices: &Choices) -> Self {
+        let mut agent = Map::new();
+        agent.extend(choices.mode.clone().map(|mode| ("mode".to_owned(), mode.into())));
+        agent.extend(choices.model.clone().map(|model| ("model".to_owned(), model.into())));
+        let options = choices.options.clone().into_iter().map(|(id, value)| (id, value.into()));
+        agent.insert("options".to_owned(), Value::Object(options.collect()));
+        self.with("agent", agent)
     }
 
     /// What agents are held to, and how strongly at least.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::ProfileId, sandbox::Level};
+use crate::{id::ProfileId, sandbox::Level, transport::Choices};
 
 /// A named way to run an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Lane {
     /// The model, as the author of the document declares it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_model: Option<String>,
+    /// What is chosen of what the agent offers.
+    #[serde(default, skip_serializing_if = "Choices::is_empty")]
+    pub agent: Choices,
     /// What the lane is good for; not interpreted.
     pub capabilities: Vec<String>,
     /// What agents of this lane are held to: the name of a constraint and its value.

@@ -58,8 +58,8 @@ codes! {
     NewerVersionNeeded, "newer_version_needed", "Raise schema_version to the one that is suggested, or take the key out.";
     /// The format has no such key here; in strict mode an error.
     UnknownKey, "unknown_key", "Correct the spelling, remove the key, or begin it with x_ if it is your own.";
-    /// The key belongs to another kind of job and has no effect here.
-    MisplacedKey, "misplaced_key", "Remove the key, or change the type of the job.";
+    /// The key belongs to another kind of job or lane and has no effect here.
+    MisplacedKey, "misplaced_key", "Remove the key, or change the type of the job or the adapter of the lane.";
     /// Something that must be there is not.
     MissingKey, "missing_key", "Add the key.";
     /// The value has the wrong JSON type.

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     id::LaneId,
     sandbox::Level,
-    workflow::{Constraint, FindingCode, HarnessProfile, Lane, WorktreeIsolation},
+    transport::Choices,
+    workflow::{Constraint, FindingCode, HarnessProfile, Lane, SchemaVersion, WorktreeIsolation},
 };
 
 /// Keys of the format that change nothing about how an agent is run here.
@@ -22,6 +23,7 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
     let adapter = fields.required("adapter").and_then(|at| adapter(&at)).unwrap_or_default();
     let lane = Lane {
         command: command(&fields, &adapter),
+        agent: agent(&fields, &adapter),
         adapter,
         display_model: fields.get("display_model").and_then(|at| at.filled()).map(str::to_owned),
         capabilities: fields.list("capabilities", |at| at.text().map(str::to_owned)),
@@ -32,6 +34,7 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
         adapter_timeout_seconds: fields.number("adapter_timeout_seconds", 1..=86_400),
         harness_profile_id: fields.get("harness_profile_id").and_then(|at| context.profiles.resolve(&at)),
     };
+    fields.since(SchemaVersion::V2, &["agent"], context.version);
     fields.ignore(IGNORED);
     fields.finish();
     Some(lane)
@@ -77,6 +80,30 @@ fn command(fields: &Fields<'_>, adapter: &str) -> Vec<String> {
         Some(word.to_owned())
     };
     items.enumerate().filter_map(word).collect()
+}
+
+/// What an agent offers is known when it is started, so any text may be chosen here. A plain process offers nothing.
+fn agent(fields: &Fields<'_>, adapter: &str) -> Choices {
+    if adapter == "process" {
+        fields.misplaced(&["agent"], "a lane of plain processes");
+    }
+    let Some(at) = fields.get("agent") else { return Choices::default() };
+    let Some(fields) = at.fields() else { return Choices::default() };
+    let text = |key| fields.get(key).and_then(|at| at.filled()).map(str::to_owned);
+    let choices = Choices { mode: text("mode"), model: text("model"), options: options(&fields) };
+    fields.finish();
+    choices
+}
+
+fn options(fields: &Fields<'_>) -> BTreeMap<String, String> {
+    let Some(at) = fields.get("options") else { return BTreeMap::new() };
+    let option = |(id, at): (&str, At<'_>)| {
+        if id.trim().is_empty() {
+            at.error(FindingCode::EmptyValue, "an option has a name");
+        }
+        Some((id.to_owned(), at.filled()?.to_owned()))
+    };
+    at.members().into_iter().flatten().filter_map(option).collect()
 }
 
 fn constraints(fields: &Fields<'_>, context: &Context<'_>) -> BTreeMap<Constraint, String> {

@@ -122,6 +122,50 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/lanes/author/harness_profile_id",
     ),
     mistake(
+        "a choice in a document that is too old for it",
+        &[("/lanes/author/adapter", "\"acp\""), ("/lanes/author/agent", "{\"mode\": \"plan\"}")],
+        NewerVersionNeeded,
+        "/lanes/author/agent",
+    )
+    .correct("striatum.workflow.v2"),
+    mistake(
+        "a choice for a process",
+        &[V2, ("/lanes/author/agent", "{\"mode\": \"plan\"}")],
+        MisplacedKey,
+        "/lanes/author/agent",
+    ),
+    mistake(
+        "a choice that is no object",
+        &[V2, ACP, ("/lanes/author/agent", "\"plan\"")],
+        WrongType,
+        "/lanes/author/agent",
+    ),
+    mistake(
+        "a choice of nothing",
+        &[V2, ACP, ("/lanes/author/agent", "{\"model\": \" \"}")],
+        EmptyValue,
+        "/lanes/author/agent/model",
+    ),
+    mistake(
+        "a choice of something unknown",
+        &[V2, ACP, ("/lanes/author/agent", "{\"models\": \"large\"}")],
+        UnknownKey,
+        "/lanes/author/agent/models",
+    )
+    .correct("model"),
+    mistake(
+        "an option without a name",
+        &[V2, ACP, ("/lanes/author/agent", "{\"options\": {\" \": \"high\"}}")],
+        EmptyValue,
+        "/lanes/author/agent/options/ ",
+    ),
+    mistake(
+        "an option that is a number",
+        &[V2, ACP, ("/lanes/author/agent", "{\"options\": {\"effort\": 3}}")],
+        WrongType,
+        "/lanes/author/agent/options/effort",
+    ),
+    mistake(
         "two models of one family",
         &[
             ("/schema_version", "\"striatum.workflow.v2\""),
@@ -132,3 +176,6 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/jobs/1/lane_id",
     ),
 ];
+
+const V2: (&str, &str) = ("/schema_version", "\"striatum.workflow.v2\"");
+const ACP: (&str, &str) = ("/lanes/author/adapter", "\"acp\"");

@@ -42,6 +42,15 @@ pub(super) const FEATURES: &[Feature] = &[
     ("judged delivery", &[V2, OFF, ("/require_judged_delivery", "true")]),
     ("leave for an operator", &[V2, OFF, ("/ai_operator_may", "[\"planned\"]")]),
     ("a quorum", &[V2, OFF, ("/jobs/2/quorum", "{\"k\": 1}")]),
+    (
+        "a choice of what an agent offers",
+        &[
+            V2,
+            OFF,
+            ("/lanes/reviewer/adapter", "\"acp\""),
+            ("/lanes/reviewer/agent", "{\"mode\": \"plan\", \"options\": {\"x_effort\": \"high\"}}"),
+        ],
+    ),
     ("a budget of a job", &[V2, OFF, ("/jobs/0/budget", "{\"turns\": 3}")]),
 ];
 
