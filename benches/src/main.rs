@@ -8,6 +8,8 @@ mod bare;
 mod broker;
 #[cfg(feature = "egress")]
 mod egress;
+#[cfg(feature = "job")]
+mod job;
 mod machine;
 mod measure;
 mod memory;
@@ -23,6 +25,8 @@ mod resident;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod sqlite;
+#[cfg(feature = "stream")]
+mod stream;
 mod table;
 #[cfg(feature = "takeover")]
 mod takeover;
@@ -96,6 +100,12 @@ enum Section {
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
+    /// Fifty readers of a thousand events a second, who miss none.
+    #[cfg(feature = "stream")]
+    Stream,
+    /// A whole job with its agent, against git and the agent alone.
+    #[cfg(feature = "job")]
+    Job,
     /// A new TLS session through the proxy for agents.
     #[cfg(feature = "egress")]
     Egress,
@@ -125,6 +135,10 @@ enum Section {
 fn main() -> Outcome {
     #[cfg(feature = "sandbox")]
     striatum_sandbox::shim::main_if_shim();
+    #[cfg(feature = "job")]
+    if let Some(played) = job::main_if_agent() {
+        return played;
+    }
     let args = Args::parse();
     if cfg!(debug_assertions) {
         println!("This is a debug build: its figures mean nothing. Use cargo run --release.\n");
@@ -149,6 +163,10 @@ fn main() -> Outcome {
         Section::Processes => runtime.block_on(processes::run(&args.folder, args.quick)),
         #[cfg(feature = "pulling")]
         Section::Pulling => runtime.block_on(pulling::run(&args.folder, args.quick)),
+        #[cfg(feature = "stream")]
+        Section::Stream => runtime.block_on(stream::run(&args.folder, args.quick)),
+        #[cfg(feature = "job")]
+        Section::Job => runtime.block_on(job::run(&args.folder, args.quick)),
         #[cfg(feature = "egress")]
         Section::Egress => runtime.block_on(egress::run(&args.folder, args.quick)),
         #[cfg(feature = "broker")]
@@ -177,6 +195,10 @@ fn all(args: &Args) -> Outcome {
         Section::Processes,
         #[cfg(feature = "pulling")]
         Section::Pulling,
+        #[cfg(feature = "stream")]
+        Section::Stream,
+        #[cfg(feature = "job")]
+        Section::Job,
         #[cfg(feature = "egress")]
         Section::Egress,
         #[cfg(feature = "broker")]

@@ -25,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Connects to hosts, with TLS where their URL says so.
+pub type Connector = HttpsConnector<HttpConnector>;
+
 /// Whose certificates we believe.
 #[derive(Debug, Clone)]
 pub struct Trust {
@@ -63,6 +66,24 @@ impl Trust {
                 "give certificates in the PEM format",
             )
         })
+    }
+
+    /// Nobody, for hosts that are spoken to without TLS.
+    ///
+    /// # Errors
+    /// [`UpstreamErrorKind::NoAuthorities`] if TLS cannot be spoken at all.
+    pub fn of_nobody() -> Result<Self, UpstreamError> {
+        Self::in_roots(RootCertStore::empty(), Arc::default())
+    }
+
+    /// What connects to hosts that are believed, and to those without TLS.
+    pub fn connector(&self) -> Connector {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(self.config());
+        connector.https_or_http().enable_http1().wrap_connector(tcp)
     }
 
     /// What a TLS client needs to know.
@@ -110,7 +131,7 @@ pub struct Upstream {
     authority: Authority,
     /// What goes before each path, without a slash at its end.
     prefix: String,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 impl Upstream {
@@ -145,22 +166,14 @@ impl Upstream {
                 Some(trust) => trust.clone(),
                 None => Trust::of_this_host()?,
             },
-            "http" if is_this_machine(authority.host()) => {
-                Trust::in_roots(RootCertStore::empty(), Arc::default())?
-            }
+            "http" if is_this_machine(authority.host()) => Trust::of_nobody()?,
             "http" => return Err(refused("without TLS only this machine is spoken to")),
             _ => return Err(refused("its scheme is neither https nor http")),
         };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(trust.config());
-        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
         let prefix = path.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, prefix, client: client.build(connector) })
+        Ok(Self { scheme, authority, prefix, client: client.build(trust.connector()) })
     }
 
     /// The host, with its port if it is named.

@@ -19,6 +19,8 @@ pub mod git;
 pub mod harness;
 #[cfg(feature = "llm")]
 pub mod llm;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 #[cfg(feature = "pg")]
 pub mod pg;
 pub mod sandbox;

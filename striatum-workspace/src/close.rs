@@ -35,7 +35,7 @@ impl Repository {
         let Some(branch) = left.branch.clone() else {
             return Err(unsaved(vec![format!("branch {}", tree.branch())]));
         };
-        for lost in self.beyond(&left, &[&branch]).await? {
+        for lost in self.beyond(&left, &[&branch, tree.base()]).await? {
             if self.room().reference(&kept_ref(tree, &lost)).await?.as_ref() != Some(&lost) {
                 return Err(unsaved(vec![format!("commit {lost}")]));
             }
@@ -45,7 +45,7 @@ impl Repository {
             Err(WorkspaceError::TreeLost { .. }) => return Ok(()),
             snapshot => snapshot?,
         };
-        let changed = self.changed_names(&branch, &snapshot.tree).await?;
+        let changed = self.changed_names(&snapshot, &branch).await?;
         let paths: Vec<String> = names(&changed).take(LISTED).map(shown).collect();
         if paths.is_empty() { Ok(()) } else { Err(unsaved(paths)) }
     }

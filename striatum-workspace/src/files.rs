@@ -43,11 +43,11 @@ impl Repository {
         commit: &CommitId,
         path: &[u8],
     ) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        let Some((mode, blob)) = self.file_at(commit, path).await? else { return Ok(None) };
+        let Some((mode, blob, size)) = self.file_at(commit, path).await? else { return Ok(None) };
         if mode == Mode::Symlink {
             return Ok(None);
         }
-        if self.size_of(&blob).await? > MAX_READ_BYTES {
+        if size > MAX_READ_BYTES {
             return Err(WorkspaceError::FileTooLarge { paths: vec![shown(path)], limit: MAX_READ_BYTES });
         }
         self.blob(&blob).await.map(Some)
@@ -143,12 +143,12 @@ impl Repository {
         }
     }
 
-    /// Mode and object of a file or link at a commit.
+    /// Mode, object and size of a file or link at a commit.
     async fn file_at(
         &self,
         commit: &CommitId,
         path: &[u8],
-    ) -> Result<Option<(Mode, CommitId)>, WorkspaceError> {
+    ) -> Result<Option<(Mode, CommitId, u64)>, WorkspaceError> {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
         if !is_plain(path) {
             return Err(WorkspaceError::OddPath { paths: vec![shown(path)] });
@@ -157,7 +157,7 @@ impl Repository {
         let answer = self
             .room()
             .call(&doing)
-            .args(["ls-tree", "-z", "--full-tree", commit.as_str(), "--"])
+            .args(["ls-tree", "-z", "--long", "--full-tree", commit.as_str(), "--"])
             .arg(OsStr::from_bytes(path))
             .bytes()
             .await?;
@@ -166,8 +166,11 @@ impl Repository {
         match (fields.next(), fields.next(), fields.next()) {
             (Some(mode), Some(b"blob"), Some(rest)) => {
                 let mode = Mode::from_git(mode).ok_or_else(|| unexpected(&doing, line))?;
-                let id = rest.split(|byte| *byte == b'\t').next().unwrap_or_default();
-                Ok(Some((mode, object(&doing, id)?)))
+                let fields = rest.split(|byte| *byte == b'\t').next().unwrap_or_default();
+                let mut fields = fields.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+                let id = object(&doing, fields.next().unwrap_or_default())?;
+                let size = fields.next().and_then(|size| std::str::from_utf8(size).ok()?.parse().ok());
+                Ok(Some((mode, id, size.ok_or_else(|| unexpected(&doing, line))?)))
             }
             _ => Ok(None),
         }

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::Path,
+    path::PathBuf,
 };
 
 use striatum_core::id::CommitId;
@@ -18,7 +18,7 @@ use crate::{
     foreign::Foreign,
     git::unexpected,
     repository::{Head, Repository},
-    room::{ATTRIBUTES, Index},
+    room::{ATTRIBUTES, Index, REF_BYTES},
     tree::Tree,
 };
 
@@ -26,9 +26,8 @@ use crate::{
 /// `blame` to be of use, at the cost of little more than a checkout.
 const COMMITS: usize = 1000;
 
-/// What is read of a file that names refs, and of a file that is one.
+/// What is read of a file that names refs.
 const REFS_BYTES: u64 = 4 << 20;
-const REF_BYTES: u64 = 4096;
 /// How much of the log of HEAD is read, from its end.
 const LOG_BYTES: u64 = 1 << 20;
 /// How many files and folders there may be below `refs`.
@@ -45,18 +44,15 @@ pub(crate) struct Pointers {
 }
 
 impl Repository {
-    /// Gives a tree whose files are those of `tip` its repository; the index becomes the agent's.
-    pub(crate) async fn furnish(
+    /// Gives a tree whose files are those of `tip` its repository, with this [history](Self::give_history); the index becomes the agent's.
+    pub(crate) fn furnish(
         &self,
         tree: &Tree,
         tip: &CommitId,
-        index: Index,
+        index: &Index,
+        cut: &str,
     ) -> Result<(), WorkspaceError> {
-        let git = index.folder().join("git");
-        for folder in ["objects/pack", "objects/info", "refs/heads", "info"] {
-            disk::folder(&git.join(folder))?;
-        }
-        let cut = self.give_history(tip, &git).await?;
+        let git = repository_in(index);
         let branch = tree.branch().full();
         let exclude = disk::read(&self.git_dir().join("info/exclude"), REFS_BYTES)?.unwrap_or_default();
         for (name, bytes) in [
@@ -91,11 +87,17 @@ impl Repository {
         over().args(["read-tree", tip.as_str()]).bytes().await?;
         // Ends with 1 where a file differs, which is for the agent to see.
         over().args(["update-index", "-q", "--refresh"]).ended().await?;
-        self.furnish(tree, tip, index).await
+        let cut = self.give_history(tip, &index).await?;
+        self.furnish(tree, tip, &index, &cut)
     }
 
-    /// Packs the last commits up to a tip with all that they hold, and gives the list of those whose parents are left behind.
-    async fn give_history(&self, tip: &CommitId, git: &Path) -> Result<String, WorkspaceError> {
+    /// Begins a repository beside an index: packs the last commits up to a tip with all that they hold, and gives the list of those whose
+    /// parents are left behind.
+    pub(crate) async fn give_history(&self, tip: &CommitId, index: &Index) -> Result<String, WorkspaceError> {
+        let git = repository_in(index);
+        for folder in ["objects/pack", "objects/info", "refs/heads", "info"] {
+            disk::folder(&git.join(folder))?;
+        }
         let doing = format!("pack the history of {tip}");
         let most = format!("--max-count={COMMITS}");
         let listed = self.room().call(&doing).args(["rev-list", "--parents", &most, tip.as_str()]).bytes();
@@ -119,6 +121,11 @@ impl Repository {
         fs::write(&keep, "").map_err(|error| WorkspaceError::io(disk::doing("write", &keep), error))?;
         Ok(cut.iter().map(|id| format!("{id}\n")).collect())
     }
+}
+
+/// Where a repository is made, beside its index.
+fn repository_in(index: &Index) -> PathBuf {
+    index.folder().join("git")
 }
 
 /// The commits of a list, each with its parents, of which not all parents are listed, as far as they are reached from the tip.

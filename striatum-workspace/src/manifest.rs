@@ -227,6 +227,9 @@ impl Repository {
     async fn hash(&self, objects: impl Iterator<Item = &str>) -> Result<Vec<BlobRef>, WorkspaceError> {
         let input: String = objects.map(|object| format!("{object}\n")).collect();
         let wanted = input.lines().count();
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
         let doing = "read what changed";
         let call =
             self.room().call(doing).args(["cat-file", "--batch=%(objecttype) %(objectsize)"]).input(input);

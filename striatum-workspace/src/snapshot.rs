@@ -21,17 +21,17 @@ use crate::{
     tree::Tree,
 };
 
-/// What a tree holds, written as objects.
+/// What lies in a tree, in an index of ours.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    /// The git tree.
-    pub(crate) tree: CommitId,
+    folder: PathBuf,
+    index: Index,
     /// What it does not hold.
     pub(crate) left_out: Vec<LeftOut>,
 }
 
 impl Repository {
-    /// Writes what lies in a tree as objects. What is tracked in `parent` or in the agent's index counts, ignored or not.
+    /// Takes what lies in a tree into an index. What is tracked in `parent` or in the agent's index counts, ignored or not.
     ///
     /// Every file is read and hashed: the index starts without knowledge of any, so that no file can pass as unchanged.
     pub(crate) async fn snapshot(&self, tree: &Tree, parent: &CommitId) -> Result<Snapshot, WorkspaceError> {
@@ -41,27 +41,18 @@ impl Repository {
         }
         let index = self.room().index()?;
         let over = |doing: &str| self.room().over(doing, folder, &index);
-        over("read the parent of a commit").args(["read-tree", parent.as_str()]).bytes().await?;
-        let tracked = over("list tracked files").args(["ls-files", "-z", "--stage"]).bytes().await?;
-        let mut listed = Listed::default();
-        for (name, entry) in names(&tracked).filter_map(staged) {
-            listed.tracked.insert(name.to_vec(), entry);
-        }
-        for name in self.agents_index(tree).await? {
-            if is_plain(&name) {
-                listed.untracked.insert(name);
-            }
-        }
-        self.list_others(folder, &index, &mut listed).await?;
+        let parents = over("read the parent of a commit").args(["read-tree", parent.as_str()]);
+        let (_, of_agent) = tokio::try_join!(parents.bytes(), self.agents_index(tree))?;
+        let mut listed = self.list_files(folder, &index).await?;
+        listed.untracked.extend(of_agent.into_iter().filter(|name| is_plain(name)));
         let (root, limit) = (folder.to_owned(), self.max_file_bytes());
         let sorted = disk::blocking("look at a tree", move || sort(&root, limit, listed)).await?;
         self.refuse_large(&sorted.large).await?;
         let update = |doing: &str| over(doing).args(["update-index", "-z"]);
-        update("take out what is gone")
-            .args(["--force-remove", "--stdin"])
-            .input(sorted.gone)
-            .bytes()
-            .await?;
+        if !sorted.gone.is_empty() {
+            let update = update("take out what is gone").args(["--force-remove", "--stdin"]);
+            update.input(sorted.gone).bytes().await?;
+        }
         let doing = "take in what is there";
         let added = update(doing).args(["--add", "--replace", "--stdin"]).input(sorted.there).ended().await?;
         let odd: Vec<String> = added
@@ -76,9 +67,26 @@ impl Repository {
         if !added.status.success() {
             return Err(added.refused(doing));
         }
+        Ok(Snapshot { folder: folder.to_owned(), index, left_out: sorted.left_out })
+    }
+
+    /// Writes a snapshot as objects: its git tree.
+    pub(crate) async fn write_tree(&self, snapshot: &Snapshot) -> Result<CommitId, WorkspaceError> {
         let doing = "write a tree";
-        let tree = object(doing, &over(doing).arg("write-tree").bytes().await?)?;
-        Ok(Snapshot { tree, left_out: sorted.left_out })
+        let call = self.room().over(doing, &snapshot.folder, &snapshot.index);
+        object(doing, &call.arg("write-tree").bytes().await?)
+    }
+
+    /// The paths in which a snapshot differs from a commit, each ended with a null byte.
+    pub(crate) async fn changed_names(
+        &self,
+        snapshot: &Snapshot,
+        from: &CommitId,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let doing = format!("compare a tree with {from}");
+        let call = self.room().over(doing, &snapshot.folder, &snapshot.index);
+        let call = call.args(["diff-index", "--cached", "--name-only", "--no-renames", "-z"]);
+        call.args([from.as_str(), "--"]).bytes().await
     }
 
     /// What the agent staged. An index that git cannot read holds nothing that the files do not.
@@ -93,13 +101,10 @@ impl Repository {
         Ok(names(&staged).map(<[u8]>::to_vec).collect())
     }
 
-    /// Lists what is untracked and not ignored, in the folder and in the repositories that the agent made inside it.
-    async fn list_others(
-        &self,
-        folder: &Path,
-        index: &Index,
-        listed: &mut Listed,
-    ) -> Result<(), WorkspaceError> {
+    /// Lists what an index tracks, and what is untracked and not ignored, in the folder and in the repositories that the agent made
+    /// inside it.
+    async fn list_files(&self, folder: &Path, index: &Index) -> Result<Listed, WorkspaceError> {
+        let mut listed = Listed::default();
         let mut nested = vec![Vec::new()];
         while let Some(prefix) = nested.pop() {
             let within = folder.join(OsStr::from_bytes(&prefix));
@@ -110,9 +115,10 @@ impl Repository {
                 empty = self.room().index()?;
                 &empty
             };
-            let doing = "list untracked files";
+            let doing = "list files";
             let call = self.room().over(doing, &within, index);
-            let ended = call.args(["ls-files", "-z", "--others", "--exclude-standard"]).ended().await?;
+            let call = call.args(["ls-files", "-z", "-t", "--stage", "--others", "--exclude-standard"]);
+            let ended = call.ended().await?;
             let closed: Vec<String> = ended
                 .stderr
                 .lines()
@@ -125,7 +131,14 @@ impl Repository {
             if !ended.status.success() {
                 return Err(ended.refused(doing));
             }
-            for name in names(&ended.stdout) {
+            for line in names(&ended.stdout) {
+                let Some(name) = line.strip_prefix(b"? ") else {
+                    // A letter says in which way it is tracked.
+                    if let Some((name, entry)) = line.get(2..).and_then(staged) {
+                        listed.tracked.insert(name.to_vec(), entry);
+                    }
+                    continue;
+                };
                 let name = [&prefix, name].concat();
                 // Git names a repository inside the folder, and does not look into it.
                 if let Some(repository) = name.strip_suffix(b"/") {
@@ -137,7 +150,7 @@ impl Repository {
                 }
             }
         }
-        Ok(())
+        Ok(listed)
     }
 
     /// A large file that was there before may stay; a new one is refused.

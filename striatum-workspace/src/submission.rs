@@ -10,7 +10,6 @@ use crate::{
     history::{FilesOnly, History},
     repository::{Repository, names, shown},
     room::{Swapped, object},
-    snapshot::Snapshot,
     tree::{Grant, Tree},
 };
 
@@ -77,6 +76,9 @@ impl Repository {
             // Named by its own id, so whoever made it made the same.
             self.room().swap(&kept_ref(tree, lost), None, lost).await?;
         }
+        if left.branch.as_ref() == Some(&saved.commit) {
+            return Ok(saved);
+        }
         let full = tree.branch().full();
         match self.room().swap(&full, left.branch.as_ref(), &saved.commit).await? {
             Swapped::Yes => Ok(saved),
@@ -98,22 +100,29 @@ impl Repository {
     }
 
     async fn written(&self, tree: &Tree, left: &Left, message: &str) -> Result<Saved, WorkspaceError> {
-        let (commit, left_out) = self.commit_onto(tree, left, message).await?;
-        let kept = self.beyond(left, &[&commit]).await?;
+        let parent = self.parent(tree, left).await?;
+        let (commit, left_out) = self.commit_onto(tree, &parent, left, message).await?;
+        let kept = self.beyond(left, &[&commit, &parent, tree.base()]).await?;
         Ok(Saved { commit, kept, left_out, files_only: left.files_only.clone() })
     }
 
     async fn commit_onto(
         &self,
         tree: &Tree,
+        parent: &CommitId,
         left: &Left,
         message: &str,
     ) -> Result<(CommitId, Vec<LeftOut>), WorkspaceError> {
-        let parent = self.parent(tree, left).await?;
-        let snapshot = self.snapshot(tree, &parent).await?;
-        self.check_names(tree.base(), &snapshot).await?;
-        if snapshot.tree == self.room().tree_of(&parent).await? {
-            return Ok((parent, snapshot.left_out));
+        let snapshot = self.snapshot(tree, parent).await?;
+        let (changed, written) =
+            tokio::try_join!(self.changed_names(&snapshot, tree.base()), self.write_tree(&snapshot))?;
+        expect_plain(&changed)?;
+        let is_empty = match parent == tree.base() {
+            true => changed.is_empty(),
+            false => written == self.room().tree_of(parent).await?,
+        };
+        if is_empty {
+            return Ok((parent.clone(), snapshot.left_out));
         }
         let history = match &left.files_only {
             Some(reason) => format!("Striatum-History: files only: {}\n", reason.to_string().escape_debug()),
@@ -121,7 +130,7 @@ impl Repository {
         };
         let message = format!("{}\n\n{}\n{history}", message.trim_end(), trailer(tree.grant()));
         let date = tree.grant().granted_at;
-        let commit = self.room().commit(&snapshot.tree, &[&parent], date, &message).await?;
+        let commit = self.room().commit(&written, &[parent], date, &message).await?;
         Ok((commit, snapshot.left_out))
     }
 
@@ -152,7 +161,7 @@ impl Repository {
         left: &Left,
         holders: &[&CommitId],
     ) -> Result<Vec<CommitId>, WorkspaceError> {
-        if left.all.is_empty() {
+        if left.all.iter().all(|commit| holders.contains(&commit)) {
             return Ok(Vec::new());
         }
         let doing = "look for commits that no branch contains";
@@ -185,25 +194,13 @@ impl Repository {
         }
         Ok(tree.base().clone())
     }
+}
 
-    async fn check_names(&self, base: &CommitId, snapshot: &Snapshot) -> Result<(), WorkspaceError> {
-        let changed = self.changed_names(base, &snapshot.tree).await?;
-        let odd: Vec<String> =
-            names(&changed).filter(|name| std::str::from_utf8(name).is_err()).map(shown).collect();
-        if odd.is_empty() { Ok(()) } else { Err(WorkspaceError::OddPath { paths: odd }) }
-    }
-
-    /// The paths that differ between two commits or trees, each ended with a null byte.
-    pub(crate) async fn changed_names(
-        &self,
-        from: &CommitId,
-        to: &CommitId,
-    ) -> Result<Vec<u8>, WorkspaceError> {
-        let call = self.room().call(format!("compare {from} with {to}"));
-        call.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", from.as_str(), to.as_str()])
-            .bytes()
-            .await
-    }
+/// Refuses changed paths that are not UTF-8.
+fn expect_plain(changed: &[u8]) -> Result<(), WorkspaceError> {
+    let odd: Vec<String> =
+        names(changed).filter(|name| std::str::from_utf8(name).is_err()).map(shown).collect();
+    if odd.is_empty() { Ok(()) } else { Err(WorkspaceError::OddPath { paths: odd }) }
 }
 
 /// The commits that an agent left behind.

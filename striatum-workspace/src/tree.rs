@@ -132,8 +132,11 @@ impl Repository {
         }
         self.write_note(&tree, Phase::Opening)?;
         self.clear(&tree).await?;
-        let tip = self.branch_for(&tree).await?;
-        self.check_out(&tree, &tip).await?;
+        let (tip, ()) = tokio::try_join!(self.branch_for(&tree), self.check_out(&tree, base))?;
+        if tip != *base {
+            self.clear(&tree).await?;
+            self.check_out(&tree, &tip).await?;
+        }
         self.write_note(&tree, Phase::Open)?;
         Ok(tree)
     }
@@ -230,9 +233,12 @@ impl Repository {
         disk::folder(&tree.path)?;
         let index = self.room().index()?;
         let over = || self.room().over(format!("check out {tip}"), &tree.path, &index);
-        over().args(["read-tree", tip.as_str()]).bytes().await?;
-        over().args(["checkout-index", "--all", "--index", "--quiet"]).bytes().await?;
-        self.furnish(tree, tip, index).await
+        let files = async {
+            over().args(["read-tree", tip.as_str()]).bytes().await?;
+            over().args(["checkout-index", "--all", "--index", "--quiet"]).bytes().await
+        };
+        let (_, cut) = tokio::try_join!(files, self.give_history(tip, &index))?;
+        self.furnish(tree, tip, &index, &cut)
     }
 }
 

@@ -38,7 +38,10 @@ mod leave;
 mod limits;
 mod looping;
 mod owed;
+mod place;
 mod prepare;
+#[cfg(all(feature = "acp", feature = "server"))]
+mod pulling;
 mod registry;
 mod supersede;
 mod used;

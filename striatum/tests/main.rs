@@ -43,6 +43,9 @@ mod outages;
 #[cfg(test)]
 mod panels;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod pulling;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;

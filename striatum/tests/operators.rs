@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rmcp::{
-    RoleClient, ServiceExt as _,
-    model::CallToolRequestParams,
-    service::RunningService,
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
-};
+use rmcp::{RoleClient, ServiceExt as _, model::CallToolRequestParams, service::RunningService};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use striatum::{
@@ -45,10 +40,9 @@ impl Pilot {
         let operators = orchestrator.operators(authority, Boundary::default()).await.expect("an interface");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let served = operators.serve(listener).expect("it serves");
-        let mut config =
-            StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", served.address()));
-        config.auth_header = Some(token.secret.expose_secret().to_owned());
-        let transport = StreamableHttpClientTransport::from_config(config);
+        let url = format!("http://{}/mcp", served.address());
+        let transport =
+            striatum_testkit::mcp::transport(&url, token.secret.expose_secret()).expect("a client");
         let client = soon(().serve(transport)).await.expect("a connection");
         Self { client, _served: served }
     }

@@ -30,28 +30,28 @@ pub(crate) struct Board {
 
 impl Board {
     /// Reads the newest runs, and the chosen one in full.
-    pub(crate) async fn refresh(&mut self, interface: &Interface) -> Result<(), Failed> {
-        self.runs = items(interface.get("/v1/runs?limit=50").await?);
+    pub(crate) fn refresh(&mut self, interface: &Interface) -> Result<(), Failed> {
+        self.runs = items(interface.get("/v1/runs?limit=50")?);
         self.chosen = self.chosen.min(self.runs.len().saturating_sub(1));
         (self.jobs, self.waiting) = (Vec::new(), Vec::new());
         if let Some(run) = self.selected() {
-            self.jobs = items(interface.get(&format!("/v1/runs/{run}/jobs?limit=200")).await?);
-            self.waiting = items(interface.get(&format!("/v1/runs/{run}/checkpoints")).await?);
-            self.waiting.extend(items(interface.get(&format!("/v1/runs/{run}/questions")).await?));
+            self.jobs = items(interface.get(&format!("/v1/runs/{run}/jobs?limit=200"))?);
+            self.waiting = items(interface.get(&format!("/v1/runs/{run}/checkpoints"))?);
+            self.waiting.extend(items(interface.get(&format!("/v1/runs/{run}/questions"))?));
         }
         Ok(())
     }
 
     /// The same; what stands in the way is shown.
-    pub(crate) async fn renew(&mut self, interface: &Interface) {
-        if let Err(error) = self.refresh(interface).await {
+    pub(crate) fn renew(&mut self, interface: &Interface) {
+        if let Err(error) = self.refresh(interface) {
             self.said = error.to_string();
         }
     }
 
-    pub(crate) async fn select(&mut self, interface: &Interface, by: isize) {
+    pub(crate) fn select(&mut self, interface: &Interface, by: isize) {
         self.chosen = self.chosen.saturating_add_signed(by);
-        self.renew(interface).await;
+        self.renew(interface);
     }
 
     /// The chosen run.
@@ -60,7 +60,7 @@ impl Board {
     }
 
     /// Takes up something that happened.
-    pub(crate) fn tell(&mut self, event: Value) {
+    pub(crate) fn tell(&mut self, event: &Value) {
         let body = &event["body"];
         let job = text(&body["data"]["job"], 40);
         let line =
@@ -178,7 +178,7 @@ mod tests {
             ..Board::default()
         };
         let body = json!({ "run": "ab".repeat(16), "kind": "job.ready", "data": { "job": "sign\u{1b}[2J" } });
-        board.tell(json!({ "at": "2026-11-21T18:00:00.000000Z", "body": body }));
+        board.tell(&json!({ "at": "2026-11-21T18:00:00.000000Z", "body": body }));
         board.answered("pause", Ok(Value::Null));
 
         let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();

@@ -1,21 +1,17 @@
 //! The operators' interface, as a client sees it: JSON to ask and to steer, server-sent events to follow.
 
-use std::{error::Error, time::Duration};
-
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, Response, Uri, body::Incoming};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use serde_json::Value;
-use tokio::{
+use std::{
+    error::Error,
+    io::{BufRead as _, BufReader},
     sync::mpsc::Sender,
-    time::{sleep, timeout},
+    thread,
+    time::Duration,
 };
 
-/// Longer than a healthy server takes.
+use serde_json::Value;
+use ureq::{Agent, Body, http::Response};
+
+/// Longer than a healthy server is silent: a stream says every 15 seconds that it lives.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server that is gone is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -24,89 +20,68 @@ pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Interface {
-    client: Client<HttpConnector, Full<Bytes>>,
+    agent: Agent,
     url: String,
-    token: String,
+    bearer: String,
 }
 
 impl Interface {
-    pub(crate) fn new(url: &str, token: &str) -> Result<Self, Failed> {
-        let url = url.trim_end_matches('/').to_owned();
-        url.parse::<Uri>()?;
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), url, token: token.to_owned() })
+    pub(crate) fn new(url: &str, token: &str) -> Self {
+        let config = Agent::config_builder().timeout_connect(Some(PATIENCE)).timeout_per_read(Some(PATIENCE));
+        let agent = config.timeout_per_write(Some(PATIENCE)).http_status_as_error(false).build().into();
+        Self { agent, url: url.trim_end_matches('/').to_owned(), bearer: format!("Bearer {token}") }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failed> {
-        self.ask(Method::GET, path, Bytes::new()).await
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failed> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        answer(request.header("authorization", &self.bearer).call()?)
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        self.ask(Method::POST, path, body.to_string().into()).await
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        let request = self.agent.post(format!("{}{path}", self.url)).content_type("application/json");
+        answer(request.header("authorization", &self.bearer).send(body.to_string())?)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value, Failed> {
-        let response = timeout(PATIENCE, self.send(method, path, body, None)).await??;
-        let body = timeout(PATIENCE, response.into_body().collect()).await??.to_bytes();
-        let answer: Value = serde_json::from_slice(&body)?;
-        match answer.get("error") {
-            Some(error) => {
-                let said = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
-                Err(format!("{}: {} ({})", said("code"), said("message"), said("remedy")).into())
-            }
-            None => Ok(answer),
-        }
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-        last: Option<&str>,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json");
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        Ok(self.client.request(request.body(Full::new(body))?).await?)
-    }
-
-    /// Tells what happens from now on, until nobody listens. After an interruption it goes on behind the last event that it saw.
-    pub(crate) async fn follow(self, told: Sender<Value>) {
-        let mut last = None;
-        while !told.is_closed() {
+    /// Tells what happens from now on. After an interruption it goes on behind the last event that it saw.
+    pub(crate) fn follow(&self, told: &Sender<Value>) {
+        let mut last = "head".to_owned();
+        loop {
             // Whatever was wrong, the cursor is still good, or the server says that it is not.
-            let _ = self.stream(&mut last, &told).await;
-            sleep(AGAIN).await;
+            let _ = self.stream(&mut last, told);
+            thread::sleep(AGAIN);
         }
     }
 
-    async fn stream(&self, last: &mut Option<String>, told: &Sender<Value>) -> Result<(), Failed> {
-        let response = self.send(Method::GET, "/v1/events?after=head", Bytes::new(), last.as_deref()).await?;
-        if response.status().as_u16() == 409 {
+    fn stream(&self, last: &mut String, told: &Sender<Value>) -> Result<(), Failed> {
+        let request = self.agent.get(format!("{}/v1/events?after={last}", self.url));
+        let mut response = request.header("authorization", &self.bearer).call()?;
+        if response.status() == 409 {
             // The history is another one: it is begun with anew.
-            *last = None;
+            "head".clone_into(last);
         }
-        let (mut body, mut text) = (response.into_body(), String::new());
-        while let Some(frame) = timeout(PATIENCE, body.frame()).await? {
-            if let Ok(data) = frame?.into_data() {
-                text += std::str::from_utf8(&data)?;
-            }
-            while let Some((block, rest)) = text.split_once("\n\n") {
-                for line in block.lines() {
-                    match line.split_once(": ") {
-                        Some(("id", id)) => *last = Some(id.to_owned()),
-                        Some(("data", data)) => told.send(serde_json::from_str(data)?).await?,
-                        _ => {}
-                    }
+        let (mut id, mut data) = (None, None);
+        for line in BufReader::new(response.body_mut().as_reader()).lines() {
+            let line = line?;
+            match line.split_once(": ") {
+                Some(("id", text)) => id = Some(text.to_owned()),
+                Some(("data", text)) => data = Some(serde_json::from_str(text)?),
+                _ if line.is_empty() => {
+                    data.take().map(|event| told.send(event)).transpose()?;
+                    *last = id.take().unwrap_or_else(|| last.clone());
                 }
-                text = rest.to_owned();
+                _ => {}
             }
         }
         Ok(())
+    }
+}
+
+/// What was answered, or in words why not.
+fn answer(mut response: Response<Body>) -> Result<Value, Failed> {
+    let answer: Value = serde_json::from_reader(response.body_mut().as_reader())?;
+    let said = |key: &str| answer["error"][key].as_str().unwrap_or_default();
+    match answer.get("error") {
+        Some(_) => Err(format!("{}: {} ({})", said("code"), said("message"), said("remedy")).into()),
+        None => Ok(answer),
     }
 }

@@ -7,7 +7,7 @@
 mod board;
 mod interface;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::mpsc, thread, time::Duration};
 
 use clap::Parser;
 use ratatui::{
@@ -15,13 +15,12 @@ use ratatui::{
     crossterm::event::{self, Event, KeyCode, KeyEventKind},
 };
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use board::Board;
 use interface::{Failed, Interface};
 
-/// How often it is looked at whether a key was pressed.
-const KEYS: Duration = Duration::from_millis(100);
+/// How often it is looked at whether anything happened.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Watches runs, and pauses, resumes, cancels or begins them.
 #[derive(Debug, Parser)]
@@ -39,57 +38,53 @@ struct Args {
     once: bool,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failed> {
+fn main() -> Result<(), Failed> {
     let args = Args::parse();
-    let token = std::fs::read_to_string(&args.token)?;
-    let interface = Interface::new(&args.url, token.trim())?;
+    let interface = Interface::new(&args.url, std::fs::read_to_string(&args.token)?.trim());
     let mut board = Board::default();
-    board.refresh(&interface).await?;
+    board.refresh(&interface)?;
     if args.once {
         return Ok(board.print(&mut std::io::stdout())?);
     }
     // The terminal is put back in order whatever happens, a panic too.
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(&mut terminal, &interface, &mut board, &args.workflow).await;
+    let watched = watch(&mut terminal, &interface, &mut board, &args.workflow);
     ratatui::try_restore()?;
     watched
 }
 
 /// Shows what there is until `q`. Whatever happens to a run comes as an event, and then the board is read anew.
-async fn watch(
+fn watch(
     terminal: &mut DefaultTerminal,
     interface: &Interface,
     board: &mut Board,
     workflow: &str,
 ) -> Result<(), Failed> {
-    let (told, mut happened) = mpsc::channel(64);
+    let (told, happened) = mpsc::channel();
     let follower = interface.clone();
-    tokio::spawn(async move { follower.follow(told).await });
-    let mut keys = keys();
+    thread::spawn(move || follower.follow(&told));
     loop {
         terminal.draw(|frame| board.draw(frame))?;
-        tokio::select! {
-            Some(what) = happened.recv() => {
-                board.tell(what);
-                while let Ok(what) = happened.try_recv() {
-                    board.tell(what);
-                }
-                board.renew(interface).await;
-            }
-            Some(key) = keys.recv() => match key {
+        if happened.try_iter().map(|what| board.tell(&what)).count() > 0 {
+            board.renew(interface);
+        }
+        if event::poll(LOOK)?
+            && let Event::Key(key) = event::read()?
+            && key.kind == KeyEventKind::Press
+        {
+            match key.code {
                 KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                KeyCode::Up => board.select(interface, -1).await,
-                KeyCode::Down => board.select(interface, 1).await,
-                KeyCode::Char(letter) => steer(interface, board, letter, workflow).await,
+                KeyCode::Up => board.select(interface, -1),
+                KeyCode::Down => board.select(interface, 1),
+                KeyCode::Char(letter) => steer(interface, board, letter, workflow),
                 _ => {}
-            },
+            }
         }
     }
 }
 
 /// Does what a letter stands for. A refusal is shown: it says what to do.
-async fn steer(interface: &Interface, board: &mut Board, letter: char, workflow: &str) {
+fn steer(interface: &Interface, board: &mut Board, letter: char, workflow: &str) {
     let step = match letter {
         'p' => "pause",
         'r' => "resume",
@@ -97,30 +92,12 @@ async fn steer(interface: &Interface, board: &mut Board, letter: char, workflow:
         's' => "start",
         'x' => "cancel",
         'n' => {
-            let answer = interface.post("/v1/runs", &json!({ "workflow": { "path": workflow } })).await;
+            let answer = interface.post("/v1/runs", &json!({ "workflow": { "path": workflow } }));
             return board.answered("prepare", answer);
         }
         _ => return,
     };
     if let Some(run) = board.selected() {
-        let answer = interface.post(&format!("/v1/runs/{run}/{step}"), &json!({})).await;
-        board.answered(step, answer);
+        board.answered(step, interface.post(&format!("/v1/runs/{run}/{step}"), &json!({})));
     }
-}
-
-/// The keys that are pressed. The terminal is read in a thread of its own, which ends when nobody listens any more.
-fn keys() -> mpsc::Receiver<KeyCode> {
-    let (sender, receiver) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        while !sender.is_closed() {
-            if let Ok(true) = event::poll(KEYS)
-                && let Ok(Event::Key(key)) = event::read()
-                && key.kind == KeyEventKind::Press
-                && sender.blocking_send(key.code).is_err()
-            {
-                return;
-            }
-        }
-    });
-    receiver
 }

@@ -11,7 +11,6 @@ use rmcp::{
     RoleClient, ServiceExt as _,
     model::{CallToolRequestParams, CallToolResult},
     service::RunningService,
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
 };
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -87,9 +86,7 @@ pub(crate) type Client = RunningService<RoleClient, ()>;
 
 /// An MCP client with this token.
 pub(crate) async fn client(url: &str, token: &str) -> Result<Client, String> {
-    let mut config = StreamableHttpClientTransportConfig::with_uri(url);
-    config.auth_header = Some(token.to_owned());
-    let connecting = ().serve(StreamableHttpClientTransport::from_config(config));
+    let connecting = ().serve(striatum_testkit::mcp::transport(url, token).expect("a client"));
     let connected =
         tokio::time::timeout(Duration::from_secs(20), connecting).await.expect("an answer in time");
     connected.map_err(|error| error.to_string())

@@ -1,11 +1,12 @@
 //! Agents that come for their work, on the real machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rmcp::model::{CallToolRequestParams, Tool};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use striatum_core::{
+    chain::Position,
     engine::Engine,
     id::{CommandId, CommitId, InstanceId, LaneId, RoleId, RunId},
     run::{Actor, Command, DeliveryMode, Intent, JobStatus, Pending, RunStatus, State, Verdict},
@@ -72,13 +73,30 @@ impl Office {
         self.engine.load(RUN).await.expect("it is there").state
     }
 
+    async fn head(&self) -> Position {
+        let chain = "repo".parse().expect("a name");
+        self.engine.store().head(&chain).await.expect("a chain")
+    }
+
+    async fn is_referred(&self) -> bool {
+        self.state().await.open_questions().all(|(_, question)| question.referred)
+    }
+
+    /// Lets time pass, and whoever waited for it do what it does.
+    async fn pass(&self, time: Duration) {
+        tokio::time::advance(time).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn claim_token(&self, role: &str) -> String {
         let scope = ClaimScope {
             repository: "repo".parse().expect("a name"),
             role: RoleId::new(role).expect("a name"),
             lane: LaneId::new(role).expect("a name"),
         };
-        let issued = self.authority.issue(Scope::Claim(scope), LONG).expect("chance");
+        let issued = self.authority.issue(Scope::Claim(scope), Duration::from_secs(3600)).expect("chance");
         issued.secret.expose_secret().to_owned()
     }
 
@@ -164,6 +182,63 @@ async fn accepted(client: &Client, tool: &'static str, arguments: Value) {
     assert!(said.starts_with("accepted") && !is_error, "{tool}: {said}");
 }
 
+/// A call of every tool of a grant, each of which the author of the draft could make.
+fn calls() -> [(&'static str, Value); 14] {
+    let (question, title) = (json!({"question": "Which?"}), json!({"title": "t", "description": "d"}));
+    let reason = json!({"reason": "no"});
+    [
+        ("get_packet", json!({})),
+        ("read_document", json!({"digest": "00".repeat(32)})),
+        ("publish_artifact", json!({"name": "greeting", "text": "Welcome."})),
+        ("submit_review", json!({"verdict": "accept"})),
+        ("complete_work", json!({})),
+        ("report_failure", reason.clone()),
+        ("release_work", reason.clone()),
+        ("block_work", reason),
+        ("ask_human", question.clone()),
+        ("request_human_steering", question),
+        ("ask_upstream", json!({"job": "draft", "question": "Why?"})),
+        ("answer", json!({"answer": "So."})),
+        ("propose_follow_up", title.clone()),
+        ("propose_issue", title),
+    ]
+}
+
+#[tokio::test]
+async fn a_dry_run_of_any_tool_says_what_the_call_then_says_and_does_nothing() {
+    let mut told = Vec::new();
+    for (tool, arguments) in calls() {
+        let office = Office::open().await;
+        office.start().await;
+        let (_, tools) = office.puller("author").await.work().await;
+        let all = tools.list_all_tools().await.expect("tools");
+        let names: BTreeSet<_> = all.iter().map(|tool| &*tool.name).collect();
+        assert_eq!(names, calls().iter().map(|(tool, _)| *tool).collect(), "every tool is tried");
+        let offered = all.iter().find(|it| it.name == tool).expect("it is offered");
+        if !json!(offered.input_schema)["properties"]["dry_run"].is_object() {
+            continue;
+        }
+        let before = office.head().await;
+        let mut dry = arguments.clone();
+        dry["dry_run"] = json!(true);
+        let (would, would_fail) = call(&tools, tool, dry).await;
+        assert_eq!(office.head().await, before, "{tool}: {would}");
+        let (said, is_error) = call(&tools, tool, arguments).await;
+        assert_eq!(would_fail, is_error, "{tool}: {would} {said}");
+        if is_error {
+            assert_eq!((would, office.head().await), (said, before), "{tool}");
+        } else {
+            assert!(
+                would.starts_with("would be accepted") && said.starts_with("accepted"),
+                "{tool}: {would} {said}"
+            );
+            assert_ne!(office.head().await, before, "{tool}");
+            told.push(tool);
+        }
+    }
+    assert_eq!(told.len(), 8, "the others are no tools for a draft that is not written yet: {told:?}");
+}
+
 #[tokio::test]
 async fn two_agents_that_pull_bring_a_run_to_its_end() {
     let office = Office::open().await;
@@ -243,14 +318,10 @@ async fn who_does_not_renew_loses_the_work_to_another() {
     };
     let ((), (work, theirs)) = tokio::join!(wake, next.work());
     assert_eq!((work["job"].as_str(), work["epoch"].as_u64()), (Some("draft"), Some(2)));
-    for (tool, arguments) in [
-        ("get_packet", json!({})),
-        ("publish_artifact", json!({"name": "greeting", "text": "late"})),
-        ("complete_work", json!({})),
-        ("propose_follow_up", json!({"title": "t", "description": "d"})),
-    ] {
+    for (tool, arguments) in calls() {
         let (said, is_error) = call(&tools, tool, arguments).await;
-        assert!(said.starts_with("refused (stale_fence)") && is_error, "{tool}: {said}");
+        let code = if tool == "answer" { "nothing_asked" } else { "stale_fence" };
+        assert!(said.starts_with(&format!("refused ({code})")) && is_error, "{tool}: {said}");
     }
     assert!(slow.ask("heartbeat").await.0.starts_with("refused (stale_fence)"));
     assert!(slow.ask("ack_work").await.0.starts_with("refused (no_work)"));
@@ -381,4 +452,36 @@ async fn a_session_that_pulls_is_asked_about_what_it_did() {
     );
     let told = json!({"digest": answer["answer"]["digest"]});
     assert_eq!(call(&judging, "read_document", told).await, ("Manners.".to_owned(), false));
+}
+
+#[tokio::test]
+async fn a_question_that_no_session_answers_within_ten_minutes_is_for_a_person() {
+    let office = Office::open().await;
+    let (author, reviewer) = (office.puller("author").await, office.puller("reviewer").await);
+    office.start().await;
+    let (_, tools) = author.work().await;
+    accepted(&tools, "publish_artifact", json!({"name": "greeting", "text": "Hullo."})).await;
+    accepted(&tools, "complete_work", json!({})).await;
+    let (_, judging) = reviewer.work().await;
+    accepted(&judging, "ask_upstream", json!({"job": "draft", "question": "Why not hello?"})).await;
+
+    tokio::time::pause();
+    let mut waited = Duration::ZERO;
+    while !office.is_referred().await {
+        // The watcher looks every half minute, and may have seen the question only at its second look.
+        assert!(waited < Duration::from_secs(690), "nobody is asked");
+        office.pass(Duration::from_secs(30)).await;
+        waited += Duration::from_secs(30);
+    }
+    assert!(waited >= Duration::from_secs(600), "it had {waited:?}");
+    tokio::time::resume();
+
+    let late =
+        json!({"session": author.session, "run": RUN.to_string(), "question": 1, "answer": "Manners."});
+    let (said, is_error) = call(&author.client, "answer_question", late).await;
+    assert!(said.starts_with("refused (question_unknown)") && is_error, "{said}");
+    let answer = office.engine.blobs().put("Manners.".into()).await.expect("it is kept");
+    office.give(Intent::Answer { question: 1, answer }).await;
+    let (again, _) = reviewer.work().await;
+    assert_eq!((again["job"].as_str(), again["epoch"].as_u64()), (Some("review"), Some(2)));
 }

@@ -6,7 +6,6 @@ use rmcp::{
     RoleClient, ServiceExt as _,
     model::{CallToolRequestParams, CallToolResult},
     service::RunningService,
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
 };
 use serde_json::{Value, json};
 use striatum_core::run::{Actor, Verdict};
@@ -24,9 +23,7 @@ struct Client {
 
 impl Client {
     async fn open(address: &str, token: &str) -> Result<Self, Failed> {
-        let mut config = StreamableHttpClientTransportConfig::with_uri(format!("http://{address}/mcp"));
-        config.auth_header = Some(token.to_owned());
-        let transport = StreamableHttpClientTransport::from_config(config);
+        let transport = striatum_testkit::mcp::transport(&format!("http://{address}/mcp"), token)?;
         Ok(Self { client: tokio::time::timeout(PATIENCE, ().serve(transport)).await?? })
     }
 

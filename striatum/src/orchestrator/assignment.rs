@@ -19,11 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapter::{Account, Assignment, Updates},
-    orchestrator::{
-        Error, ErrorKind, Shared,
-        grant::{Place, Work},
-        owed,
-    },
+    orchestrator::{Error, ErrorKind, Shared, grant::Work, owed, place::Place},
     progress::Progress,
     prompt::{self, By, Texts},
 };

@@ -25,12 +25,7 @@ use crate::{
     adapter::Account,
     command::report::Report,
     fault, mint,
-    orchestrator::{
-        Error, ErrorKind, Shared,
-        base::Bases,
-        collect,
-        grant::{Place, Work},
-    },
+    orchestrator::{Error, ErrorKind, Shared, base::Bases, collect, grant::Work, place::Place},
 };
 
 /// The tools of one grant act on this. Each call is judged by the machine anew; what it refuses goes back to the agent as it said it.

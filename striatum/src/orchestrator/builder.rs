@@ -1,6 +1,7 @@
 //! Putting an orchestrator together.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -36,6 +37,7 @@ pub struct Builder {
     repository: Option<Repository>,
     sandbox: Option<Arc<dyn Sandbox>>,
     adapters: Vec<(String, Arc<dyn LaneAdapter>)>,
+    pulled: BTreeSet<String>,
     limits: Limits,
     data: Option<PathBuf>,
     clock: Arc<dyn Clock>,
@@ -50,6 +52,7 @@ impl Default for Builder {
             repository: None,
             sandbox: None,
             adapters: adapters(),
+            pulled: BTreeSet::new(),
             limits: Limits::default(),
             data: None,
             clock: Arc::new(SystemClock),
@@ -103,6 +106,14 @@ impl Builder {
     /// Registers an adapter under the name that lanes use; a later one replaces an earlier one.
     pub fn adapter(mut self, name: impl Into<String>, adapter: Arc<dyn LaneAdapter>) -> Self {
         self.adapters.push((name.into(), adapter));
+        self
+    }
+
+    /// Leaves the lanes with an adapter of this name to agents that come for their work by themselves: documents may name it, and their
+    /// jobs are not claimed here. Nothing is enforced on such agents. [`pull`](Orchestrator::pull) lets them in.
+    #[cfg(all(feature = "acp", feature = "server"))]
+    pub fn pulled(mut self, name: impl Into<String>) -> Self {
+        self.pulled.insert(name.into());
         self
     }
 
@@ -167,7 +178,7 @@ impl Builder {
                 engine: Arc::new(Engine::new(store, blobs, self.clock)),
                 repository,
                 sandbox,
-                adapters: Registry::new(self.adapters),
+                adapters: Registry::new(self.adapters, self.pulled),
                 #[cfg(feature = "acp")]
                 agents,
                 limits: self.limits,

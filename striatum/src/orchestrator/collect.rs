@@ -134,9 +134,9 @@ pub(super) async fn take(
     base: &Bases,
     commit: &CommitId,
 ) -> Result<(Submit, Option<Bytes>), Error> {
-    let manifest = work.shared.repository.manifest(&base.upstream, commit).await?;
+    let manifest = async { Ok::<_, Error>(work.shared.repository.manifest(&base.upstream, commit).await?) };
+    let (manifest, (artifacts, first)) = tokio::try_join!(manifest, artifacts(work, commit))?;
     let blob = work.shared.engine.blobs().put(Bytes::from(manifest.to_bytes())).await?;
-    let (artifacts, first) = artifacts(work, commit).await?;
     let submission = Submission { base: base.start.clone(), commit: commit.clone(), manifest: blob };
     let submit = Submit {
         artifacts,

@@ -26,10 +26,12 @@ use crate::{
     orchestrator::{
         Error, ErrorKind, Shared,
         assignment::{Given, LOG},
-        base::{Base, Bases},
+        base::Bases,
         collect,
         leases::Held,
-        owed, used, words,
+        owed,
+        place::Place,
+        used, words,
     },
     progress::Progress,
 };
@@ -58,12 +60,6 @@ pub(super) async fn claim(
         owed::settle(&shared, &state, &work.closing).await
     };
     Ok(Some((fence, drive)))
-}
-
-/// Where a grant is worked on.
-pub(super) struct Place {
-    pub(super) base: Bases,
-    pub(super) tree: Tree,
 }
 
 /// A tree that is open, and the task for it.
@@ -149,17 +145,9 @@ impl<'a> Work<'a> {
         self.shared.outlast(run, &stop, conclude).await
     }
 
-    /// Opens the tree and writes down the task; nothing if there is no base to work on, and the job is blocked.
+    /// Opens the tree and writes down the task, if there is a base to work on.
     async fn open(&self, stop: &CancellationToken) -> Result<Option<Opened>, Error> {
-        let base = match self.shared.base(self.state, &self.fence().job).await? {
-            Base::Commit(base) => base,
-            Base::Conflict(paths) => return self.block(&paths).await.map(|()| None),
-        };
-        fault::point("open_tree.before");
-        let tree = self.shared.repository.open_tree(&self.grant, &base.start).await?;
-        self.lay_out(&base.start).await?;
-        fault::point("open_tree.after");
-        let at = Place { base, tree };
+        let Some(at) = self.place().await? else { return Ok(None) };
         match self.assignment(&at, stop.clone()).await {
             Err(error) if error.is_retryable() => Err(error),
             given => Ok(Some(Opened { at, given })),
@@ -302,7 +290,7 @@ impl<'a> Work<'a> {
         self.end(Intent::Fail(report)).await
     }
 
-    async fn block(&self, conflicts: &[String]) -> Result<(), Error> {
+    pub(super) async fn block(&self, conflicts: &[String]) -> Result<(), Error> {
         let reason = format!("what this job builds on does not merge: {}", conflicts.join(", "));
         let report = self.report(&reason, None, None).await?;
         self.end(Intent::Block { report, severity: Severity::Operator }).await

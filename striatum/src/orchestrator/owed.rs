@@ -7,7 +7,7 @@ use striatum_core::{
     id::{CommandId, CommitId, RunId},
     run::{ArtifactPublished, Deviation, Intent, LeaseReport, Pending, Rejection, Ruling, State},
 };
-use striatum_workspace::{BranchName, Delivery, Grant, Merged};
+use striatum_workspace::{BranchName, Delivery, Grant, Merged, WorkspaceError};
 use tokio::time::timeout;
 
 use crate::{
@@ -126,9 +126,15 @@ async fn close_tree(shared: &Shared, grant: &Grant, id: CommandId) -> Result<(),
     let folder = shared.session_folder(grant);
     shared.sandbox.reap(&folder).await?;
     if let Some(tree) = shared.repository.tree(grant).await? {
-        shared.repository.set_aside(&tree).await?;
         fault::point("close_tree.before");
-        shared.repository.close_tree(&tree).await?;
+        match shared.repository.close_tree(&tree).await {
+            // Most trees hold nothing but what was handed in.
+            Err(WorkspaceError::Unsaved { .. }) => {
+                shared.repository.set_aside(&tree).await?;
+                shared.repository.close_tree(&tree).await?;
+            }
+            closed => closed?,
+        }
         fault::point("close_tree.after");
     }
     let kept = shared.repository.branch(&BranchName::of_grant(&grant.fence, grant.attempt)).await?;

@@ -230,14 +230,15 @@ impl Shared {
     /// What documents are judged by where this orchestrator runs them.
     fn rules(&self) -> Rules {
         let isolation = self.sandbox.offers();
-        let judged = self.adapters.iter().map(|(name, adapter)| (name, adapter.offers(&isolation)));
-        judged.fold(Rules::default(), |rules, (name, offers)| rules.with_offers_of(name, offers))
+        self.adapters
+            .offers(&isolation)
+            .fold(Rules::default(), |rules, (name, offers)| rules.with_offers_of(name, offers))
     }
 
     /// Whether this process can run the lane: it has its adapter and its variables, and gives what it demands. A run may have
     /// been prepared elsewhere, so this is asked again before each of its jobs is claimed.
     pub(super) fn expect_fit(&self, lane: &Lane) -> Result<(), Error> {
-        let offers = self.adapters.of(lane)?.offers(&self.sandbox.offers());
+        let offers = self.adapters.offers_of(lane, &self.sandbox.offers())?;
         if let Some(Shortfall { constraint, required, offered, .. }) = offers.shortfalls(lane).next() {
             let doing =
                 format!("hold {constraint} as {required}: the adapter {:?} offers {offered}", lane.adapter);

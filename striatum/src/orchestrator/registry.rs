@@ -1,8 +1,14 @@
 //! The adapters that lanes may name.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use striatum_core::workflow::Lane;
+use striatum_core::{
+    sandbox::Isolation,
+    workflow::{Lane, Offers},
+};
 
 use crate::{
     adapter::LaneAdapter,
@@ -10,32 +16,47 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Registry(BTreeMap<String, Arc<dyn LaneAdapter>>);
+pub(super) struct Registry {
+    driven: BTreeMap<String, Arc<dyn LaneAdapter>>,
+    /// Those whose agents come for their work by themselves.
+    pulled: BTreeSet<String>,
+}
 
 impl Registry {
-    pub(super) fn new(adapters: Vec<(String, Arc<dyn LaneAdapter>)>) -> Self {
-        Self(adapters.into_iter().collect())
+    pub(super) fn new(driven: Vec<(String, Arc<dyn LaneAdapter>)>, pulled: BTreeSet<String>) -> Self {
+        Self { driven: driven.into_iter().filter(|(name, _)| !pulled.contains(name)).collect(), pulled }
     }
 
+    /// Those whose jobs are claimed here.
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.driven.keys().cloned().collect()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Arc<dyn LaneAdapter>> {
-        self.0.get(name)
+        self.driven.get(name)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Arc<dyn LaneAdapter>)> {
-        self.0.iter()
+    /// How strongly the agents of each adapter are held within these walls.
+    pub(super) fn offers(&self, isolation: &Isolation) -> impl Iterator<Item = (&String, Offers)> {
+        let driven = self.driven.iter().map(|(name, adapter)| (name, adapter.offers(isolation)));
+        driven.chain(self.pulled.iter().map(|name| (name, Offers::advisory())))
     }
 
-    /// The adapter of a lane.
+    /// The same of a lane's.
+    pub(super) fn offers_of(&self, lane: &Lane, isolation: &Isolation) -> Result<Offers, Error> {
+        match self.pulled.contains(&lane.adapter) {
+            true => Ok(Offers::advisory()),
+            false => Ok(self.of(lane)?.offers(isolation)),
+        }
+    }
+
+    /// The adapter of a lane that is driven here.
     pub(super) fn of(&self, lane: &Lane) -> Result<&Arc<dyn LaneAdapter>, Error> {
         self.get(&lane.adapter).ok_or_else(|| {
-            let known = self.names().join(", ");
+            let known: Vec<_> = self.driven.keys().chain(&self.pulled).map(String::as_str).collect();
             Error::new(
                 ErrorKind::AdapterUnknown,
-                format!("use the adapter {:?}; registered are: {known}", lane.adapter),
+                format!("use the adapter {:?}; registered are: {}", lane.adapter, known.join(", ")),
             )
         })
     }

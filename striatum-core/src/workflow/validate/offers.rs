@@ -21,6 +21,11 @@ use crate::{
 pub struct Offers(BTreeMap<(Constraint, String), Level>);
 
 impl Offers {
+    /// What agents give that are asked and held to nothing.
+    pub const fn advisory() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// What a plain process gives, without any sandbox.
     pub fn process() -> Self {
         Self(BTreeMap::new())

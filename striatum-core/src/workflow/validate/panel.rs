@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use super::{
     known::Context,
     reader::{At, Fields},
+    report::Detail,
     text,
 };
 use crate::workflow::{
-    Budget, FindingCode, InterrogationTarget, Posture, Quorum, ResourceMode, SharedResource,
+    Budget, FindingCode, InterrogationTarget, Posture, Quorum, ResourceMode, Severity, SharedResource,
 };
 
 const MOST: u64 = 1_000_000_000_000;
@@ -91,6 +92,10 @@ pub(super) fn target(at: &At<'_>, context: &Context<'_>) -> Option<Interrogation
     let fields = at.fields()?;
     let job = fields.required("workflow_job_id").and_then(|at| context.jobs.resolve(&at));
     let required = fields.flag("required").unwrap_or(false);
+    if let (true, Some(at)) = (required, fields.get("required")) {
+        let message = "nobody is made to ask: the job may ask this one, and need not";
+        at.add(Severity::Warning, FindingCode::NotYetSupported, || Detail::new(at.pointer(), message));
+    }
     fields.finish();
     Some(InterrogationTarget { workflow_job_id: job?, required })
 }

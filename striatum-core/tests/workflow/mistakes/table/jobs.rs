@@ -119,6 +119,15 @@ pub(super) const MISTAKES: &[Mistake] = &[
     )
     .correct("draft"),
     mistake(
+        "somebody who is to be asked in any case",
+        &[
+            ("/jobs/1/interrogation_targets", "[{\"workflow_job_id\": \"draft\", \"required\": true}]"),
+            ("/jobs/0/interrogable", "true"),
+        ],
+        NotYetSupported,
+        "/jobs/1/interrogation_targets/0/required",
+    ),
+    mistake(
         "somebody to ask who comes later",
         &[("/jobs/0/interrogation_targets", "[\"review\"]"), ("/jobs/1/interrogable", "true")],
         TargetNotUpstream,
