@@ -79,16 +79,20 @@ async fn a_command_runs_in_the_tree_with_the_variables_of_the_lane() {
     assert!(!released.contains("error") && forgotten.contains("-32002"), "{released} {forgotten}");
 }
 
+/// Opens a terminal with two processes that never end, and goes on when both have noted themselves.
+fn sleepers(pids: &Path) -> String {
+    format!(
+        r#"create '"command":"sh -c \"echo \\$\\$ >> {0}; exec sleep 1000\" & echo $$ >> {0}; exec sleep 1000"'
+        while [ "$(wc -l < {0} 2>/dev/null || echo 0)" -lt 2 ]; do sleep 0.01; done"#,
+        pids.display()
+    )
+}
+
 #[tokio::test]
 async fn commands_that_never_end_end_with_the_session() {
     let folder = tempfile::tempdir().expect("a folder");
     let pids = folder.path().join("pids");
-    let turn = format!(
-        r#"create '"command":"sh -c \"echo \\$\\$ >> {0}; exec sleep 1000\" & echo $$ >> {0}; exec sleep 1000"'
-        create '"command":"yes"'
-        while [ "$(wc -l < {0} 2>/dev/null || echo 0)" -lt 2 ]; do sleep 0.01; done"#,
-        pids.display()
-    );
+    let turn = format!(r#"{}; create '"command":"yes"'"#, sleepers(&pids));
     terminals(&turn, free()).await;
     assert_gone(&pids, 2);
 }
@@ -98,10 +102,9 @@ async fn a_command_that_is_killed_goes_with_what_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let pids = folder.path().join("pids");
     let turn = format!(
-        r#"create '"command":"sh -c \"echo \\$\\$ >> {0}; exec sleep 1000\" & echo $$ >> {0}; exec sleep 1000"'
-        while [ "$(wc -l < {0} 2>/dev/null || echo 0)" -lt 2 ]; do sleep 0.01; done
-        ask kill "$t"; ask wait_for_exit "$t"
-        for p in $(cat {0}); do kill -0 $p 2>/dev/null && [ "$(cut -d' ' -f3 /proc/$p/stat)" != Z ] && echo alive >> LOG; done"#,
+        r#"{}; ask kill "$t"; ask wait_for_exit "$t"
+        for p in $(cat {}); do kill -0 $p 2>/dev/null && [ "$(cut -d' ' -f3 /proc/$p/stat)" != Z ] && echo alive >> LOG; done"#,
+        sleepers(&pids),
         pids.display()
     );
     let told = terminals(&turn, free()).await;

@@ -5,7 +5,6 @@ use std::{
     net::TcpListener,
     sync::mpsc,
     thread,
-    time::Duration,
 };
 
 use serde_json::json;
@@ -68,10 +67,7 @@ async fn told(url: &str) -> Told {
     let broker = broker.upstream(upstream).models(["*"]).build().expect("a broker");
     let gateway = ModelGateway::new(broker, "ANTHROPIC_API_KEY").announced("ANTHROPIC_BASE_URL", "http://{}");
     let adapter = AcpAdapter::default().gateway(std::sync::Arc::new(gateway));
-    let mut setting = Setting { turn: ASKS, adapter, ..Setting::default() };
-    // Where nobody says until when, more is waited than this test has.
-    setting.pace.first_wait = Duration::from_secs(600);
-    setting.played().await
+    Setting { turn: ASKS, adapter, ..Setting::default() }.played().await
 }
 
 fn limited() -> serde_json::Value {
@@ -84,7 +80,7 @@ async fn a_limit_that_the_broker_saw_is_waited_for_as_long_as_the_host_says() {
     let (url, asked) = host(vec![("429 Too Many Requests\r\nretry-after: 1", limited()), ("200 OK", answer)]);
     let told = told(&url).await;
     assert_eq!(told.log, ["prompt", "prompt"], "it goes on with the same agent: {}", told.reasons);
-    assert!(told.said.contains("the model's host is not to be had: waiting for "), "{}", told.said);
+    assert!(told.said.contains("is not to be had: waiting for"), "{}", told.said);
     assert_eq!(asked.iter().collect::<Vec<_>>(), ["sk-real", "sk-real"]);
     // The limit is over, so what it did not do counts again.
     assert!(told.reasons.contains("never asked for the tools"), "{}", told.reasons);
@@ -95,5 +91,5 @@ async fn a_limit_that_the_broker_saw_and_that_lasts_is_for_a_person_at_once() {
     let (url, _asked) = host(vec![("429 Too Many Requests\r\nretry-after: 100000", limited())]);
     let told = told(&url).await;
     assert_eq!((told.status, told.log.len()), (JobStatus::Blocked, 1), "{}", told.reasons);
-    assert!(told.reasons.contains("a limit of the model's host is not lifted for 99"), "{}", told.reasons);
+    assert!(told.reasons.contains("a limit of the model's host is not lifted for"), "{}", told.reasons);
 }
