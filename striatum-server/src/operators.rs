@@ -64,6 +64,7 @@ struct Interface {
     desk: Arc<Desk>,
     operations: Vec<Arc<Operation>>,
     readers: Arc<Semaphore>,
+    feeds: stream::Feeds,
     closing: CancellationToken,
 }
 
@@ -86,6 +87,7 @@ impl Operators {
             desk: Arc::new(Desk::new(engine, authority, audit, repositories)),
             operations: operations::all().into_iter().map(Arc::new).collect(),
             readers: Arc::new(Semaphore::new(READERS)),
+            feeds: stream::Feeds::default(),
             closing: closing.clone(),
         };
         Ok(Self { interface: Arc::new(interface), boundary, _closing: closing.drop_guard() })

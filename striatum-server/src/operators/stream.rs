@@ -22,10 +22,10 @@ use striatum_core::{
     chain::{Position, Sealed},
     digest::Digest,
     id::{ChainId, RunId},
-    store::{Mark, Store, StoreError, StoreErrorKind, Wait},
+    store::{Store, StoreError, StoreErrorKind},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -36,6 +36,11 @@ use super::{
     view::moment,
 };
 use crate::authority::Capability;
+
+mod feed;
+
+use feed::Feed;
+pub(super) use feed::Feeds;
 
 /// How many events are read at once.
 const PAGE: usize = 256;
@@ -108,24 +113,46 @@ struct Gone;
 
 impl Reader {
     async fn follow(mut self, _permit: OwnedSemaphorePermit) {
-        let mut mark = Mark::default();
+        let (mut feed, mut growth) = self.feed();
         while self.is_allowed() {
-            let read = match self.store.read(&self.chain, self.cursor, PAGE).await {
-                Ok(events) => self.hand_on(&events).await.map(|()| events.len()),
-                Err(error) => match self.outage(&error).await {
-                    Ok(()) => continue,
-                    Err(gone) => Err(gone),
+            // Seen before anything is read: what is added meanwhile ends the next wait at once.
+            growth.borrow_and_update();
+            let events = match feed.after(self.cursor) {
+                Some(events) => events,
+                None => match self.read().await {
+                    Ok(events) => events,
+                    Err(error) => match self.outage(&error).await {
+                        Ok(()) => continue,
+                        Err(Gone) => return,
+                    },
                 },
             };
-            match read {
-                Ok(PAGE) => {}
-                Ok(_) => match self.wait(mark).await {
-                    Ok(seen) => mark = seen,
-                    Err(Gone) => return,
-                },
-                Err(Gone) => return,
+            let done = if !events.is_empty() {
+                self.hand_on(&events).await
+            } else if feed.is_over() {
+                sleep(OUTAGE).await;
+                (feed, growth) = self.feed();
+                Ok(())
+            } else {
+                self.wait(&mut growth).await
+            };
+            if done.is_err() {
+                return;
             }
         }
+    }
+
+    fn feed(&self) -> (Arc<Feed>, watch::Receiver<()>) {
+        let Interface { feeds, closing, .. } = self.interface.as_ref();
+        let feed = feeds.of(&self.chain, &self.store, closing);
+        let growth = feed.growth();
+        (feed, growth)
+    }
+
+    /// Reads what the feed does not have.
+    async fn read(&self) -> Result<Vec<Arc<Shown>>, StoreError> {
+        let events = self.store.read(&self.chain, self.cursor, PAGE).await?;
+        Ok(events.iter().map(Shown::of).map(Arc::new).collect())
     }
 
     /// A token that was revoked or has expired shows nothing more.
@@ -133,11 +160,11 @@ impl Reader {
         self.interface.desk.authority.expect_valid(self.caller.token, self.caller.expires_at).is_ok()
     }
 
-    async fn hand_on(&mut self, events: &[Sealed]) -> Result<(), Gone> {
+    async fn hand_on(&mut self, events: &[Arc<Shown>]) -> Result<(), Gone> {
         for event in events {
-            self.cursor = event.position();
-            if self.run.is_none_or(|run| is_of(event, run))
-                && let Some(text) = written(event)
+            self.cursor = event.position;
+            if self.run.is_none_or(|run| event.run == Some(run))
+                && let Some(text) = &event.text
             {
                 self.send(Event::default().data(text)).await?;
             }
@@ -147,23 +174,19 @@ impl Reader {
 
     /// Waits until there is more. Meanwhile the reader hears that the stream lives, and how far it has come: events that it did not
     /// want to see move its cursor too.
-    async fn wait(&self, mark: Mark) -> Result<Mark, Gone> {
-        let wait = Wait { chain: Some(self.chain.clone()), after: mark };
+    async fn wait(&self, growth: &mut watch::Receiver<()>) -> Result<(), Gone> {
         let waited = tokio::select! {
-            waited = timeout(HEARTBEAT, self.store.changed(&wait)) => waited,
+            waited = timeout(HEARTBEAT, growth.changed()) => waited,
             () = self.sender.closed() => return Err(Gone),
         };
         match waited {
-            Ok(Ok(seen)) => return Ok(seen),
-            Ok(Err(_)) => sleep(OUTAGE).await,
-            Err(_) => {}
+            Ok(_) => Ok(()),
+            Err(_) => self.send(Event::default().comment("alive")).await,
         }
-        self.send(Event::default().comment("alive")).await?;
-        Ok(mark)
     }
 
     async fn outage(&self, error: &StoreError) -> Result<(), Gone> {
-        if error.kind() == StoreErrorKind::HistoryChanged || !error.is_retryable() {
+        if is_over(error) {
             let kind = error.kind();
             let refusal = crate::Refusal::new(kind.code(), error.to_string(), kind.remedy());
             let text = refusal.to_json().to_string();
@@ -185,12 +208,34 @@ impl Reader {
     }
 }
 
-fn is_of(event: &Sealed, run: RunId) -> bool {
-    #[derive(Deserialize)]
-    struct Body {
-        run: RunId,
+/// Whether a history cannot be read on, however often it is tried.
+fn is_over(error: &StoreError) -> bool {
+    error.kind() == StoreErrorKind::HistoryChanged || !error.is_retryable()
+}
+
+/// An event as its readers are sent it.
+#[derive(Debug)]
+struct Shown {
+    before: Position,
+    position: Position,
+    run: Option<RunId>,
+    /// Nothing if it cannot be shown: its body is no JSON.
+    text: Option<String>,
+}
+
+impl Shown {
+    fn of(event: &Sealed) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            run: RunId,
+        }
+        Self {
+            before: Position { seq: event.seq.saturating_sub(1), digest: event.prev },
+            position: event.position(),
+            run: serde_json::from_slice(&event.body).ok().map(|body: Body| body.run),
+            text: written(event),
+        }
     }
-    serde_json::from_slice(&event.body).is_ok_and(|body: Body| body.run == run)
 }
 
 /// An event with its body as it is stored: to the byte what was hashed.

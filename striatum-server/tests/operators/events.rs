@@ -111,6 +111,33 @@ async fn a_reader_gets_every_event_in_order_and_goes_on_where_it_was() -> Result
 }
 
 #[tokio::test]
+async fn readers_at_different_places_all_get_everything() -> Result<(), Failed> {
+    let bench = Bench::new().await?;
+    let ada = bench.ada()?;
+    let run = bench.started(&ada, reviewed()).await?;
+    let told = Reader::open(&bench, &ada, "/v1/events", None).await?.take(4).await?;
+    let mut readers = Vec::new();
+    for (after, last) in [(0, None), (2, Some(told[1].id.as_str())), (4, Some(told[3].id.as_str()))] {
+        for _ in 0..3 {
+            readers.push((after, Reader::open(&bench, &ada, "/v1/events", last).await?));
+        }
+    }
+    bench.work(&run, Verdict::Accept).await?;
+    // One that left comes back among those that stayed.
+    readers.push((4, Reader::open(&bench, &ada, "/v1/events", Some(&told[3].id)).await?));
+    for _ in 0..5 {
+        bench.started(&ada, reviewed()).await?;
+    }
+    let head = bench.engine.store().head(&chain()).await?;
+    for (after, reader) in &mut readers {
+        let all = reader.take(usize::try_from(head.seq - *after)?).await?;
+        assert_eq!(seqs(&all), (*after + 1..=head.seq).collect::<Vec<_>>());
+        assert_eq!(all.last().map(|told| told.id.clone()), Some(head.to_string()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_streamed_is_to_the_byte_what_was_hashed() -> Result<(), Failed> {
     let bench = Bench::new().await?;
     let ada = bench.ada()?;
