@@ -46,7 +46,7 @@ struct Costs {
 }
 
 pub(super) async fn run(server: &mut Server, quick: bool) -> Outcome {
-    let (many, turns) = if quick { (5_000, 4) } else { (100_000, 10) };
+    let (many, turns) = if quick { (5_000, 4) } else { (110_000, 10) };
     let (mut small, mut large) = (Place::open(server).await?, Place::open(server).await?);
     small.fill(100).await?;
     large.fill(many).await?;
