@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use rustix::io::Errno;
 use striatum::core::id::RunId;
 use striatum_testkit::llm::{Conversation, MockLlm};
 
@@ -115,10 +116,11 @@ impl Found {
             roots.extend(leaders(&job?.path())?);
         }
         for pid in descendants(&roots) {
-            let searched = self.search.process(pid);
-            // One that ends meanwhile has nothing any more.
-            if Path::new(&format!("/proc/{pid}")).exists() {
-                searched?;
+            // One that ends meanwhile lets go of its memory, then of its root, and is listed until somebody has heard of its end.
+            let ended = [Errno::SRCH, Errno::NOENT].map(|errno| Some(errno.raw_os_error()));
+            match self.search.process(pid) {
+                Err(error) if ended.contains(&error.raw_os_error()) => {}
+                searched => searched?,
             }
         }
         self.search.files(folder);
