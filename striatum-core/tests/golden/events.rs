@@ -324,7 +324,7 @@ fn of_the_third_round() -> Vec<Event> {
     ]
 }
 
-/// Events with the fields that came with interrogation, and with leave that is asked for.
+/// Events with the field that says that a session begins.
 pub(super) fn of_beginning() -> Vec<Event> {
     vec![
         JobClaimed {
@@ -343,6 +343,7 @@ pub(super) fn of_beginning() -> Vec<Event> {
     ]
 }
 
+/// Events with the fields that came with interrogation, and with leave that is asked for.
 pub(super) fn of_asking() -> Vec<Event> {
     let usage = Some(Usage { wall_ms: 900, input_tokens: None, output_tokens: None, turns: Some(2) });
     vec![
