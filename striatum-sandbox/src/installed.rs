@@ -39,11 +39,23 @@ impl Wanted {
         Ok((program, String::from_utf8_lossy(&ran.stdout).into_owned()))
     }
 
-    /// Refuses a version that is older than this one, or none.
+    /// The same, and its version, which it announces with these words before it. It must not be older than `oldest`.
     ///
     /// # Errors
     /// [`SandboxErrorKind::Unavailable`].
-    pub(crate) fn at_least(&self, oldest: (u32, u32), version: &str) -> Result<(), SandboxError> {
+    pub(crate) fn find_at_least(
+        &self,
+        oldest: (u32, u32),
+        given: Option<PathBuf>,
+        announced: &str,
+    ) -> Result<(PathBuf, String), SandboxError> {
+        let (program, answer) = self.find(given)?;
+        let version = answer.trim().strip_prefix(announced).unwrap_or_default();
+        self.at_least(oldest, version)?;
+        Ok((program, version.to_owned()))
+    }
+
+    fn at_least(&self, oldest: (u32, u32), version: &str) -> Result<(), SandboxError> {
         let (major, minor) = oldest;
         if parse(version).is_some_and(|found| found >= oldest) {
             return Ok(());

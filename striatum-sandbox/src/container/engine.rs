@@ -66,10 +66,8 @@ impl Engine {
     /// # Errors
     /// [`SandboxErrorKind::Unavailable`].
     pub(super) fn find(given: Option<PathBuf>) -> Result<Self, SandboxError> {
-        let (program, answer) = PODMAN.find(given)?;
-        let version = answer.trim().strip_prefix("podman version ").unwrap_or_default();
-        PODMAN.at_least(OLDEST, version)?;
-        Ok(Self { program, version: version.to_owned() })
+        let (program, version) = PODMAN.find_at_least(OLDEST, given, "podman version ")?;
+        Ok(Self { program, version })
     }
 
     /// Has podman start a container, and returns once it has.

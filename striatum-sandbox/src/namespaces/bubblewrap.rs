@@ -32,10 +32,8 @@ impl Bubblewrap {
     /// # Errors
     /// [`SandboxErrorKind::Unavailable`](striatum_core::sandbox::SandboxErrorKind::Unavailable).
     pub(super) fn find(given: Option<PathBuf>) -> Result<Self, SandboxError> {
-        let (program, answer) = BUBBLEWRAP.find(given)?;
-        let version = answer.trim().strip_prefix("bubblewrap ").unwrap_or_default();
-        BUBBLEWRAP.at_least(OLDEST, version)?;
-        Ok(Self { program, version: version.to_owned() })
+        let (program, version) = BUBBLEWRAP.find_at_least(OLDEST, given, "bubblewrap ")?;
+        Ok(Self { program, version })
     }
 }
 
