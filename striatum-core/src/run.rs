@@ -72,7 +72,8 @@
 //! using it. It has failed when a veto was used, or too few can still accept. A met vote overrules its dissents and releases its open
 //! seats, but for those that something else waits for: another job, or a posture that is required.
 //!
-//! An advisory review binds nobody: whatever it says, and however it fails, the run goes on. A review that only leads into phase
+//! An advisory review binds nobody: whatever it says, and however it fails or is lost, the run goes on with what does not wait for
+//! it; what does wait for an advisory review that has ended without a verdict is skipped. A review that only leads into phase
 //! syntheses is completed by every verdict: its rejection is for the synthesis to weigh, and so is a dissent that no cycle of its own
 //! answers.
 //!
