@@ -52,6 +52,7 @@ pub(super) const FEATURES: &[Feature] = &[
             ("/lanes/reviewer/agent", "{\"mode\": \"plan\", \"options\": {\"x_effort\": \"high\"}}"),
         ],
     ),
+    ("filters that are allowed", &[V2, OFF, ("/lanes/author/allowed_filters", "[\"lfs\"]")]),
     ("a budget of a job", &[V2, OFF, ("/jobs/0/budget", "{\"turns\": 3}")]),
 ];
 
