@@ -47,7 +47,7 @@
 //! | waiting_human (review with a cycle) | pending, with what it sends back | continue: one more round |
 //! | waiting_human (otherwise) | ready, next attempt | continue |
 //! | blocked, parked | ready | resume; continue, at the next attempt |
-//! | waiting_human, blocked, parked, awaiting_input | canceled | cancel |
+//! | any open | canceled | cancel; its lease ends, and what waits for it is skipped |
 //! | any open seat | canceled | the quorum that it belongs to is met without it |
 //! | any behind a reopened job | pending | that job is reopened; at the next attempt if it was granted at this one, or has ended |
 //! | completed, not by a verdict | completed, next attempt, with everything behind it pending | a person supersedes its artifacts |

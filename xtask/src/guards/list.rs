@@ -169,6 +169,12 @@ pub(super) const GUARDS: &[Guard] = &[
         open: "        Actor::Human(_) | Actor::Service(_) => Ok(()),\n        Actor::AiOperator(_) if asked",
     },
     Guard {
+        name: "cancel_is_an_answer",
+        file: "striatum-core/src/run/decide/checkpoint.rs",
+        guarded: "_ if state.checkpoint.is_some() =>",
+        open: "_ if state.checkpoint == Some(Checkpoint::Planned) =>",
+    },
+    Guard {
         name: "decision",
         file: "striatum-core/src/run/decide/checkpoint.rs",
         guarded: "if draft.state.ruling(index) == Some((decision, Ruling::Accept)) {",
