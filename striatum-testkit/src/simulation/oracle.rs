@@ -14,6 +14,7 @@ mod questions;
 mod reopening;
 mod rest;
 mod verdicts;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -115,6 +116,7 @@ impl Oracle {
             })?;
         }
         self.expect_own(block.command)?;
+        self.expect_scope(block.command)?;
         let ends = ended(&block.command.intent).map(|job| self.job(job)).transpose()?;
         self.block = Done { actor: Some(first.actor.clone()), at: *at, ends, ..Done::default() };
         for (record, _) in block.records {

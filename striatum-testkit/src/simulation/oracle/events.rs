@@ -56,7 +56,8 @@ impl Oracle {
                 let ended = [RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator];
                 self.run(&ended, RunStatus::Running, event)
             }
-            Event::RunDelivered(_) => {
+            Event::RunDelivered(e) => {
+                self.expect_judged(e)?;
                 RULES.holds(!self.model.delivered, || "a run was delivered twice".to_owned())?;
                 self.model.delivered = true;
                 self.run(&[RunStatus::Completed], RunStatus::Completed, event)
