@@ -9,7 +9,7 @@ use striatum::{
     core::{
         run::{Event, Intent, JobStatus, RunStatus},
         sandbox::{Isolation, Level},
-        workflow::{Constraint, LaneBuilder, Offers, OnReject},
+        workflow::{Constraint, JobBuilder, LaneBuilder, Offers, OnReject, SchemaVersion, WorkflowBuilder},
     },
 };
 use tokio::sync::Semaphore;
@@ -97,11 +97,11 @@ async fn a_repository_that_wants_filters_is_worked_on_where_every_lane_that_is_u
     let allowing = |names: &[&str]| LaneBuilder::adapter("test").allow_filters(names.iter().copied());
     let other = |lane| {
         let second = draft("second").by("author", "other").after("first");
-        workflow([draft("first"), second]).lane("main", allowing(&["lfs"])).lane("other", lane)
+        second_version([draft("first"), second]).lane("main", allowing(&["lfs"])).lane("other", lane)
     };
     for refused in [
         workflow([draft("first")]),
-        workflow([draft("first")]).lane("main", allowing(&["crypt"])),
+        second_version([draft("first")]).lane("main", allowing(&["crypt"])),
         other(allowing(&["crypt"])),
     ] {
         let bytes = serde_json::to_vec(&refused.document()).expect("a document");
@@ -115,6 +115,10 @@ async fn a_repository_that_wants_filters_is_worked_on_where_every_lane_that_is_u
     assert_eq!(status(&orchestrator, run).await, Some(RunStatus::Completed));
     assert_eq!(scene.git(&["show", "result:big.bin"]), "version https://git-lfs.github.com/spec/v1");
     assert_eq!(scene.git(&["show", "result:out/second.md"]), "second at attempt 1");
+}
+
+fn second_version(jobs: impl IntoIterator<Item = JobBuilder>) -> WorkflowBuilder {
+    workflow(jobs).version(SchemaVersion::V2)
 }
 
 fn write_to(scene: &Scene, name: &str, text: &str) {
