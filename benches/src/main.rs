@@ -8,6 +8,7 @@ mod bare;
 mod broker;
 #[cfg(feature = "egress")]
 mod egress;
+mod hostile;
 #[cfg(feature = "job")]
 mod job;
 mod machine;
@@ -93,12 +94,17 @@ enum Section {
     /// The workload on Postgres alone, again and again.
     #[cfg(feature = "pg")]
     PgWorkload,
+    /// Sixteen claimers on Postgres that find nothing; fails if they ask often.
+    #[cfg(feature = "pg")]
+    Idle,
     /// One process of several that append.
     #[cfg(feature = "pg")]
     #[value(hide = true)]
     Produce,
     /// Eight processes on one SQLite file for a minute; fails if anything is wrong with what they leave.
     Processes,
+    /// Documents that were made to hurt; fails if one takes a second, or much memory.
+    Hostile,
     /// Two hundred agents that wait for work over HTTP.
     #[cfg(feature = "pulling")]
     Pulling,
@@ -123,6 +129,9 @@ enum Section {
     /// Until a process runs in a machine of its own.
     #[cfg(feature = "microvm")]
     Microvm,
+    /// Judges one document.
+    #[value(hide = true)]
+    Judge,
     /// What one of the eight processes does.
     #[value(hide = true)]
     Share,
@@ -157,6 +166,8 @@ fn main() -> Outcome {
         #[cfg(feature = "pg")]
         Section::PgWorkload => runtime.block_on(pg::repeat(args.quick)),
         #[cfg(feature = "pg")]
+        Section::Idle => runtime.block_on(pg::waiting::idle(args.quick)),
+        #[cfg(feature = "pg")]
         Section::Produce => {
             let Share { address, schema, number, seconds } = &args.share;
             let time = std::time::Duration::from_secs(*seconds);
@@ -179,6 +190,8 @@ fn main() -> Outcome {
         Section::Takeover => runtime.block_on(takeover::run(&args.folder, args.quick)),
         #[cfg(feature = "microvm")]
         Section::Microvm => runtime.block_on(microvm::run(&args.folder, args.quick)),
+        Section::Hostile => hostile::run(),
+        Section::Judge => hostile::judge(),
         Section::Share => runtime.block_on(processes::share()),
         #[cfg(feature = "takeover")]
         Section::Worker => runtime.block_on(takeover::worker()),
@@ -195,6 +208,7 @@ fn all(args: &Args) -> Outcome {
         Section::Sqlite,
         Section::Resident,
         Section::Processes,
+        Section::Hostile,
         #[cfg(feature = "pulling")]
         Section::Pulling,
         #[cfg(feature = "stream")]

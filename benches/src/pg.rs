@@ -20,7 +20,7 @@ mod bare;
 pub(crate) mod cpu;
 mod growth;
 pub(crate) mod producers;
-mod waiting;
+pub(crate) mod waiting;
 
 use bare::Rows;
 use cpu::{Burnt, Cpu};

@@ -51,8 +51,17 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
 
 /// How many bytes of this process are in memory.
 pub(crate) fn now() -> Outcome<u64> {
+    of_status("VmRSS:")
+}
+
+/// How many bytes of this process were in memory at the most.
+pub(crate) fn peak() -> Outcome<u64> {
+    of_status("VmHWM:")
+}
+
+fn of_status(what: &str) -> Outcome<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in the status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).ok_or("no such line in the status")?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kibibytes * 1024)
 }

@@ -47,7 +47,7 @@
 //! | waiting_human (review with a cycle) | pending, with what it sends back | continue: one more round |
 //! | waiting_human (otherwise) | ready, next attempt | continue |
 //! | blocked, parked | ready | resume; continue, at the next attempt |
-//! | waiting_human, blocked, parked, awaiting_input | canceled | cancel |
+//! | any open | canceled | cancel; its lease ends, and what waits for it is skipped |
 //! | any open seat | canceled | the quorum that it belongs to is met without it |
 //! | any behind a reopened job | pending | that job is reopened; at the next attempt if it was granted at this one, or has ended |
 //! | completed, not by a verdict | completed, next attempt, with everything behind it pending | a person supersedes its artifacts |
@@ -72,7 +72,8 @@
 //! using it. It has failed when a veto was used, or too few can still accept. A met vote overrules its dissents and releases its open
 //! seats, but for those that something else waits for: another job, or a posture that is required.
 //!
-//! An advisory review binds nobody: whatever it says, and however it fails, the run goes on. A review that only leads into phase
+//! An advisory review binds nobody: whatever it says, and however it fails or is lost, the run goes on with what does not wait for
+//! it; what does wait for an advisory review that has ended without a verdict is skipped. A review that only leads into phase
 //! syntheses is completed by every verdict: its rejection is for the synthesis to weigh, and so is a dissent that no cycle of its own
 //! answers.
 //!

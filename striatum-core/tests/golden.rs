@@ -74,6 +74,7 @@ fn fields_that_came_later_keep_their_bytes() {
     compare_lines("events-with-later-fields", events::with_later_fields());
     compare_lines("events-of-asking", events::of_asking());
     compare_lines("events-of-beginning", events::of_beginning());
+    compare_lines("events-of-canceling", events::of_canceling());
 }
 
 /// Before a grant said that its session begins, an event of its own did.
@@ -131,6 +132,7 @@ fn every_word_of_a_body_stays_what_it_is() {
     compare("words-more", &serde_jcs::to_vec(&words::more()).unwrap());
     compare("words-superseding", &serde_jcs::to_vec(&words::superseding()).unwrap());
     compare("words-proposing", &serde_jcs::to_vec(&words::proposing()).unwrap());
+    compare("words-canceling", &serde_jcs::to_vec(&words::canceling()).unwrap());
 }
 
 #[test]
@@ -160,8 +162,11 @@ fn no_golden_file_is_forgotten() {
         "words-more",
         "words-superseding",
         "words-proposing",
+        "words-canceling",
+        "events-with-later-fields",
+        "events-of-asking",
+        "events-of-beginning",
+        "events-of-canceling",
     ];
-    let others =
-        others.iter().chain(&["events-with-later-fields", "events-of-asking", "events-of-beginning"]);
-    assert_eq!(files, Event::KINDS.iter().chain(others).map(|name| (*name).to_owned()).collect());
+    assert_eq!(files, Event::KINDS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
 }

@@ -1,6 +1,7 @@
 //! The machine: what commands lead to.
 
 mod asking;
+mod cancelling;
 mod checkpoint;
 mod cohort;
 mod fences;

@@ -259,6 +259,9 @@ impl Player {
     }
 
     fn retry(&mut self, state: &State) -> Intent {
+        if self.dice.below(8) == 0 {
+            return Intent::CancelJob { job: self.any(state) };
+        }
         let lost = [JobStatus::Failed, JobStatus::Canceled, JobStatus::Quarantined, JobStatus::Skipped];
         let id = self.standing(state, &lost).unwrap_or_else(|| self.any(state));
         Intent::Retry { job: id }

@@ -7,6 +7,5 @@ mod mistakes;
 mod public;
 mod render;
 mod roundtrip;
-#[cfg(feature = "schema")]
 mod schema;
 mod shapes;

@@ -73,7 +73,8 @@ pub(crate) async fn request_run(
 
 /// The inbox of runs that were asked for, as [`PgStore::requests`](crate::PgStore::requests) gives it.
 ///
-/// Any number of processes may serve it at the same time: a run begins once.
+/// Any number of processes may serve it at the same time: a run begins once. The orchestrator of the crate `striatum` does it, and starts
+/// what nobody has to confirm; with an engine alone:
 ///
 /// ```no_run
 /// # use striatum_core::engine::Engine;
@@ -89,11 +90,18 @@ pub(crate) async fn request_run(
 pub struct Requests {
     link: Link,
     news: watch::Receiver<()>,
+    chain: Option<ChainId>,
 }
 
 impl Requests {
     pub(crate) fn new(link: Link, news: watch::Receiver<()>) -> Self {
-        Self { link, news }
+        Self { link, news, chain: None }
+    }
+
+    /// Serves the requests of one chain alone, and leaves the others where they are.
+    #[must_use]
+    pub fn of(self, chain: ChainId) -> Self {
+        Self { chain: Some(chain), ..self }
     }
 
     /// Begins the runs that are asked for, in the order of asking, and returns them. A request that the machine refuses is kept
@@ -102,30 +110,63 @@ impl Requests {
     /// # Errors
     /// [`EngineError`] if a request could neither become a run nor be refused; it is tried again at the next call.
     pub async fn begin(&mut self, engine: &Engine) -> Result<Vec<RunId>, EngineError> {
-        const LIST: &str = "list requested runs";
+        self.begin_each(engine, async |_| Ok(())).await
+    }
+
+    /// The same, and does something about each run before its request is settled: if the process dies in between, or this
+    /// fails, the request is met with again, and so is this.
+    ///
+    /// # Errors
+    /// What `then` fails with, or [`EngineError`] as with [`begin`](Self::begin).
+    pub async fn begin_each<E: From<EngineError>>(
+        &mut self,
+        engine: &Engine,
+        mut then: impl AsyncFnMut(RunId) -> Result<(), E>,
+    ) -> Result<Vec<RunId>, E> {
         let mut begun = Vec::new();
+        // Seen before it is read: what is asked for in between ends the next wait.
+        self.news.mark_unchanged();
+        let mut last = 0;
         loop {
-            // Seen before it is read: what is asked for in between ends the next wait.
-            self.news.mark_unchanged();
-            let select = "SELECT id, run, body FROM requests WHERE refusal IS NULL ORDER BY id LIMIT $1";
-            let rows = self.link.rows(LIST, Effect::Reads, select, &[&PAGE]).await?;
-            if rows.is_empty() {
-                return Ok(begun);
-            }
-            for row in &rows {
-                let read = || Ok((row.try_get(0)?, row::run(row, 1)?, row.try_get(2)?));
-                let (id, run, body): (i64, RunId, &[u8]) =
-                    read().map_err(|fault: Fault| fault.reading(LIST))?;
-                let refusal = begin(engine, run, body).await?;
+            let page = self.page(last).await.map_err(EngineError::from)?;
+            let Some(end) = page.last().map(|asked| asked.id) else { return Ok(begun) };
+            last = end;
+            for Asked { id, run, body } in page {
+                let stored = serde_json::from_slice::<Stored>(&body);
+                if let (Ok(stored), Some(chain)) = (&stored, &self.chain)
+                    && stored.chain != *chain
+                {
+                    continue;
+                }
+                let request = stored.map_err(|error| error.to_string());
+                let request = request.and_then(|it| it.request(run).map_err(|error| error.to_string()));
+                let refusal = match request {
+                    Ok(request) => begin(engine, request).await?,
+                    Err(refusal) => Some(refusal),
+                };
                 if refusal.is_none() {
+                    then(run).await?;
                     begun.push(run);
                 }
                 const SETTLE: &str = "settle a requested run";
-                self.link
-                    .rows(SETTLE, Effect::Writes, "SELECT settle_request($1, $2)", &[&id, &refusal])
-                    .await?;
+                let settle = "SELECT settle_request($1, $2)";
+                let settled = self.link.rows(SETTLE, Effect::Writes, settle, &[&id, &refusal]).await;
+                settled.map_err(EngineError::from)?;
             }
         }
+    }
+
+    /// The next requests behind one.
+    async fn page(&self, last: i64) -> Result<Vec<Asked>, StoreError> {
+        const LIST: &str = "list requested runs";
+        let select =
+            "SELECT id, run, body FROM requests WHERE refusal IS NULL AND id > $1 ORDER BY id LIMIT $2";
+        let rows = self.link.rows(LIST, Effect::Reads, select, &[&last, &PAGE]).await?;
+        let read = |row| {
+            let body: &[u8] = tokio_postgres::Row::try_get(row, 2)?;
+            Ok(Asked { id: row.try_get(0)?, run: row::run(row, 1)?, body: body.to_vec() })
+        };
+        rows.iter().map(read).collect::<Result<_, Fault>>().map_err(|fault| fault.reading(LIST))
     }
 
     /// Waits until there may be more to begin. Cancel-safe.
@@ -155,16 +196,16 @@ impl fmt::Debug for Requests {
     }
 }
 
+/// A request as it lies in the inbox.
+struct Asked {
+    id: i64,
+    run: RunId,
+    body: Vec<u8>,
+}
+
 /// Begins a run; the reason if it never will.
-async fn begin(engine: &Engine, run: RunId, body: &[u8]) -> Result<Option<String>, EngineError> {
-    let stored = match serde_json::from_slice::<Stored>(body) {
-        Ok(stored) => stored,
-        Err(error) => return Ok(Some(error.to_string())),
-    };
-    let RunRequest { chain, run, snapshot, command, actor } = match stored.request(run) {
-        Ok(request) => request,
-        Err(error) => return Ok(Some(error.to_string())),
-    };
+async fn begin(engine: &Engine, request: RunRequest) -> Result<Option<String>, EngineError> {
+    let RunRequest { chain, run, snapshot, command, actor } = request;
     engine.store().open_chain(&chain, &ChainMeta::default()).await?;
     match engine.prepare(&chain, run, snapshot, command, actor).await {
         Ok(_) => Ok(None),

@@ -254,6 +254,18 @@ impl From<tokio_postgres::Error> for Failure {
 mod tests {
     use super::*;
 
+    /// The checksum of each stands in every schema that it has made. New ones are added.
+    #[test]
+    fn a_released_migration_is_never_edited() {
+        let released = [
+            "0585b0e92d81b7a542eb3d0ed280aaf1b6bd1c95e492002073940cc8593c6c47",
+            "b4f0e433d40115557f1e9a3475cbf1d1d243894b9eef266e2565979b001e0501",
+            "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
+        ];
+        let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
+        assert_eq!(found, released);
+    }
+
     #[test]
     fn a_migration_is_named_after_its_file_and_ends_a_line() {
         for (version, migration) in (1..).zip(MIGRATIONS) {

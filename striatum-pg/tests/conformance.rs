@@ -8,7 +8,10 @@ use std::{
 
 use striatum_core::{id::RunId, store::Store};
 use striatum_pg::PgStore;
-use striatum_testkit::store::{Ability, Place, StoreFactory};
+use striatum_testkit::{
+    pg::Cluster,
+    store::{Ability, Place, StoreFactory},
+};
 use tokio::sync::Mutex;
 
 use crate::server::{self, OWNER, Schema};
@@ -17,7 +20,9 @@ use crate::server::{self, OWNER, Schema};
 const NOON: i64 = 1_800_000_000_000_000;
 
 pub(crate) struct Schemas {
-    address: &'static str,
+    address: String,
+    /// The server, if it is for these places alone.
+    own: Option<Mutex<Cluster>>,
     clock: Clock,
     /// The places that are migrated, and by how much the clock of each is ahead, in microseconds.
     ahead: Mutex<HashMap<Place, i64>>,
@@ -31,18 +36,24 @@ enum Clock {
 }
 
 impl Schemas {
-    async fn new(address: &'static str) -> Self {
+    async fn new(address: &str) -> Self {
         Schema::empty(address).await;
-        Self { address, clock: Clock::Running, ahead: Mutex::default() }
+        Self { address: address.to_owned(), own: None, clock: Clock::Running, ahead: Mutex::default() }
+    }
+
+    /// Places on a server that may die.
+    pub(crate) async fn on_their_own(cluster: Cluster) -> Self {
+        let stores = Self::new(&cluster.url()).await;
+        Self { own: Some(Mutex::new(cluster)), ..stores }
     }
 
     /// Places in which time passes only where it is told to, so that what happens there does not depend on the machine.
-    pub(crate) async fn standing_still(address: &'static str) -> Self {
+    pub(crate) async fn standing_still(address: &str) -> Self {
         Self { clock: Clock::Still, ..Self::new(address).await }
     }
 
     fn schema(&self, place: &Place) -> Schema {
-        Schema { address: self.address.to_owned(), name: place.as_str().to_owned() }
+        Schema { address: self.address.clone(), name: place.as_str().to_owned() }
     }
 
     async fn shift_clock(&self, place: &Place, by: i64) {
@@ -98,6 +109,19 @@ impl StoreFactory for Schemas {
         );
         owner.batch_execute(&update).await.unwrap();
         Ability::Done
+    }
+
+    /// Everybody's server does not crash for one test: one of its own does in `crash.rs`.
+    async fn crash(&self, place: &Place) -> Ability {
+        match &self.own {
+            None => Ability::Lacking,
+            Some(cluster) => {
+                let mut cluster = cluster.lock().await;
+                cluster.kill().unwrap();
+                cluster.restart().unwrap();
+                Ability::Done
+            }
+        }
     }
 }
 

@@ -17,10 +17,14 @@ use striatum_pg::PgStore;
 use striatum_testkit::{
     fixture::{Draft, fence, run},
     pg::Cluster,
+    store::cases,
 };
 use tokio::sync::Notify;
 
-use crate::server::{self, OWNER, Schema, chain, verify};
+use crate::{
+    conformance::Schemas,
+    server::{self, OWNER, Schema, chain, verify},
+};
 
 const CLIENTS: u8 = 64;
 
@@ -119,6 +123,18 @@ async fn what_was_acknowledged_survives_the_death_of_the_server() {
                      ALTER TABLE events ENABLE TRIGGER USER";
         owner.batch_execute(again).await.unwrap();
         schema.store().await;
+    }
+}
+
+/// The cases of the suite for which everybody's server would have to die.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_cases_about_crashes_hold_on_a_server_that_dies() {
+    let Some(cluster) = cluster() else { return };
+    let stores = Schemas::on_their_own(cluster).await;
+    let cases: Vec<_> = cases().into_iter().filter(|case| case.name().ends_with("_after_a_crash")).collect();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        case.check(&stores).await;
     }
 }
 

@@ -76,6 +76,45 @@ async fn a_run_begins_with_the_row_that_asked_for_it_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_another_chain_is_left_to_whoever_serves_that() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = Arc::new(schema.store().await);
+    let (engine, mut client) = (engine(&store), schema.client(RUNTIME).await);
+    let other = striatum_testkit::fixture::chain("other");
+    let transaction = client.transaction().await.unwrap();
+    for number in 1..=70 {
+        let chain = if number % 2 == 0 { chain() } else { other.clone() };
+        let request = RunRequest { chain, ..request(run(number), number) };
+        store.request_run(&transaction, &request).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let mine: Vec<RunId> = (1..=35).map(|number| run(2 * number)).collect();
+    assert_eq!(store.requests().of(chain()).begin(&engine).await.unwrap(), mine);
+    assert_eq!(store.requests().of(chain()).begin(&engine).await.unwrap(), []);
+    assert_eq!(store.requests().of(other).begin(&engine).await.unwrap().len(), 35);
+}
+
+#[tokio::test]
+async fn what_follows_on_a_run_is_done_again_until_it_succeeds() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = Arc::new(schema.store().await);
+    let (engine, mut client) = (engine(&store), schema.client(RUNTIME).await);
+    let transaction = client.transaction().await.unwrap();
+    store.request_run(&transaction, &request(run(1), 1)).await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut requests = store.requests();
+    let failed = requests.begin_each(&engine, async |run| engine.load(run).await.and(Err(unready()))).await;
+    assert_eq!(failed.unwrap_err().code(), "store_unavailable");
+    assert_eq!(requests.begin(&engine).await.unwrap(), [run(1)]);
+    assert_eq!(requests.begin(&engine).await.unwrap(), []);
+}
+
+fn unready() -> striatum_core::engine::EngineError {
+    use striatum_core::store::{StoreError, StoreErrorKind};
+    StoreError::new(StoreErrorKind::Unavailable, "be ready").into()
+}
+
+#[tokio::test]
 async fn however_many_serve_the_inbox_a_run_begins_once() {
     let Some(schema) = Schema::new().await else { return };
     let store = Arc::new(schema.store().await);

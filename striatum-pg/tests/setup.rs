@@ -56,6 +56,57 @@ async fn a_schema_of_other_migrations_is_refused() {
     }
 }
 
+/// The third migration finds that something has the name of its last function.
+#[tokio::test]
+async fn nothing_of_a_migration_that_failed_remains_and_what_was_before_it_does() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let name = &schema.name;
+    let in_the_way = format!(
+        "CREATE SCHEMA {name};
+         CREATE FUNCTION {name}.settle_request(request_id bigint, reason text) RETURNS integer LANGUAGE sql AS 'SELECT 1'"
+    );
+    let owner = schema.client(OWNER).await;
+    owner.batch_execute(&in_the_way).await.unwrap();
+    let failed = PgStore::migrate(&schema.config(OWNER)).await.unwrap_err();
+    assert!(matches!(failed, SetupError::Store(_)), "{failed:?}");
+    let functions = "SELECT proname::text FROM pg_proc WHERE pronamespace = to_regnamespace($1::text)::oid
+                     AND proname IN ('append', 'due', 'renew', 'show_ready') ORDER BY 1";
+    let of_schema = async || -> Vec<String> {
+        let rows = owner.query(functions, &[name]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let stamps = format!("SELECT count(*) FROM {name}.migrations");
+    let stamped: i64 = owner.query_one(&stamps, &[]).await.unwrap().get(0);
+    assert_eq!((stamped, of_schema().await), (2, vec!["append".to_owned()]));
+    let refused = PgStore::connect(&schema.runtime()).await.unwrap_err();
+    assert!(matches!(refused, SetupError::Older { found: 2, .. }), "{refused:?}");
+
+    owner.batch_execute(&format!("DROP FUNCTION {name}.settle_request")).await.unwrap();
+    PgStore::migrate(&schema.config(OWNER)).await.unwrap();
+    assert_eq!(of_schema().await, ["append", "due", "renew", "show_ready"]);
+    schema.store().await;
+}
+
+/// Who holds a lock for long is not waited for for ever, neither for the lock nor for the statement, and then all is well again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_waits_too_long_is_given_up() {
+    let Some(schema) = Schema::new().await else { return };
+    schema.store().await;
+    let soon = std::time::Duration::from_millis(200);
+    let impatient = || schema.runtime().patience(std::time::Duration::ZERO);
+    for config in [impatient().lock_timeout(soon), impatient().statement_timeout(soon)] {
+        let store = PgStore::connect(&config).await.unwrap();
+        let mut owner = schema.client(OWNER).await;
+        let holds = owner.transaction().await.unwrap();
+        holds.batch_execute("LOCK TABLE chains IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let error = store.head(&chain()).await.unwrap_err();
+        assert!(error.is_retryable(), "{error:?}");
+        holds.rollback().await.unwrap();
+        store.head(&chain()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_schema_of_another_application_is_left_alone() {
     let Some(address) = server::address() else { return };

@@ -1,6 +1,12 @@
 //! The conformance suite, on files.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rusqlite::Connection;
 use striatum_core::{
@@ -18,15 +24,18 @@ use tempfile::TempDir;
 pub(crate) struct Files {
     folder: TempDir,
     clock: ManualClock,
+    /// Where that lies what a crash has left of a place.
+    left: Mutex<HashMap<Place, PathBuf>>,
 }
 
 impl Files {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::default() }
+        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::default(), left: Mutex::default() }
     }
 
     fn path(&self, place: &Place) -> PathBuf {
-        self.folder.path().join(place.as_str())
+        let left = self.left.lock().unwrap().get(place).cloned();
+        left.unwrap_or_else(|| self.folder.path().join(place.as_str()))
     }
 
     async fn store(&self, place: &Place) -> SqliteStore {
@@ -69,6 +78,24 @@ impl StoreFactory for Files {
         body[0] ^= 1;
         let update = format!("UPDATE events SET body = ?3 {of}");
         assert_eq!(file.execute(&update, (event.0, event.1, body)).unwrap(), 1);
+        Ability::Done
+    }
+
+    /// What the kernel was given of the files is what a kill leaves. It is copied, since this process lives on, and while nobody
+    /// writes, since no two files are copied at one moment.
+    async fn crash(&self, place: &Place) -> Ability {
+        let path = self.path(place);
+        let writer = Connection::open(&path).unwrap();
+        writer.busy_timeout(Duration::from_secs(10)).unwrap();
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let left = self.folder.path().join(format!("{place}_left"));
+        fs::create_dir(&left).unwrap();
+        let files = ["", "-wal"].map(|suffix| format!("{place}{suffix}"));
+        for file in files.iter().filter(|file| self.folder.path().join(file).exists()) {
+            fs::copy(self.folder.path().join(file), left.join(file)).unwrap();
+        }
+        drop(writer);
+        self.left.lock().unwrap().insert(place.clone(), left.join(place.as_str()));
         Ability::Done
     }
 }

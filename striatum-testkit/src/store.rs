@@ -21,6 +21,7 @@ mod bench;
 mod memory;
 
 pub mod append;
+pub mod crash;
 pub mod index;
 pub mod lease;
 pub mod race;
@@ -65,6 +66,9 @@ pub use memory::MemoryStores;
 ///     async fn damage(&self, _: &Place, _: RunId, _: u64) -> Ability {
 ///         Ability::Lacking
 ///     }
+///     async fn crash(&self, _: &Place) -> Ability {
+///         Ability::Lacking
+///     }
 /// }
 ///
 /// striatum_testkit::store_conformance!(Memory::default());
@@ -88,6 +92,11 @@ pub trait StoreFactory: Send + Sync {
 
     /// Changes a byte in the stored body of a run's event, behind the store's back.
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability;
+
+    /// Lets what the store at a place lives in die, without a chance to write anything down: a process with `SIGKILL`, a machine
+    /// without its power. The next [`open`](Self::open) gives what is found afterwards. Handles from before may fail or go on with
+    /// something that nobody sees; a case asks them nothing any more, but may still wait for an append that it had begun.
+    async fn crash(&self, place: &Place) -> Ability;
 }
 
 /// Whether a factory could do what a case asked for. A case passes, as far as it came, where the ability is lacking.

@@ -2,7 +2,7 @@
 
 use striatum_core::{
     digest::{BlobRef, Digest},
-    id::{CommitId, Fence, InstanceId, JobId},
+    id::{ArtifactName, CommitId, Fence, InstanceId, JobId},
     run::{Deviation, Outcome, Owner, Publication, State, Submission, Submit, Usage},
     sandbox::{Isolation, Level},
     workflow::{FrozenFile, InvalidSnapshot, Snapshot, Workflow},
@@ -47,6 +47,12 @@ pub(crate) fn artifacts_at(state: &State, job: &JobId, attempt: u32, text: &str)
         Some(Publication { name, path, content })
     });
     declared.collect()
+}
+
+/// The first of some artifacts, under a name that no job declares.
+pub(crate) fn another(artifacts: &[Publication]) -> Option<Publication> {
+    let name = ArtifactName::new("undeclared").ok()?;
+    artifacts.first().map(|artifact| Publication { name, ..artifact.clone() })
 }
 
 /// The same, but for those that are published.

@@ -229,7 +229,7 @@ impl WorkspaceError {
                 "commit or stash the changes, or allow a dirty checkout in the workflow's branch"
             }
             Self::FiltersNeeded { .. } => {
-                "allow the named filters if their files may stay as they are in the repository"
+                "if its files may stay as they are in the repository, name the filters in allowed_filters of every lane that is used"
             }
             Self::BranchName { .. } => "choose a name that git takes as a branch",
             Self::BranchCheckedOut { .. } => "check out another branch there, then deliver again",

@@ -43,6 +43,8 @@ mod prepare;
 #[cfg(all(feature = "acp", feature = "server"))]
 mod pulling;
 mod registry;
+#[cfg(feature = "pg")]
+mod requests;
 mod supersede;
 mod used;
 mod words;

@@ -20,7 +20,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     faulty::Faulty,
-    fixture::{Agent, Scene, begin, draft, job, leave, soon, start, state, status, until, workflow, write},
+    fixture::{
+        Agent, Scene, ada, begin, draft, job, leave, soon, start, state, status, until, workflow, write,
+    },
 };
 
 #[tokio::test]
@@ -67,6 +69,47 @@ async fn a_lost_lease_ends_the_agent_and_its_work_is_kept_but_does_not_count() {
     let seen = state(&orchestrator, run).await;
     assert_eq!(seen.job(&job("a")).map(|job| (job.attempt, job.epoch)), Some((1, 2)));
     assert_eq!(scene.git(&["show", "result:out/a.md"]), "a at attempt 1");
+    let branch = format!("striatum/{run}/a/1.1.{}", fence.session.short());
+    assert_eq!(scene.git(&["show", &format!("{branch}:out/a.md")]), "half of it");
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_ends_its_agent_and_the_rest_goes_on() {
+    let scene = Scene::new();
+    let agent = Agent::new(|assignment| match assignment.fence.job.as_str() {
+        "a" => {
+            write(assignment, "out/a.md", "half of it\n");
+            None
+        }
+        _ => {
+            leave(assignment, "");
+            Some(End::Ended)
+        }
+    });
+    let orchestrator = scene.orchestrator(&agent).await;
+    let jobs = workflow([draft("a"), draft("behind").after("a"), draft("beside")]);
+    let run = begin(&orchestrator, &jobs).await.run;
+    let mut progress = orchestrator.progress();
+    let work = start(&orchestrator);
+    agent.has_begun().await;
+    agent.has_begun().await;
+    until(&mut progress, |update| {
+        matches!(update, Progress::Event { event: Event::JobCompleted(_), .. }).then_some(())
+    })
+    .await;
+    let fence = state(&orchestrator, run).await.fence(&job("a")).expect("it is held");
+    orchestrator.command(run, ada(), Intent::CancelJob { job: job("a") }).await.expect("it is open");
+    until(&mut progress, |update| match update {
+        Progress::Event { event: Event::TreeClosed(closed), .. } => (closed.job == job("a")).then_some(()),
+        _ => None,
+    })
+    .await;
+    orchestrator.drain();
+    soon(work).await.expect("it ends");
+    let seen = state(&orchestrator, run).await;
+    let statuses: Vec<_> = seen.jobs().map(|(_, job)| job.status).collect();
+    assert_eq!(statuses, [JobStatus::Canceled, JobStatus::Skipped, JobStatus::Completed]);
+    assert_eq!((seen.status(), seen.pending().count()), (Some(RunStatus::Failed), 0));
     let branch = format!("striatum/{run}/a/1.1.{}", fence.session.short());
     assert_eq!(scene.git(&["show", &format!("{branch}:out/a.md")]), "half of it");
 }

@@ -46,6 +46,9 @@ mod panels;
 #[cfg(feature = "server")]
 mod pulling;
 #[cfg(test)]
+#[cfg(feature = "pg")]
+mod requests;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod secrets;

@@ -9,7 +9,7 @@ use striatum::{
     core::{
         run::{Event, Intent, JobStatus, RunStatus},
         sandbox::{Isolation, Level},
-        workflow::{Constraint, LaneBuilder, Offers, OnReject},
+        workflow::{Constraint, JobBuilder, LaneBuilder, Offers, OnReject, SchemaVersion, WorkflowBuilder},
     },
 };
 use tokio::sync::Semaphore;
@@ -81,6 +81,70 @@ async fn an_unknown_adapter_is_refused_before_anything_is_written() {
     let refused = orchestrator.prepare(&Document::new(document, scene.data()), ada()).await;
     let error = refused.expect_err("there is no adapter `test`");
     assert_eq!(error.code(), ErrorKind::AdapterUnknown.code());
+    let head = scene.store.head(orchestrator.repository().chain()).await.expect("a head");
+    assert_eq!(head.seq, 0);
+}
+
+#[tokio::test]
+async fn a_repository_that_wants_filters_is_worked_on_where_every_lane_that_is_used_allows_them() {
+    let scene = Scene::new();
+    write_to(&scene, ".gitattributes", "*.bin filter=lfs -text\n");
+    write_to(&scene, "big.bin", "version https://git-lfs.github.com/spec/v1\n");
+    scene.git(&["add", "-A"]);
+    scene.git(&["commit", "-q", "-m", "with pointers"]);
+    let agent = Agent::diligent();
+    let orchestrator = scene.orchestrator(&agent).await;
+    let allowing = |names: &[&str]| LaneBuilder::adapter("test").allow_filters(names.iter().copied());
+    let other = |lane| {
+        let second = draft("second").by("author", "other").after("first");
+        second_version([draft("first"), second]).lane("main", allowing(&["lfs"])).lane("other", lane)
+    };
+    for refused in [
+        workflow([draft("first")]),
+        second_version([draft("first")]).lane("main", allowing(&["crypt"])),
+        other(allowing(&["crypt"])),
+    ] {
+        let bytes = serde_json::to_vec(&refused.document()).expect("a document");
+        let refused = orchestrator.prepare(&Document::new(bytes, scene.data()), ada()).await;
+        let error = refused.expect_err("lfs is not allowed everywhere");
+        assert!(error.code() == "filters_needed" && error.to_string().contains("lfs"), "{error}");
+        assert!(error.remedy().contains("allowed_filters"), "{}", error.remedy());
+    }
+    let run = begin(&orchestrator, &other(allowing(&["crypt", "lfs"]))).await.run;
+    scene.work(&orchestrator).await;
+    assert_eq!(status(&orchestrator, run).await, Some(RunStatus::Completed));
+    assert_eq!(scene.git(&["show", "result:big.bin"]), "version https://git-lfs.github.com/spec/v1");
+    assert_eq!(scene.git(&["show", "result:out/second.md"]), "second at attempt 1");
+}
+
+fn second_version(jobs: impl IntoIterator<Item = JobBuilder>) -> WorkflowBuilder {
+    workflow(jobs).version(SchemaVersion::V2)
+}
+
+fn write_to(scene: &Scene, name: &str, text: &str) {
+    std::fs::write(scene.root().join(name), text).expect("a file");
+}
+
+#[tokio::test]
+async fn every_file_that_a_document_refers_to_and_that_is_not_there_is_told() {
+    let scene = Scene::new();
+    let orchestrator = scene.orchestrator(&Agent::diligent()).await;
+    let mut document = workflow([draft("write"), draft("more")]).document();
+    document["jobs"][0]["task_prompt"] = serde_json::json!({"path": "prompts/write.md"});
+    document["roles"]["author"]["definition_path"] = "roles/author.md".into();
+    document["context_docs"] =
+        serde_json::json!([{"path": "may.md", "required": false}, {"path": "must.md"}]);
+    let bytes = serde_json::to_vec(&document).expect("a document");
+    for folder in [scene.root(), scene.beside("elsewhere")] {
+        let refused = orchestrator.prepare(&Document::new(bytes.clone(), folder), ada()).await;
+        let error = refused.expect_err("files are missing");
+        assert_eq!(error.kind(), Some(ErrorKind::FileMissing), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "cannot find what the document refers to: roles/author.md (/roles/author/definition_path), \
+             prompts/write.md (/jobs/0/task_prompt/path), must.md (/context_docs/1/path)"
+        );
+    }
     let head = scene.store.head(orchestrator.repository().chain()).await.expect("a head");
     assert_eq!(head.seq, 0);
 }

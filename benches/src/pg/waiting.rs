@@ -1,24 +1,28 @@
 //! How soon somebody is woken, and what those cost who wait.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use striatum_core::{
-    id::{ChainId, RunId},
-    store::{ChainMeta, Mark, RunHead, Store, Wait},
+    id::{ChainId, InstanceId, RunId},
+    store::{ChainMeta, Mark, ReadyQuery, RunHead, Store, StoreError, Wait},
 };
 use striatum_pg::PgStore;
 
 use super::{Server, bare, producers};
 use crate::{Outcome, table::Table};
 
-const CLAIMERS: usize = 16;
+const CLAIMERS: u32 = 16;
+/// So many statements of all of them together in a minute are few.
+const MOST: i64 = 10;
+/// Its own workers would count as transactions of somebody.
+const ALONE: &[(&str, &str)] = &[("autovacuum", "off")];
 
 pub(super) async fn run(quick: bool) -> Outcome {
-    // Its workers would count as transactions of somebody.
-    let mut server = Server::start(&[("autovacuum", "off")])?;
+    let mut server = Server::start(ALONE)?;
     let mut table = Table::new("Postgres, waiting");
     let config = server.schema().await?;
     let (here, there) =
@@ -34,10 +38,8 @@ pub(super) async fn run(quick: bool) -> Outcome {
         let figure = format!("{:.2} ms", p99.as_secs_f64() * 1e3);
         table.plain(&format!("from a commit to the end of a wait, {what}, p99"), figure, wanted);
     }
-    let idle = Duration::from_secs(if quick { 35 } else { 60 });
-    let statements = idle_statements(&server, &here, &chain, idle).await?;
-    let what = format!("transactions in {} s with {CLAIMERS} idle waiters", idle.as_secs());
-    table.plain(&what, statements.to_string(), "≤ 10");
+    let statements = idle_statements(&server, &here, &chain, time(quick)).await?;
+    table.plain(&what(quick), statements.to_string(), "≤ 10");
     table.print();
     Ok(())
 }
@@ -71,19 +73,43 @@ async fn wake(
     Ok(delays[times * 99 / 100])
 }
 
-/// How many transactions the database saw while nothing happened.
+/// Fails if those who find nothing to do ask the server more than a few times.
+pub(crate) async fn idle(quick: bool) -> Outcome {
+    let mut server = Server::start(ALONE)?;
+    let config = server.schema().await?;
+    let store = Arc::new(PgStore::connect(&config).await?);
+    let chain = ChainId::new("bench")?;
+    store.open_chain(&chain, &ChainMeta::default()).await?;
+    let statements = idle_statements(&server, &store, &chain, time(quick)).await?;
+    let mut table = Table::new("Postgres, idle");
+    table.plain(&what(quick), statements.to_string(), "≤ 10");
+    table.print();
+    if statements > MOST {
+        Err(format!("{statements} statements while nothing happened").into())
+    } else {
+        Ok(())
+    }
+}
+
+fn time(quick: bool) -> Duration {
+    Duration::from_secs(if quick { 35 } else { 60 })
+}
+
+fn what(quick: bool) -> String {
+    format!("statements in {} s with {CLAIMERS} idle claimers", time(quick).as_secs())
+}
+
+/// How many statements the server was sent while nothing happened: each is a transaction of its own.
 async fn idle_statements(
     server: &Server,
     store: &Arc<PgStore>,
     chain: &ChainId,
     idle: Duration,
 ) -> Outcome<i64> {
-    let from_now = Wait { chain: Some(chain.clone()), after: Mark::default() };
-    let after = store.changed(&from_now).await?;
-    let waiters: Vec<_> = (0..CLAIMERS)
-        .map(|_| {
-            let (store, wait) = (Arc::clone(store), Wait { chain: Some(chain.clone()), after });
-            tokio::spawn(async move { store.changed(&wait).await })
+    let claimers: Vec<_> = (1..=CLAIMERS)
+        .map(|number| {
+            let caller = InstanceId::from_bytes(u128::from(number).to_be_bytes());
+            tokio::spawn(claim_in_vain(Arc::clone(store), chain.clone(), caller))
         })
         .collect();
     // The watcher looks from another database, so that it does not count itself.
@@ -94,6 +120,34 @@ async fn idle_statements(
     let before: i64 = watcher.query_one(count, &[]).await?.try_get(0)?;
     tokio::time::sleep(idle).await;
     let after: i64 = watcher.query_one(count, &[]).await?.try_get(0)?;
-    waiters.iter().for_each(tokio::task::JoinHandle::abort);
+    for claimer in claimers {
+        if claimer.is_finished() {
+            return Err(format!("a claimer gave up: {:?}", claimer.await).into());
+        }
+        claimer.abort();
+    }
     Ok(after - before)
+}
+
+/// What a worker does that finds nothing: it asks what is ready and what is due, and sleeps until that may be otherwise.
+async fn claim_in_vain(
+    store: Arc<PgStore>,
+    chain: ChainId,
+    caller: InstanceId,
+) -> Result<Infallible, StoreError> {
+    let query = ReadyQuery { chain: Some(chain.clone()), ..ReadyQuery::all(caller, 4) };
+    let mut mark = Mark::default();
+    loop {
+        let due = store.due(Some(&chain), 64).await?;
+        store.ready(&query).await?;
+        let wait = Wait { chain: Some(chain.clone()), after: mark };
+        match due.next {
+            None => mark = store.changed(&wait).await?,
+            Some(next) => {
+                if let Ok(seen) = tokio::time::timeout(next, store.changed(&wait)).await {
+                    mark = seen?;
+                }
+            }
+        }
+    }
 }

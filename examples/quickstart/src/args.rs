@@ -174,10 +174,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         resume: bool,
     },
-    /// End a run.
+    /// End a run, or one job of it.
     Cancel {
         /// The run, or the beginning of its id.
         run: String,
+        /// The job; what waits for it is skipped.
+        #[arg(long)]
+        job: Option<String>,
     },
     /// Show a run, or all of them.
     Show {

@@ -2,7 +2,10 @@
 
 use striatum::core::{
     digest::Digest,
-    run::{Checkpoint, Deviation, Escalation, EscalationTopic, IdentityDoubt, JobState, JobStatus, State},
+    run::{
+        CancelCause, Checkpoint, Deviation, Escalation, EscalationTopic, IdentityDoubt, JobState, JobStatus,
+        State,
+    },
     workflow::{Budget, Job},
 };
 
@@ -30,7 +33,9 @@ pub(crate) fn with_job(again: &str, state: &State, spec: &Job, job: &JobState) -
             resolve("resume | continue | override --reason TEXT | cancel")
         }
         (JobStatus::Blocked | JobStatus::Parked, _) => resolve("resume | continue | cancel"),
-        (JobStatus::Failed | JobStatus::Quarantined, _) => {
+        (JobStatus::Failed | JobStatus::Quarantined, _) | (JobStatus::Canceled, _)
+            if job.canceled.is_none_or(|by| by == CancelCause::Principal) =>
+        {
             command("again", &format!("retry {} {}", state.run().short(), spec.id))
         }
         _ => return None,

@@ -71,9 +71,13 @@ pub(crate) async fn perform(scene: &Scene, _args: &Args, verb: &Verb) -> Result<
             give(scene, run, if *resume { Intent::Resume } else { Intent::Pause }).await?;
             show(scene, run).await
         }
-        Verb::Cancel { run } => {
+        Verb::Cancel { run, job } => {
             let run = scene.find(run).await?;
-            give(scene, run, Intent::Cancel { reason: None }).await?;
+            let intent = match job {
+                Some(job) => Intent::CancelJob { job: job_id(job)? },
+                None => Intent::Cancel { reason: None },
+            };
+            give(scene, run, intent).await?;
             show(scene, run).await
         }
         Verb::Show { run: Some(run) } => {

@@ -82,8 +82,11 @@ fn a_document_that_cannot_be_run_is_refused_with_every_finding() {
     let said =
         given(&wrong).expect_error("document_invalid", &["/cycles/0/max_iterations", "/jobs/1/role_id"]);
     assert!(said.err.contains("nobody"), "{}", said.err);
-    let said = given(&good.replace("prompts/draft.md", "prompts/gone.md")).expect_code(1);
-    assert!(said.err.contains("prompts/gone.md") && said.err.contains("what to do"), "{}", said.err);
+    given(&good.replace("prompts/draft.md", "prompts/gone.md").replace("roles/author.md", "roles/gone.md"))
+        .expect_error(
+            "file_missing",
+            &["prompts/gone.md (/jobs/0/task_prompt/path)", "roles/gone.md (/roles/author/definition_path)"],
+        );
     given(&good.replace(
         "\"adapter\": \"process\", \"command\": [\"author\"]",
         "\"adapter\": \"telepathy\", \"command\": [\"author\"]",

@@ -152,7 +152,7 @@ fn programs_are_told_the_same_under_stable_keys() {
 }
 
 #[test]
-fn a_hostile_document_is_refused_at_once() {
+fn a_document_that_is_too_large_is_refused_by_its_size() {
     let place = Place::new();
     let file = place.path("large.json");
     fs::write(&file, vec![b'['; 5 << 20]).unwrap();

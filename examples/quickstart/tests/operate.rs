@@ -60,6 +60,24 @@ fn a_paused_run_hands_out_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn a_canceled_job_ends_its_agent_and_can_be_done_after_all() {
+    let place = Place::new();
+    let go = place.path("go");
+    let going = start(&mut place.marked(&format!("--until {}", go.display()), ""));
+    place.until_marked("draft_change 1");
+    let all = run(place.quickstart(&["show"])).expect_code(0);
+    let id = all.out.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    run(place.quickstart(&["cancel", &id, "--job", "nobody"])).expect_error("job_unknown", &["nobody"]);
+    let canceled = run(place.quickstart(&["cancel", &id, "--job", "draft_change"])).expect_code(0);
+    assert!(canceled.out.contains("draft_change: canceled"), "{}", canceled.out);
+    assert!(canceled.out.contains(&format!(" retry {id} draft_change")), "{}", canceled.out);
+    going.end().expect_code(1);
+    fs::write(&go, "").unwrap();
+    run(place.quickstart(&["retry", &id, "draft_change"])).expect_code(0);
+    place.assert_tidy(&place.demo(), "done after all");
+}
+
+#[test]
 fn a_canceled_run_ends_its_agent_and_the_next_command_begins_another() {
     let place = Place::new();
     let go = place.path("go");

@@ -228,6 +228,11 @@ pub enum Intent {
     },
     /// Put something else in the place of what a completed job published, and have everything behind it done once more.
     Supersede(Supersede),
+    /// End a job, whatever it is at.
+    CancelJob {
+        /// The job.
+        job: JobId,
+    },
     /// Do a job that has ended without success once more, with everything behind it.
     Retry {
         /// The job.
@@ -295,6 +300,7 @@ impl Intent {
             Self::Decide { .. } => "decide",
             Self::Resolve { .. } => "resolve",
             Self::Supersede(_) => "supersede",
+            Self::CancelJob { .. } => "cancel_job",
             Self::Retry { .. } => "retry",
             Self::TreeClosed { .. } => "tree_closed",
             Self::Delivered { .. } => "delivered",

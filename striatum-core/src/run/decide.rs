@@ -86,6 +86,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
             checkpoint::resolve(&mut draft, &command.actor, job, resolution)?
         }
         Intent::Supersede(wanted) => supersede::supersede(&mut draft, &command.actor, wanted)?,
+        Intent::CancelJob { job } => checkpoint::cancel_job(&mut draft, &command.actor, job)?,
         Intent::Retry { job } => reopen::retry(&mut draft, &command.actor, job)?,
         Intent::Ask { report, question, resume, of } => {
             question::ask(&mut draft, report, *question, resume.as_ref(), of.as_ref())?;

@@ -343,6 +343,12 @@ pub(super) fn of_beginning() -> Vec<Event> {
     ]
 }
 
+/// A principal ends a job that is held.
+pub(super) fn of_canceling() -> Vec<Event> {
+    let ended = Some(ended(LeaseCause::Canceled));
+    vec![JobCanceled { job: job("a"), by: CancelCause::Principal, ended }.into()]
+}
+
 /// Events with the fields that came with interrogation, and with leave that is asked for.
 pub(super) fn of_asking() -> Vec<Event> {
     let usage = Some(Usage { wall_ms: 900, input_tokens: None, output_tokens: None, turns: Some(2) });

@@ -73,3 +73,8 @@ pub(super) fn superseding() -> Value {
         "reopen_cause": [ReopenCause::Superseded { by: "ada".to_owned(), rationale: blob("because") }],
     })
 }
+
+/// The value that came with the cancelling of jobs.
+pub(super) fn canceling() -> Value {
+    json!({"lease_cause": [LeaseCause::Canceled]})
+}

@@ -279,6 +279,27 @@ fn an_advisory_review_binds_nobody_whatever_it_says() {
 }
 
 #[test]
+fn lost_advisory_reviews_do_not_count_towards_what_a_run_may_lose() {
+    let jobs = Document::new().job("a", "draft").job("y", "test").job("z", "test").tolerate(0, 1);
+    let jobs = ["r", "s"]
+        .iter()
+        .fold(jobs, |jobs, id| jobs.job(id, "review").with("panel_role", "advisory").edge("a", id));
+    let jobs = jobs.edge("a", "y").edge("a", "z");
+    let mut run = begun(&jobs);
+    run.lose("r");
+    run.lose("s");
+    assert_eq!(run.show(), "a completed, y ready, z ready, r quarantined, s quarantined");
+    let mut completed = run.clone();
+    completed.complete(&["y", "z"]);
+    assert_eq!(completed.status(), RunStatus::Completed);
+    // One that is not advisory may be lost as if they were not there, and a second one may not.
+    run.lose("y");
+    assert_eq!(run.status(), RunStatus::Running);
+    run.lose("z");
+    assert_eq!(run.status(), RunStatus::NeedsOperator);
+}
+
+#[test]
 fn a_dissent_is_answered_when_the_last_silent_review_is_ended_otherwise() {
     // `s` is ended by a person while its agent is blocked.
     let mut run = begun(&judged_by(&[("r", 1), ("s", 1)]));

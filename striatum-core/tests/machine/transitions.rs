@@ -192,6 +192,23 @@ fn quarantine_beyond_the_limit_ends_the_run() {
 }
 
 #[test]
+fn a_failure_ends_the_run_only_under_fail_run() {
+    let jobs = |on_reject: &str| {
+        let jobs = Document::new().job("a", "draft").with("on_reject", on_reject);
+        jobs.job("z", "build").job("y", "test").edge("a", "z")
+    };
+    for (on_reject, status, show) in [
+        ("fail_run", RunStatus::Failed, "a failed, z canceled, y canceled"),
+        ("checkpoint", RunStatus::Running, "a failed, z skipped, y ready"),
+        ("skip_branch", RunStatus::Running, "a failed, z skipped, y ready"),
+    ] {
+        let mut run = started(&jobs(on_reject));
+        run.fail("a");
+        assert_eq!((run.status(), run.show().as_str()), (status, show), "{on_reject}");
+    }
+}
+
+#[test]
 fn a_failure_is_tried_again_after_a_wait_while_attempts_are_left() {
     let mut run = started(&pair_with("max_attempts", 3.into()));
     for (attempt, wait_ms) in [(2, 10_000), (3, 20_000)] {

@@ -79,7 +79,7 @@ fn a_quorum_releases_those_who_need_not_speak() {
 }
 
 #[test]
-fn an_advisory_review_can_neither_fail_a_run_nor_park_it() {
+fn no_verdict_of_an_advisory_review_parks_it_or_sends_work_back() {
     let advisory = json!({"panel_role": "advisory"});
     let all = ["r1", "r2", "r3"].map(|review| (review, advisory.clone()));
     let report = panel(&json!({"cycles": []}), &all);

@@ -40,6 +40,25 @@ async fn a_run_is_steered_from_prepare_to_its_end_by_requests_alone() -> Result<
 }
 
 #[tokio::test]
+async fn one_job_is_cancelled_and_done_after_all_and_the_rest_goes_on() -> Result<(), Failed> {
+    let bench = Bench::new().await?;
+    let ada = bench.ada()?;
+    let run = bench.started(&ada, with_person()).await?;
+    let at = |step: &str| format!("/v1/runs/{run}{step}");
+    let body = json!({ "request_id": "0b".repeat(16) });
+    let (status, cancelled) = bench.post(&ada, &at("/jobs/draft/cancel"), body.clone()).await?;
+    assert_eq!(status, 200, "{cancelled}");
+    assert_eq!(cancelled["events"][0], "job.canceled", "{cancelled}");
+    let (_, again) = bench.post(&ada, &at("/jobs/draft/cancel"), body).await?;
+    assert_eq!(again["repeated"], true, "{again}");
+    let (_, job) = bench.get(&ada, &at("/jobs/draft")).await?;
+    assert_eq!(job["status"], "canceled", "{job}");
+    let (status, retried) = bench.post(&ada, &at("/jobs/draft/retry"), json!({})).await?;
+    assert_eq!((status, &retried["status"]), (200, &json!("running")), "{retried}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_checkpoint_a_question_and_an_escalation_are_seen_and_answered() -> Result<(), Failed> {
     let bench = Bench::new().await?;
     let ada = bench.ada()?;
@@ -212,6 +231,7 @@ async fn a_request_that_is_built_wrongly_is_refused_in_words() -> Result<(), Fai
         (format!("/v1/runs/{run}/pause"), json!({ "request_id": "short" }), "request_invalid"),
         (format!("/v1/runs/{}/pause", "00".repeat(16)), json!({}), "run_unknown"),
         (format!("/v1/runs/{run}/jobs/nobody/retry"), json!({}), "job_unknown"),
+        (format!("/v1/runs/{run}/jobs/nobody/cancel"), json!({}), "job_unknown"),
         (format!("/v1/runs/{run}/questions/9/answer"), json!({ "text": "" }), "question_unknown"),
         (format!("/v1/runs/{run}/nothing"), json!({}), "route_unknown"),
         (format!("/v1/runs/{run}/jobs"), json!({}), "method_unknown"),

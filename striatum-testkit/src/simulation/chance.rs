@@ -174,6 +174,8 @@ impl Chance<'_> {
             2 => submit.changed_paths.push("outside/everything".to_owned()),
             3 => submit.agent = Some(self.agent()),
             4..8 => submit.usage = Some(words::usage()),
+            11 => submit.artifacts.iter_mut().for_each(|it| it.path.push_str(".elsewhere")),
+            12 => submit.artifacts.extend(words::another(&submit.artifacts)),
             _ => {}
         }
         submit

@@ -2,15 +2,16 @@
 //!
 //! To teach the simulation something new, write a move and add its line to [`MOVES`].
 
-use striatum_core::run::{
-    Actor, Intent, JobStatus, LeaseReport, Pending, Resolution, Ruling, RunStatus, Supersede,
-};
+use striatum_core::run::{Actor, Intent, JobStatus, LeaseReport, Pending, RunStatus};
+
+mod people;
 
 use super::{
     chance::Chance,
     step::{Act, Step},
 };
 use crate::{faulty::Fault, words};
+use people::{answer, cancel_job, escalate, retry, settle, steer, supersede};
 
 /// Something that may be tried, if there is occasion for it.
 type Move = fn(&mut Chance<'_>) -> Option<Act>;
@@ -28,6 +29,7 @@ const MOVES: &[(usize, Move)] = &[
     (6, repeat),
     (9, answer),
     (3, retry),
+    (1, cancel_job),
     (1, supersede),
     (1, steer),
     (4, confirm),
@@ -174,12 +176,13 @@ fn with_a_forged_fence(chance: &mut Chance<'_>) -> Option<Act> {
 fn meddle(chance: &mut Chance<'_>) -> Option<Act> {
     let session = *chance.dice.one_of(chance.sessions)?;
     let held = chance.held();
-    let intent = match (chance.dice.below(6), held) {
+    let intent = match (chance.dice.below(7), held) {
         (0, Some(fence)) => Intent::Expire { fence },
         (1, Some(fence)) => Intent::Submit(chance.submission(&fence)),
         (2, Some(fence)) => chance.end(fence),
         (3, _) => Intent::Cancel { reason: None },
         (4, _) => Intent::Pause,
+        (5, _) => Intent::CancelJob { job: chance.any_job()? },
         (_, _) => match answer(chance)? {
             Act::Give(mut commands) => commands.pop()?.intent,
             _ => return None,
@@ -197,33 +200,6 @@ fn repeat(chance: &mut Chance<'_>) -> Option<Act> {
         _ => {}
     }
     Some(Act::Give(vec![command]))
-}
-
-/// What a principal is asked, or is not asked.
-fn answer(chance: &mut Chance<'_>) -> Option<Act> {
-    if let Some((_, question)) = chance.state.open_questions().next().filter(|_| !chance.dice.once_in(4)) {
-        let (question, answer) = (question.number, words::blob("an answer"));
-        return Some(chance.give(Intent::Answer { question, answer }));
-    }
-    let waiting = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked, JobStatus::AwaitingInput];
-    let job = match chance.job_that_is(&waiting) {
-        Some(job) => job,
-        None if chance.dice.once_in(6) => chance.any_job()?,
-        None => return None,
-    };
-    let decisions = u32::try_from(chance.state.decisions().len()).unwrap_or(u32::MAX);
-    let resolution = match chance.dice.below(8) {
-        0 => Resolution::Resume,
-        1 => Resolution::Continue { artifacts: Vec::new() },
-        2 => Resolution::Continue { artifacts: words::artifacts(chance.state, &job, "a person's words") },
-        3 | 4 => Resolution::Override { decision: decisions },
-        5 if chance.dice.once_in(3) => Resolution::Cancel,
-        _ => {
-            let ruling = if chance.dice.once_in(4) { Ruling::Reject } else { Ruling::Accept };
-            return Some(chance.give(Intent::Decide { job, ruling, rationale: words::blob("because") }));
-        }
-    };
-    Some(chance.give(Intent::Resolve { job, resolution }))
 }
 
 /// An agent asks a person, or somebody who worked before it, and gives its job up meanwhile.
@@ -285,55 +261,6 @@ fn propose(chance: &mut Chance<'_>) -> Option<Act> {
     let text = if chance.dice.once_in(2) { "split it" } else { "test it" };
     let intent = Intent::Propose { fence: fence.clone(), proposal: words::blob(text) };
     Some(Act::Give(vec![chance.command_under(&fence, intent)]))
-}
-
-fn escalate(chance: &mut Chance<'_>) -> Option<Act> {
-    let job = chance.any_job();
-    Some(chance.give(Intent::Escalate { job, reason: words::blob("somebody must look") }))
-}
-
-/// A principal rules on something that was escalated, or calls a completed run unsound.
-fn settle(chance: &mut Chance<'_>) -> Option<Act> {
-    let rationale = words::blob("because");
-    if chance.state.status() == Some(RunStatus::Completed) && chance.dice.once_in(8) {
-        return Some(chance.give(Intent::Compromise { rationale }));
-    }
-    let escalations = u32::try_from(chance.state.escalations().len()).ok()?;
-    let escalation = u32::try_from(chance.dice.below(escalations as usize + 1)).ok()?;
-    let ruling = if chance.dice.once_in(3) { Ruling::Reject } else { Ruling::Accept };
-    Some(chance.give(Intent::Settle { escalation, ruling, rationale: Some(rationale) }))
-}
-
-fn retry(chance: &mut Chance<'_>) -> Option<Act> {
-    let lost = [JobStatus::Failed, JobStatus::Canceled, JobStatus::Quarantined, JobStatus::Skipped];
-    let job = match chance.job_that_is(&lost) {
-        Some(job) => job,
-        None if chance.dice.once_in(6) => chance.any_job()?,
-        None => return None,
-    };
-    Some(chance.give(Intent::Retry { job }))
-}
-
-/// A person puts something else in the place of what was published.
-fn supersede(chance: &mut Chance<'_>) -> Option<Act> {
-    let job = chance.job_that_is(&[JobStatus::Completed]).or_else(|| chance.any_job())?;
-    let present = chance.state.job(&job)?.attempt;
-    let attempt = if chance.dice.once_in(8) { present + 1 } else { present };
-    let artifacts = words::artifacts_at(chance.state, &job, attempt + 1, "better words");
-    let few = chance.dice.below(artifacts.len() + 1);
-    let artifacts = artifacts.into_iter().skip(few).collect();
-    let rationale = words::blob("because");
-    Some(chance.give(Intent::Supersede(Supersede { job, attempt, artifacts, submission: None, rationale })))
-}
-
-fn steer(chance: &mut Chance<'_>) -> Option<Act> {
-    let intent = match chance.dice.below(8) {
-        0 => Intent::Cancel { reason: None },
-        1..4 => Intent::Pause,
-        4 => Intent::Start,
-        _ => Intent::Resume,
-    };
-    Some(chance.give(intent))
 }
 
 /// What the shell owes, or believes it owes.

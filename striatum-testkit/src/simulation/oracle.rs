@@ -14,12 +14,13 @@ mod questions;
 mod reopening;
 mod rest;
 mod verdicts;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use striatum_core::{
     id::{CommandId, Fence, JobId},
-    run::{Actor, Command, CommandRef, Event, Intent, Record, RunStatus},
+    run::{Actor, Command, CommandRef, Event, Intent, Record, Resolution, RunStatus},
     time::Timestamp,
     workflow::Workflow,
 };
@@ -55,6 +56,8 @@ pub(super) struct Oracle {
 struct Done {
     actor: Option<Actor>,
     at: Timestamp,
+    /// The job that a principal wants ended.
+    ends: Option<usize>,
     /// The review that spoke.
     spoke: Option<usize>,
     /// The cause and target of each reopening, with what was listed and reset.
@@ -113,11 +116,14 @@ impl Oracle {
             })?;
         }
         self.expect_own(block.command)?;
-        self.block = Done { actor: Some(first.actor.clone()), at: *at, ..Done::default() };
+        self.expect_scope(block.command)?;
+        let ends = ended(&block.command.intent).map(|job| self.job(job)).transpose()?;
+        self.block = Done { actor: Some(first.actor.clone()), at: *at, ends, ..Done::default() };
         for (record, _) in block.records {
             self.fold(&record.event)?;
         }
-        let events = block.records.iter().map(|(record, _)| record.event.clone()).collect();
+        let events: Vec<Event> = block.records.iter().map(|(record, _)| record.event.clone()).collect();
+        self.expect_canceled(&events)?;
         self.applied.insert(reference.id, (reference, events));
         self.expect_reopened()?;
         self.expect_outcome()?;
@@ -164,6 +170,14 @@ impl Oracle {
             (_, Some(fence)) => fence.session == *session,
         };
         Property::Rules.holds(own, || format!("a session may not {}", command.intent.name()))
+    }
+}
+
+/// The job that a command is to end.
+fn ended(intent: &Intent) -> Option<&JobId> {
+    match intent {
+        Intent::CancelJob { job } | Intent::Resolve { job, resolution: Resolution::Cancel } => Some(job),
+        _ => None,
     }
 }
 

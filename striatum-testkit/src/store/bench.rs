@@ -57,6 +57,13 @@ impl<'a> Bench<'a> {
         Self { factory, place, store, chain }
     }
 
+    /// The store as a crash leaves it, if the factory can let it crash.
+    pub(super) async fn crash(self) -> Option<Self> {
+        let is_done = self.factory.crash(&self.place).await == Ability::Done;
+        let reopened = self.reopen().await;
+        is_done.then_some(reopened)
+    }
+
     /// A second handle to the same store.
     pub(super) async fn again(&self) -> Arc<dyn Store> {
         self.factory.open(&self.place).await

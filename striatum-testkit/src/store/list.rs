@@ -109,6 +109,11 @@ macro_rules! __with_store_cases {
                 the_growth_of_another_chain_does_not_end_the_wait,
                 a_wait_that_was_dropped_loses_nothing,
             }
+            crash {
+                what_was_acknowledged_is_there_after_a_crash,
+                a_batch_is_whole_or_not_there_after_a_crash,
+                what_was_refused_is_not_there_after_a_crash,
+            }
             race {
                 one_of_many_appends_after_the_same_head_wins,
                 the_same_batch_at_the_same_time_is_one_write,

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -80,18 +80,67 @@ pub(crate) enum Fault {
     IgnoresReindexing,
     /// Nobody is told when to look again.
     ForgetsWhatIsNext,
+    /// A batch is acknowledged before it is where a crash cannot reach it.
+    AcknowledgesEarly,
+    /// A crash leaves the beginning of a batch.
+    LeavesHalves,
+    /// A batch that was refused is written down for later.
+    KeepsWhatItRefused,
 }
 
 pub(crate) struct BrokenFactory {
-    pub(crate) inner: MemoryStores,
-    pub(crate) fault: Fault,
+    inner: MemoryStores,
+    fault: Fault,
+    /// What was appended where, for crashes that go wrong.
+    asked: Mutex<HashMap<Place, Arc<Mutex<Asked>>>>,
+    /// Where that what lay somewhere lies after a crash.
+    moved: Mutex<HashMap<Place, Place>>,
+}
+
+/// The batches that a store was asked to append, in order.
+#[derive(Debug, Default)]
+struct Asked {
+    appended: Vec<Batch>,
+    refused: Vec<Batch>,
+}
+
+impl BrokenFactory {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self { inner: MemoryStores::default(), fault, asked: Mutex::default(), moved: Mutex::default() }
+    }
+
+    fn asked(&self, place: &Place) -> Arc<Mutex<Asked>> {
+        self.asked.lock().unwrap().entry(place.clone()).or_default().clone()
+    }
+
+    /// Where a place lies by now.
+    fn lies(&self, place: &Place) -> Place {
+        self.moved.lock().unwrap().get(place).unwrap_or(place).clone()
+    }
+
+    /// What a crash that goes wrong leaves of what was asked; nothing if it goes well.
+    fn left(&self, asked: &Asked) -> Option<Vec<Batch>> {
+        let mut batches = asked.appended.clone();
+        match self.fault {
+            Fault::AcknowledgesEarly => drop(batches.pop()),
+            Fault::LeavesHalves => {
+                let last = batches.pop()?;
+                let half = last.bodies()[..last.bodies().len().div_ceil(2)].to_vec();
+                let (chain, expected, delta) = (last.chain().clone(), last.expected(), last.delta().clone());
+                batches.push(Batch::new(chain, last.run(), expected, half, delta).unwrap());
+            }
+            Fault::KeepsWhatItRefused => batches.extend(asked.refused.last().cloned()),
+            _ => return None,
+        }
+        Some(batches)
+    }
 }
 
 #[async_trait]
 impl StoreFactory for BrokenFactory {
     async fn open(&self, place: &Place) -> Arc<dyn Store> {
-        let inner = self.inner.open(place).await;
-        Arc::new(Broken { inner, fault: self.fault, ended: Mutex::default() })
+        let inner = self.inner.open(&self.lies(place)).await;
+        Arc::new(Broken { inner, fault: self.fault, ended: Mutex::default(), asked: self.asked(place) })
     }
 
     async fn advance(&self, place: &Place, by: Duration) {
@@ -109,6 +158,23 @@ impl StoreFactory for BrokenFactory {
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
         self.inner.damage(place, run, version).await
     }
+
+    async fn crash(&self, place: &Place) -> Ability {
+        let Some(left) = self.left(&self.asked(place).lock().unwrap()) else {
+            return self.inner.crash(place).await;
+        };
+        // The clock stands still, so what is written again is what it was.
+        let (before, after) = (self.inner.open(&self.lies(place)).await, Place::unused());
+        let store = self.inner.open(&after).await;
+        for info in before.chains().await.unwrap() {
+            store.open_chain(&info.chain, &ChainMeta { label: info.label }).await.unwrap();
+        }
+        for batch in left {
+            store.append(&rebuilt(&batch, batch.expected())).await.unwrap();
+        }
+        self.moved.lock().unwrap().insert(place.clone(), after);
+        Ability::Done
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +182,7 @@ struct Broken {
     inner: Arc<dyn Store>,
     fault: Fault,
     ended: Mutex<HashSet<Fence>>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 /// The same batch behind another head, without its guard.
@@ -225,6 +292,16 @@ impl Store for Broken {
                 let answer = self.inner.append(batch).await;
                 if answer.is_ok() {
                     self.ended.lock().unwrap().extend(batch.delta().ended.iter().cloned());
+                }
+                answer
+            }
+            Fault::AcknowledgesEarly | Fault::LeavesHalves | Fault::KeepsWhatItRefused => {
+                let answer = self.inner.append(batch).await;
+                let mut asked = self.asked.lock().unwrap();
+                match answer {
+                    Ok(_) => asked.appended.push(batch.clone()),
+                    Err(AppendError::GuardFailed) => asked.refused.push(batch.clone()),
+                    Err(_) => {}
                 }
                 answer
             }

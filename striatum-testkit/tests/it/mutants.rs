@@ -1,6 +1,6 @@
 //! A suite that passes broken stores proves nothing: each of these is caught by the case that names the rule it breaks.
 
-use striatum_testkit::store::{MemoryStores, cases};
+use striatum_testkit::store::cases;
 
 use crate::broken::{BrokenFactory, Fault};
 
@@ -35,6 +35,9 @@ const MUTANTS: &[(Fault, &str)] = &[
     (Fault::OverlooksOtherHolders, "reindexing_what_another_run_holds_is_busy"),
     (Fault::IgnoresReindexing, "reindexing_replaces_all_rows_of_one_run"),
     (Fault::ForgetsWhatIsNext, "due_says_how_long_until_the_next"),
+    (Fault::AcknowledgesEarly, "what_was_acknowledged_is_there_after_a_crash"),
+    (Fault::LeavesHalves, "a_batch_is_whole_or_not_there_after_a_crash"),
+    (Fault::KeepsWhatItRefused, "what_was_refused_is_not_there_after_a_crash"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +45,7 @@ async fn every_broken_store_is_caught_by_the_case_that_names_the_rule() {
     for (fault, name) in MUTANTS.iter().copied() {
         let found = cases().into_iter().find(|case| case.name() == name);
         let case = found.unwrap_or_else(|| panic!("there is no case {name}"));
-        let factory = BrokenFactory { inner: MemoryStores::default(), fault };
+        let factory = BrokenFactory::new(fault);
         let checked = tokio::spawn(async move { case.check(&factory).await }).await;
         assert!(checked.is_err_and(|error| error.is_panic()), "{name} passes a store that is {fault:?}");
     }

@@ -15,19 +15,25 @@ use striatum_core::{
     workflow::{Constraint, Offers, Rules, Workflow},
 };
 use striatum_testkit::{
-    simulation::{Simulation, Tally},
+    simulation::{Property, Simulation, Tally},
     skip,
     store::MemoryStores,
 };
 
-use crate::documents;
+use crate::{
+    broken::{BrokenFactory, Fault},
+    documents,
+};
 
 /// What must have been refused somewhere: else the simulation never came near the rule.
 const REFUSALS: &[&str] = &[
     "artifact_exists",
+    "artifact_misplaced",
+    "artifact_unknown",
     "artifacts_missing",
     "command_reused",
     "decision_required",
+    "delivery_not_judged",
     "guard_failed",
     "job_status",
     "no_room",
@@ -126,6 +132,56 @@ fn no_order_of_events_breaks_a_workflow_that_has_everything() {
     for code in REFUSALS {
         assert!(tally.refusals.contains_key(code), "nothing was refused as {code}: {:?}", tally.refusals);
     }
+}
+
+/// A store that takes any lease for lapsed lets the machine break its rules, and what is told of that can be used.
+#[tokio::test]
+async fn what_fails_is_told_with_its_seed_shortened_and_fails_again_when_it_is_replayed() {
+    let simulation = Simulation::of(&documents::all()[0]).unwrap();
+    let broken = BrokenFactory::new(Fault::IgnoresGuards);
+    let failure = simulation.seeds(0..200, &broken).await.expect_err("no rule is missed");
+    let told = failure.to_string();
+    for words in [
+        format!("{}: this does not hold for workflow", failure.property()),
+        format!("with seed {}", failure.seed()),
+        failure.detail().to_owned(),
+        format!("simulation.run({}, &stores)", failure.seed()),
+        format!("simulation.replay({}, r#\"{}\"#, &stores)", failure.seed(), failure.history()),
+    ] {
+        assert!(told.contains(&words), "{words:?} is missing in {told}");
+    }
+    let counted = told.lines().find_map(|line| line.strip_suffix(" steps are left:")?.split_once(" of "));
+    let [left, whole] = counted.map(|(left, whole)| [left, whole].map(|it| it.parse::<usize>())).unwrap();
+    assert!((1..whole.unwrap()).contains(&left.unwrap()), "nothing was left out of {told}");
+
+    // With everything, and with what is left, it is the same property; where the store is sound nothing fails.
+    let again = simulation.run(failure.seed(), &BrokenFactory::new(Fault::IgnoresGuards)).await;
+    assert_eq!(again.expect_err("the same seed is the same run").to_string(), told);
+    let replay = |history: String| {
+        let simulation = simulation.clone();
+        let (seed, broken) = (failure.seed(), BrokenFactory::new(Fault::IgnoresGuards));
+        async move { simulation.replay(seed, &history, &broken).await }
+    };
+    let replayed = replay(failure.history()).await.expect_err("what is left fails too");
+    assert_eq!(
+        (replayed.property(), replayed.detail(), replayed.history()),
+        (failure.property(), failure.detail(), failure.history())
+    );
+    let steps: Vec<serde_json::Value> = serde_json::from_str(&failure.history()).unwrap();
+    for missing in 0..steps.len() {
+        let mut fewer = steps.clone();
+        fewer.remove(missing);
+        let other = replay(serde_json::to_string(&fewer).unwrap()).await;
+        assert!(
+            !other.is_err_and(|other| other.property() == failure.property()),
+            "step {missing} is not needed in {told}"
+        );
+    }
+    let sound = MemoryStores::default();
+    simulation.replay(failure.seed(), &failure.history(), &sound).await.expect("the store is sound");
+    let unreadable = simulation.replay(1, "[{\"no\": \"step\"}]", &sound).await.expect_err("no history");
+    assert_eq!(unreadable.property(), Property::Rules);
+    assert!(unreadable.detail().starts_with("no history: "), "{unreadable}");
 }
 
 #[test]

@@ -49,6 +49,8 @@ kinds! {
     DocumentInvalid = "document_invalid", "correct the document; every finding names its place";
     /// The document, or a file that it refers to, cannot be read.
     FileUnreadable = "file_unreadable", "check the path and its permissions";
+    /// The document refers to files that are not there.
+    FileMissing = "file_missing", "add the files, and commit them if the document lies in the repository";
     /// A folder or file of the orchestrator's own cannot be used.
     DataFolder = "data_folder", "check the data folder, its permissions and the free space";
     /// A lane demands more enforcement than its adapter gives in this sandbox.

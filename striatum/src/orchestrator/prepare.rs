@@ -10,10 +10,12 @@ use bytes::Bytes;
 use striatum_core::{
     digest::BlobRef,
     engine::EngineError,
-    id::{CommitId, RunId},
+    id::{CommitId, LaneId, RunId},
     run::{Actor, Intent, RunStatus},
     store::{RunQuery, RunSummary, StoreExt as _},
-    workflow::{BranchMode, Finding, FrozenFile, Lane, Rules, Shortfall, Snapshot, Validated, Workflow},
+    workflow::{
+        BranchMode, Finding, FrozenFile, JobType, Lane, Rules, Shortfall, Snapshot, Validated, Workflow,
+    },
 };
 use striatum_workspace::BranchName;
 
@@ -80,25 +82,16 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`ErrorKind::DocumentInvalid`] with every finding; [`ErrorKind::AdapterUnknown`] and [`ErrorKind::EnvMissing`] for a lane
-    /// that cannot be run; an uncommitted change in the checkout, unless the document allows it.
+    /// that cannot be run; [`ErrorKind::FileMissing`] with every file that is not there; an uncommitted change in the checkout, unless the document allows it.
     #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, document: &Document, actor: Actor) -> Result<Prepared, Error> {
-        let Validated { workflow, warnings, .. } = self.validate(document)?;
-        let repository = &self.shared.repository;
-        if !workflow.branch.allow_dirty {
-            repository.check_clean().await?;
-        }
-        let base = repository.head().await?;
-        repository.check_filters(&base, &[]).await?;
-        let files = self.freeze(&workflow, document, &base).await?;
-        let suggested = workflow.branch.suggested_name.clone();
-        let needs_confirmation = workflow.branch.mode == BranchMode::Confirm;
-        let snapshot = Snapshot::new(workflow, base, files).map_err(EngineError::from)?;
-
+        let (snapshot, warnings) = self.frozen(document).await?;
+        let branch = &snapshot.workflow().branch;
+        let needs_confirmation = branch.mode == BranchMode::Confirm;
         let run = mint::run_id()?;
-        let branch = self.free_branch(&suggested).await?;
+        let branch = self.free_branch(&branch.suggested_name).await?;
         crate::fault::point("prepare.before");
-        let chain = repository.chain();
+        let chain = self.shared.repository.chain();
         let applied =
             self.shared.engine.prepare(chain, run, snapshot, mint::command_id()?, actor.clone()).await?;
         crate::fault::point("prepare.after");
@@ -107,6 +100,27 @@ impl Orchestrator {
             self.confirm_branch(run, actor, &branch).await?;
         }
         Ok(Prepared { run, branch, needs_confirmation, warnings })
+    }
+
+    /// What a run of a document at the repository's present commit would execute, with every file that it refers to kept: for those who
+    /// have a run begun elsewhere, as a request in the inbox of a store on Postgres does.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub async fn snapshot(&self, document: &Document) -> Result<Snapshot, Error> {
+        Ok(self.frozen(document).await?.0)
+    }
+
+    async fn frozen(&self, document: &Document) -> Result<(Snapshot, Vec<Finding>), Error> {
+        let Validated { workflow, warnings, .. } = self.validate(document)?;
+        let repository = &self.shared.repository;
+        if !workflow.branch.allow_dirty {
+            repository.check_clean().await?;
+        }
+        let base = repository.head().await?;
+        repository.check_filters(&base, &allowed_filters(&workflow)).await?;
+        let files = self.freeze(&workflow, document, &base).await?;
+        Ok((Snapshot::new(workflow, base, files).map_err(EngineError::from)?, warnings))
     }
 
     /// Settles where a run's result goes: to this branch, from where it is now. It need not exist.
@@ -178,14 +192,22 @@ impl Orchestrator {
         document: &Document,
         base: &CommitId,
     ) -> Result<Vec<FrozenFile>, Error> {
-        let mut files = Vec::new();
+        let (mut files, mut missing) = (Vec::new(), Vec::new());
         for file in workflow.referenced_files() {
-            if let Some(bytes) = self.read_referenced(document, base, file.path).await? {
-                let content: BlobRef = self.shared.engine.blobs().put(Bytes::from(bytes)).await?;
-                files.push(FrozenFile { path: file.path.to_owned(), content });
+            match self.read_referenced(document, base, file.path).await? {
+                Some(bytes) => {
+                    let content: BlobRef = self.shared.engine.blobs().put(Bytes::from(bytes)).await?;
+                    files.push(FrozenFile { path: file.path.to_owned(), content });
+                }
+                None if file.required => missing.push(format!("{} ({})", file.path, file.pointer)),
+                None => {}
             }
         }
-        Ok(files)
+        if missing.is_empty() {
+            return Ok(files);
+        }
+        let doing = format!("find what the document refers to: {}", missing.join(", "));
+        Err(Error::new(ErrorKind::FileMissing, doing))
     }
 
     /// A file that a document refers to. If the document lies in the repository: beside it at the base commit, else at the root
@@ -219,6 +241,18 @@ impl Orchestrator {
             }
         }
     }
+}
+
+/// The filters that every lane with an agent allows: the trees of a run are all made from one repository.
+fn allowed_filters(workflow: &Workflow) -> Vec<String> {
+    let with_agents = workflow.jobs.iter().filter(|job| job.kind != JobType::HumanCheckpoint);
+    let used: BTreeSet<&LaneId> = with_agents.map(|job| &job.lane_id).collect();
+    let mut lanes = used.into_iter().filter_map(|lane| workflow.lanes.get(lane));
+    let mut allowed = lanes.next().map(|lane| lane.allowed_filters.clone()).unwrap_or_default();
+    for lane in lanes {
+        allowed.retain(|filter| lane.allowed_filters.contains(filter));
+    }
+    allowed
 }
 
 impl Shared {

@@ -79,6 +79,7 @@ fn spoken_for(intent: &Intent) -> Option<Spoken<'_>> {
         | Intent::Decide { .. }
         | Intent::Resolve { .. }
         | Intent::Supersede(_)
+        | Intent::CancelJob { .. }
         | Intent::Retry { .. }
         | Intent::TreeClosed { .. }
         | Intent::Delivered { .. }
@@ -119,6 +120,7 @@ mod tests {
             Intent::Crash(LeaseReport::new(fence(1))),
             Intent::TreeClosed { fence: fence(1), kept: None },
             Intent::Retry { job: JobId::new("a").unwrap() },
+            Intent::CancelJob { job: JobId::new("a").unwrap() },
             Intent::Notified { escalation: 1 },
         ] {
             assert_eq!(wants(steering), Err("principal_required"));

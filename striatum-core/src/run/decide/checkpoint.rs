@@ -9,7 +9,7 @@ use crate::{
         decide::{Draft, authority::expect_person, cohort, publish, reopen},
         event::{
             CancelCause, Checkpoint, DecisionRecorded, Freshness, Ground, JobCanceled, JobCompleted,
-            JobReadied, ReopenCause, Ruling,
+            JobReadied, LeaseCause, LeaseEnd, ReopenCause, Ruling,
         },
         rejection::Rejection,
         state::State,
@@ -63,6 +63,19 @@ pub(super) fn resolve(
         Resolution::Resume => Err(impossible(draft, index)),
         Resolution::Continue { artifacts } => proceed(draft, index, checkpoint, artifacts, actor),
         Resolution::Override { decision } => overrule(draft, index, checkpoint, *decision),
+    }
+}
+
+/// Ends a job that is open. Of one about which somebody is asked that is an answer, so it is for whoever may answer.
+pub(super) fn cancel_job(draft: &mut Draft, actor: &Actor, job: &JobId) -> Result<(), Rejection> {
+    let index = draft.index(job)?;
+    draft.expect_run(&[RunStatus::Running])?;
+    let state = draft.job(index);
+    match state.status {
+        JobStatus::Canceled => Ok(()),
+        status if status.is_terminal() => Err(Rejection::JobStatus { job: job.clone(), status }),
+        _ if state.checkpoint.is_some() => resolve(draft, actor, job, &Resolution::Cancel),
+        _ => cancel(draft, index),
     }
 }
 
@@ -175,7 +188,8 @@ fn together(
 
 fn cancel(draft: &mut Draft, index: usize) -> Result<(), Rejection> {
     let job = draft.state.spec(index).id.clone();
-    draft.emit(JobCanceled { job, by: CancelCause::Principal, ended: None })
+    let ended = draft.state.fence(&job).map(|fence| LeaseEnd::plain(&fence, LeaseCause::Canceled));
+    draft.emit(JobCanceled { job, by: CancelCause::Principal, ended })
 }
 
 fn complete(draft: &mut Draft, index: usize, ground: Ground) -> Result<(), Rejection> {

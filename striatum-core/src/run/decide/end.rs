@@ -20,9 +20,9 @@ use crate::{
         },
         record::CompletionRecord,
         rejection::Rejection,
-        state::State,
+        state::{JobState, State},
     },
-    workflow::JobType,
+    workflow::{Job, JobType},
 };
 
 pub(super) fn cancel(draft: &mut Draft, reason: Option<BlobRef>) -> Result<(), Rejection> {
@@ -103,8 +103,11 @@ fn has_required_postures(state: &State) -> bool {
     })
 }
 
+/// How many jobs are in quarantine whose loss concerns the run. That of an advisory review concerns what waits for it.
 pub(super) fn quarantined(state: &State) -> usize {
-    state.jobs.iter().filter(|job| job.status == JobStatus::Quarantined).count()
+    let is_lost =
+        |(spec, job): &(&Job, &JobState)| job.status == JobStatus::Quarantined && !spec.is_advisory();
+    state.jobs().filter(is_lost).count()
 }
 
 /// Brings the run to rest: nothing pending that could begin or never can, nothing running that is over.

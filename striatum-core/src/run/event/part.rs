@@ -70,6 +70,7 @@ pub enum LeaseCause {
     RunEnded,
     Asked,
     Quorum,
+    Canceled,
 }
 
 /// The commit that a writing job ends with.

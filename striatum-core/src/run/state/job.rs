@@ -225,7 +225,8 @@ impl JobState {
             | LeaseCause::Reopened
             | LeaseCause::RunEnded
             | LeaseCause::Asked
-            | LeaseCause::Quorum => {}
+            | LeaseCause::Quorum
+            | LeaseCause::Canceled => {}
         }
     }
 

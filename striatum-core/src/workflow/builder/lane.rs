@@ -88,6 +88,13 @@ impl LaneBuilder {
         self.with("worktree_isolation", "per_job")
     }
 
+    /// Filters of git without which its agents can do; for documents of the second version.
+    #[must_use]
+    pub fn allow_filters<F: Into<String>>(self, names: impl IntoIterator<Item = F>) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        self.with("allowed_filters", names)
+    }
+
     /// How long an agent may work on one grant, in seconds.
     #[must_use]
     pub fn timeout_seconds(self, seconds: u32) -> Self {

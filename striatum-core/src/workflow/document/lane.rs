@@ -33,6 +33,9 @@ pub struct Lane {
     /// How long an agent may work on one grant, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_timeout_seconds: Option<u32>,
+    /// The filters of git without which its agents can do: they see the files as they are in the repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_filters: Vec<String>,
     /// The profile of the coding tool that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harness_profile_id: Option<ProfileId>,

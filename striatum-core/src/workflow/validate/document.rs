@@ -86,7 +86,7 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
     let edges = placed_or_none(fields, "edges", MAX_EDGES, |at, _| ties::edge(at, context));
     let cycles = placed_or_none(fields, "cycles", MAX_CYCLES, |at, _| ties::cycle(at, context));
     let pairing = fields.flag("allow_same_model_review_pairing");
-    let provenance_mode = fields.choice("provenance_mode");
+    let provenance_mode = policy::provenance(fields);
     let recovery_policy = policy::recovery(fields);
     let review_revision_policy = fields.get("review_revision_policy").and_then(|at| policy::revisions(&at));
     let harness_profiles = fields.get("harness_profiles").map(|at| named(&at, lane::profile));
@@ -122,7 +122,7 @@ fn draft(fields: &Fields<'_>, context: &Context<'_>) -> Option<Draft> {
         edges,
         cycles,
         allow_same_model_review_pairing: pairing.unwrap_or(false),
-        provenance_mode: provenance_mode.unwrap_or_default(),
+        provenance_mode,
         recovery_policy,
         phases,
         review_revision_policy,

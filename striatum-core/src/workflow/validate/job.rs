@@ -207,9 +207,6 @@ fn misplaced(fields: &Fields<'_>, mut job: Job) -> Job {
     if !job.kind.is_verdict_capable() {
         fields.misplaced(VERDICTS_ONLY, here);
         job.require_attested_lane = false;
-        if job.on_reject != OnReject::default() {
-            fields.misplaced(&["on_reject"], here);
-        }
     }
     if job.kind != JobType::Review && job.panel_role != PanelRole::Gating {
         fields.misplaced(&["panel_role"], here);
@@ -225,6 +222,10 @@ fn misplaced(fields: &Fields<'_>, mut job: Job) -> Job {
         (job.interrogable, job.budget) = Default::default();
         if job.on_expiry != OnExpiry::default() {
             fields.misplaced(&["on_expiry"], here);
+        }
+        // Nobody fails at it either.
+        if job.on_reject != OnReject::default() {
+            fields.misplaced(&["on_reject"], here);
         }
     }
     job

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     known::Context,
+    panel,
     reader::{At, Fields, one_of},
     report::Detail,
     text,
@@ -32,9 +33,10 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
         worktree_isolation: fields.choice("worktree_isolation").unwrap_or(WorktreeIsolation::Off),
         env: env(&fields),
         adapter_timeout_seconds: fields.number("adapter_timeout_seconds", 1..=86_400),
+        allowed_filters: panel::distinct(&fields, "allowed_filters", |at| filter(&at)),
         harness_profile_id: fields.get("harness_profile_id").and_then(|at| context.profiles.resolve(&at)),
     };
-    fields.since(SchemaVersion::V2, &["agent"], context.version);
+    fields.since(SchemaVersion::V2, &["agent", "allowed_filters"], context.version);
     fields.ignore(IGNORED);
     fields.finish();
     Some(lane)
@@ -80,6 +82,15 @@ fn command(fields: &Fields<'_>, adapter: &str) -> Vec<String> {
         Some(word.to_owned())
     };
     items.enumerate().filter_map(word).collect()
+}
+
+/// The name of a filter, as it stands behind `filter=` in a file of attributes.
+fn filter(at: &At<'_>) -> Option<String> {
+    let name = at.filled()?;
+    if name.contains(|it: char| it.is_whitespace() || it.is_control()) {
+        at.error(FindingCode::UnknownValue, format!("{name:?} cannot be the name of a filter"));
+    }
+    Some(name.to_owned())
 }
 
 /// What an agent offers is known when it is started, so any text may be chosen here. A plain process offers nothing.

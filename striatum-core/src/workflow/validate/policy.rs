@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{At, Fields};
+use super::{
+    reader::{At, Fields},
+    report::Detail,
+};
 use crate::workflow::{
-    FindingCode, Independence, Parallelism, RecoveryPolicy, ReviewRevisionPolicy, SchemaVersion,
+    FindingCode, Independence, Parallelism, ProvenanceMode, RecoveryPolicy, ReviewRevisionPolicy,
+    SchemaVersion, Severity,
 };
 
 pub(super) fn parallelism(fields: &Fields<'_>) -> Parallelism {
@@ -33,6 +37,19 @@ pub(super) fn recovery(fields: &Fields<'_>) -> RecoveryPolicy {
     fields.ignore(&["max_transfers"]);
     fields.finish();
     policy
+}
+
+/// Author lines and commits are the engine's own in every mode; what more the other modes promise nobody does yet.
+pub(super) fn provenance(fields: &Fields<'_>) -> ProvenanceMode {
+    let Some(at) = fields.get("provenance_mode") else { return ProvenanceMode::default() };
+    let mode = at.choice().unwrap_or_default();
+    if mode != ProvenanceMode::Advisory {
+        let message = "authorship is recorded as reported, whatever is asked for";
+        at.add(Severity::Warning, FindingCode::NotYetSupported, || {
+            Detail::new(at.pointer(), message).suggest(Some("advisory"))
+        });
+    }
+    mode
 }
 
 /// In a document of the second version models are compared unless it says otherwise; before it they never are.

@@ -43,6 +43,13 @@ pub(super) fn operations() -> Vec<Operation> {
         ),
         Operation::changes("cancel_run", "/v1/runs/{run}/cancel", Write, "Ends a run.", cancel),
         Operation::changes(
+            "cancel_job",
+            "/v1/runs/{run}/jobs/{job}/cancel",
+            Write,
+            "Ends a job, whatever it is at: its agent is stopped, and what waits for it is skipped.",
+            cancel_job,
+        ),
+        Operation::changes(
             "retry_job",
             "/v1/runs/{run}/jobs/{job}/retry",
             Write,
@@ -123,6 +130,10 @@ async fn cancel(request: Request, input: Cancel) -> Answer {
         None => None,
     };
     request.command(input.run, Intent::Cancel { reason }).await
+}
+
+async fn cancel_job(request: Request, input: OfJob) -> Answer {
+    request.command(input.run, Intent::CancelJob { job: input.job }).await
 }
 
 async fn retry(request: Request, input: OfJob) -> Answer {

@@ -100,9 +100,11 @@ impl Oracle {
             .all(|job| self.plan.job(job).required_review_postures.iter().all(|it| accepted(job, it)))
     }
 
-    /// Whether more jobs were quarantined than the workflow allows.
+    /// Whether more jobs were quarantined than the workflow allows. Advisory reviews are none of them.
     pub(super) fn is_beyond(&self) -> bool {
-        let quarantined = self.model.jobs.iter().filter(|job| job.status == JobStatus::Quarantined).count();
+        let is_lost = |job: &usize| self.model.jobs[*job].status == JobStatus::Quarantined;
+        let binds = |job: &usize| !self.plan.is_advisory(*job);
+        let quarantined = (0..self.plan.len()).filter(is_lost).filter(binds).count();
         quarantined > self.plan.workflow.recovery_policy.max_quarantinable_jobs as usize
     }
 }

@@ -56,7 +56,8 @@ impl Oracle {
                 let ended = [RunStatus::Failed, RunStatus::Canceled, RunStatus::NeedsOperator];
                 self.run(&ended, RunStatus::Running, event)
             }
-            Event::RunDelivered(_) => {
+            Event::RunDelivered(e) => {
+                self.expect_judged(e)?;
                 RULES.holds(!self.model.delivered, || "a run was delivered twice".to_owned())?;
                 self.model.delivered = true;
                 self.run(&[RunStatus::Completed], RunStatus::Completed, event)
@@ -334,21 +335,41 @@ impl Oracle {
 
     fn canceled(&mut self, event: &JobCanceled) -> Holds {
         let index = self.job(&event.job)?;
-        let was = self.model.jobs[index].status;
-        match event.by {
-            CancelCause::Principal => self.expect_principal("cancelled a job")?,
+        let (was, asked) = (self.model.jobs[index].status, self.model.jobs[index].checkpoint);
+        let cause = match event.by {
+            CancelCause::Principal => {
+                self.expect_principal("cancelled a job")?;
+                if asked.is_some() {
+                    self.expect_person(asked)?;
+                }
+                // Dissents that ask together are answered together.
+                let together = |job: usize| self.plan.binds(job) && self.plan.binds(index) && asked.is_some();
+                let wanted = self.block.ends.is_some_and(|job| job == index || together(job));
+                RULES.holds(wanted, || format!("{} was cancelled, which nobody wanted", event.job))?;
+                LeaseCause::Canceled
+            }
             CancelCause::Quorum => {
                 let mut votes = self.plan.behind(index).filter_map(|job| self.model.poll(&self.plan, job));
                 let met = votes.any(|poll| poll == Poll::Met);
                 RULES.holds(met, || format!("{} was released from a vote that is not met", event.job))?;
+                LeaseCause::Quorum
             }
             _ => return Err(RULES.broken(format!("{} was cancelled by {:?}", event.job, event.by))),
-        }
+        };
+        let named = event.ended.as_ref().is_none_or(|end| end.cause == cause);
+        RULES.holds(named, || format!("{} was cancelled by {:?}", event.job, event.ended))?;
         self.end(&event.job, event.ended.as_ref())?;
         let job = &mut self.model.jobs[index];
         job.moves(JobStatus::Canceled);
         job.released = event.by == CancelCause::Quorum;
         RULES.holds(!was.is_terminal(), || format!("{} was cancelled, which was {was}", event.job))
+    }
+
+    /// What a principal wants ended has ended, if anything came of it.
+    pub(super) fn expect_canceled(&self, events: &[Event]) -> Holds {
+        let Some(job) = self.block.ends.map(|job| self.name(job)) else { return Ok(()) };
+        let ended = events.iter().any(|event| matches!(event, Event::JobCanceled(e) if e.job == *job));
+        RULES.holds(ended, || format!("{job} was to be cancelled, and was not"))
     }
 
     pub(super) fn keep(&mut self, index: usize, manifest: Option<striatum_core::digest::Digest>) {

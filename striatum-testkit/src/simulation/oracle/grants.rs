@@ -51,6 +51,9 @@ impl Oracle {
             let part = plan.under_judgement(index).into_iter().find(|job| took_part(*job));
             Property::Independence
                 .holds(part.is_none(), || show("the session took part in what is judged"))?;
+            let same = self.declared_same(index);
+            Property::Independence
+                .holds(!same, || show("its lane declares a model of the family of an author"))?;
         }
         let early = job.not_before.is_some_and(|from| self.block.at.after(SLACK) < from);
         rules.holds(!early, || show("it waits"))?;

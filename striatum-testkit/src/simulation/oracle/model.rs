@@ -34,6 +34,9 @@ pub(in crate::simulation) struct Model {
     pub(super) notified: BTreeSet<u32>,
     pub(super) closed: BTreeSet<(usize, u32)>,
     pub(super) delivered: bool,
+    /// The escalations that ask about a result which differs from what was judged, and whether one was accepted.
+    pub(super) withheld: BTreeSet<u32>,
+    pub(super) may_differ: bool,
 }
 
 /// How often a way back was taken since its counter began, and how often beyond the limit.
@@ -123,6 +126,8 @@ impl Model {
             notified: BTreeSet::new(),
             closed: BTreeSet::new(),
             delivered: false,
+            withheld: BTreeSet::new(),
+            may_differ: false,
         }
     }
 

@@ -91,6 +91,9 @@ impl Oracle {
         self.block.escalated += usize::from(e.topic == EscalationTopic::NeedsOperator);
         self.block.asked_for_budget |= e.topic == EscalationTopic::BudgetSpent;
         RULES.holds(e.escalation == self.model.escalations, || "an escalation is missing".to_owned())?;
+        if e.topic == EscalationTopic::UnjudgedDelivery {
+            self.model.withheld.insert(e.escalation);
+        }
         let (EscalationTopic::Leave, Some(job)) = (e.topic, &e.job) else {
             return RULES.holds(e.epoch.is_none() && e.topic != EscalationTopic::Leave, || {
                 format!("escalation {} is about no grant, or about one", e.escalation)
@@ -113,6 +116,7 @@ impl Oracle {
         RULES.holds(known && is_new && (self.is_principal() || leave.is_some()), || {
             format!("escalation {} was resolved again, or by a session", e.escalation)
         })?;
+        self.model.may_differ |= e.ruling == Ruling::Accept && self.model.withheld.contains(&e.escalation);
         let Some(leave) = leave.filter(|_| e.ruling == Ruling::Accept) else { return Ok(()) };
         let job = &self.model.jobs[leave.job];
         let waits = job.lease.is_some() && job.epoch == leave.epoch;

@@ -24,6 +24,7 @@ impl Oracle {
         })?;
         let named: Vec<usize> = event.judged.iter().filter_map(|it| self.plan.index(&it.job)).collect();
         self.expect_other_model(index, event)?;
+        self.expect_new_words(index, event)?;
         RULES.holds(named.iter().copied().collect::<BTreeSet<_>>() == self.plan.judged(index), || {
             format!("{} judged {named:?} and was to judge others", event.job)
         })?;
@@ -51,6 +52,32 @@ impl Oracle {
         RULES.holds(!left, || format!("{} asks although a round is left", self.name(review)))
     }
 
+    /// Whether the lanes of a review and of somebody whose work it judges declare models of one family, where the workflow compares
+    /// what is declared and nobody gave leave.
+    pub(super) fn declared_same(&self, review: usize) -> bool {
+        let workflow = &self.plan.workflow;
+        let family = |job: usize| {
+            let lane = workflow.lanes.get(&self.plan.job(job).lane_id)?;
+            lane.display_model.as_deref().map(|model| workflow.family_of(model))
+        };
+        let (spec, own) = (self.plan.job(review), family(review));
+        let mut authors = self.plan.under_judgement(review).into_iter().filter(|job| {
+            let author = self.plan.job(*job);
+            author.kind.has_author() && !workflow.allows_same_model(&spec.id, &author.id)
+        });
+        workflow.independence_model() == IndependenceModel::Declared
+            && own.is_some()
+            && self.last_ruling(review) != Some(Ruling::Accept)
+            && authors.any(|author| family(author) == own)
+    }
+
+    /// What a principal ruled last on a review at its present attempt.
+    fn last_ruling(&self, review: usize) -> Option<Ruling> {
+        let attempt = self.model.jobs[review].attempt;
+        let mut rulings = self.model.decisions.iter().rev();
+        rulings.find(|it| (it.job, it.attempt) == (review, attempt)).map(|it| it.ruling)
+    }
+
     /// Author and reviewer are of different families, where the workflow says so and nobody gave leave.
     fn expect_other_model(&self, review: usize, event: &VerdictRecorded) -> Holds {
         let workflow = &self.plan.workflow;
@@ -64,10 +91,7 @@ impl Oracle {
             IndependenceModel::Declared => reported(session).or_else(|| label(session)),
             IndependenceModel::Reported => reported(session),
         };
-        let attempt = self.model.jobs[review].attempt;
-        let mut rulings = self.model.decisions.iter().rev();
-        let last = rulings.find(|it| (it.job, it.attempt) == (review, attempt)).map(|it| it.ruling);
-        if !self.plan.binds(review) || last == Some(Ruling::Accept) {
+        if !self.plan.binds(review) || self.last_ruling(review) == Some(Ruling::Accept) {
             return Ok(());
         }
         let own = model(event.session).map(|model| workflow.family_of(&model));

@@ -59,6 +59,13 @@ pub(super) const MISTAKES: &[Mistake] = &[
         OutOfRange,
         "/parallelism/max_active_jobs",
     ),
+    mistake(
+        "a provenance that nobody gives yet",
+        &[("/provenance_mode", "\"sealed_patch\"")],
+        NotYetSupported,
+        "/provenance_mode",
+    )
+    .correct("advisory"),
     mistake("an unknown provenance", &[("/provenance_mode", "\"sealed\"")], UnknownValue, "/provenance_mode"),
     mistake(
         "a negative number",

@@ -73,10 +73,10 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/jobs/2/lease_seconds",
     ),
     mistake(
-        "a reject of a draft",
-        &[("/jobs/0/on_reject", "\"checkpoint\"")],
+        "a reject of a checkpoint",
+        &[("/jobs/2/on_reject", "\"checkpoint\"")],
         MisplacedKey,
-        "/jobs/0/on_reject",
+        "/jobs/2/on_reject",
     ),
     mistake("a quorum", &[("/jobs/2/quorum", "{\"k\": 1}")], NewerVersionNeeded, "/jobs/2/quorum"),
     mistake("a budget of a job", &[("/jobs/0/budget", "{\"tokens\": 5}")], NewerVersionNeeded, "/jobs/0/budget"),

@@ -122,6 +122,25 @@ pub(super) const MISTAKES: &[Mistake] = &[
         "/lanes/author/harness_profile_id",
     ),
     mistake(
+        "a filter in a document that is too old for it",
+        &[("/lanes/author/allowed_filters", "[\"lfs\"]")],
+        NewerVersionNeeded,
+        "/lanes/author/allowed_filters",
+    )
+    .correct("striatum.workflow.v2"),
+    mistake(
+        "a filter twice",
+        &[V2, ("/lanes/author/allowed_filters", "[\"lfs\", \"lfs\"]")],
+        DuplicateEntry,
+        "/lanes/author/allowed_filters/1",
+    ),
+    mistake(
+        "a filter whose name is none",
+        &[V2, ("/lanes/author/allowed_filters", "[\"git lfs\"]")],
+        UnknownValue,
+        "/lanes/author/allowed_filters/0",
+    ),
+    mistake(
         "a choice in a document that is too old for it",
         &[("/lanes/author/adapter", "\"acp\""), ("/lanes/author/agent", "{\"mode\": \"plan\"}")],
         NewerVersionNeeded,

@@ -12,6 +12,7 @@ pub(super) const FEATURES: &[Feature] = &[
             ("/jobs/1/review_posture", "\"security\""),
         ],
     ),
+    ("a draft whose failure leaves the rest going", &[("/jobs/0/on_reject", "\"skip_branch\"")]),
     ("abstentions", &[("/jobs/0/max_gating_abstentions", "1")]),
     ("an attested lane", &[("/jobs/1/require_attested_lane", "true")]),
     ("a cohort that does not wait", &[("/cycles/0/debounce_cohort", "1")]),
@@ -51,6 +52,7 @@ pub(super) const FEATURES: &[Feature] = &[
             ("/lanes/reviewer/agent", "{\"mode\": \"plan\", \"options\": {\"x_effort\": \"high\"}}"),
         ],
     ),
+    ("filters that are allowed", &[V2, OFF, ("/lanes/author/allowed_filters", "[\"lfs\"]")]),
     ("a budget of a job", &[V2, OFF, ("/jobs/0/budget", "{\"turns\": 3}")]),
 ];
 
