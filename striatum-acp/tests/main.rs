@@ -25,4 +25,6 @@ mod preflight;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]
+mod resuming;
+#[cfg(test)]
 mod turns;

@@ -45,6 +45,14 @@ pub(super) fn each(choices: &Choices) -> impl Iterator<Item = Choice<'_>> {
 impl Offered {
     pub(super) fn read(answer: Value) -> Result<Self, AcpError> {
         let models = answer.get("models").and_then(|models| {
+    /// The same of an earlier session, which is gone on with: its name is ours to know. An answer may be nothing at all.
+    pub(super) fn again(answer: Value, session: &str) -> Result<Self, AcpError> {
+        let mut answer = if answer.is_null() { json!({}) } else { answer };
+        let fields = answer.as_object_mut().ok_or(AcpError::Malformed { method: "session/load" })?;
+        fields.insert("sessionId".to_owned(), json!(session));
+        Self::read(answer)
+    }
+
             let ids = models.get("availableModels").and_then(Value::as_array).into_iter().flatten();
             let ids = ids.filter_map(|model| model.get("modelId")?.as_str().map(str::to_owned)).collect();
             Some((models.get("currentModelId")?.as_str()?.to_owned(), ids))
