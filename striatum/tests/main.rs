@@ -13,6 +13,9 @@ mod conformance;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod dry_runs;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod failures;
