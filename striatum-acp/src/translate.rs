@@ -201,7 +201,13 @@ impl Connection {
         let authenticate = options.auth_method.as_deref().filter(is_offered);
         let mut offered = self.session(spec, abilities, authenticate).await?;
         let session = offered.session.clone();
-        self.state.lock().session = Some(session.clone());
+        {
+            let mut state = self.state.lock();
+            state.session = Some(session.clone());
+            if offered.is_earlier {
+                state.meter = Meter::of_earlier();
+            }
+        }
         let model = spec.choices.model.clone().or_else(|| offered.current_model());
         for choice in offered::each(&spec.choices) {
             let (method, params) = offered.choose(choice)?;
@@ -233,17 +239,19 @@ impl Connection {
                     Err(_) => (Err(AcpError::Late { method: "session/cancel", after: limits.cancel }), true),
                 },
             };
-            let (turn, spend) = {
+            let (spend, turn) = {
                 let mut state = state.lock();
                 let told = answer.as_ref().ok().and_then(spend::told);
-                let spend = told.map(|told| state.meter.read(told, usage)).unwrap_or_default();
-                (state.turn.clone().unwrap_or_default(), spend)
+                let told = told.map(|told| state.meter.read(told, usage));
+                // What was told call by call stands in no answer.
+                (told.unwrap_or(turn.spend), turn)
             };
             let item = match turn_end(answer, is_cancelled, &turn) {
                 Ok(end) => Item::Turn(end.costing(spend)),
                 // Whoever reads the connection tells why it is gone.
                 Err(AcpError::Gone) => return,
                 Err(error) => Item::Broken(error),
+                let turn = state.turn.clone().unwrap_or_default();
             };
             drop(queue.send(item).await);
         }

@@ -28,3 +28,5 @@ mod terminal;
 mod resuming;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod usage;
