@@ -46,6 +46,8 @@ mod outages;
 #[cfg(test)]
 mod panels;
 #[cfg(test)]
+mod pace;
+#[cfg(test)]
 #[cfg(feature = "server")]
 mod pulling;
 #[cfg(test)]

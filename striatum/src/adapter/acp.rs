@@ -32,6 +32,7 @@ mod conversation;
 mod life;
 mod room;
 
+mod prompts;
 /// By what name the sandbox hands over the listener of the tools.
 const TOOLS: &str = "tools";
 
@@ -71,6 +72,8 @@ pub struct Pace {
     /// How long a limit of the model's host is waited for at most, each time.
     pub wait: Duration,
     /// How often one is waited for.
+    /// How long it is left alone before each nudge.
+    pub nudge_wait: Duration,
     pub waits: u32,
     /// How long is waited at first where nobody says until when; then twice as long each time.
     pub first_wait: Duration,
@@ -79,13 +82,14 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Three nudges; four waits of at most a quarter of an hour, beginning with ten seconds; five minutes for a person.
+    /// Three nudges, each after a second; four waits of at most a quarter of an hour, beginning with ten seconds; five minutes for a person.
     fn default() -> Self {
         Self {
             nudges: 3,
             wait: Duration::from_secs(900),
             waits: 4,
             first_wait: Duration::from_secs(10),
+            nudge_wait: Duration::from_secs(1),
             leave: Duration::from_secs(300),
         }
     }
