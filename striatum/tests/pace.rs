@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use striatum::core::run::{JobStatus, LeaseCause};
+use striatum::{
+    acp::AcpOptions,
+    adapter::AcpAdapter,
+    core::run::{JobStatus, LeaseCause},
+};
 
 use crate::{
     acp::{Setting, quick, refused},
@@ -69,6 +73,34 @@ async fn it_is_said_where_nobody_can_count_tokens() {
         let told = Setting { turn, budget, ..Setting::default() }.played().await;
         assert_eq!(told.said.contains("the agent tells nothing of its tokens"), is_said, "{}", told.said);
     }
+}
+
+/// Opens a session once it has authenticated.
+const LOCKED: &str = r#"if [ -n "$by" ]; then answer "$line" '{"sessionId":"s"}'; else refuse "$line" '{"code":-32000,"message":"Authentication required"}'; fi ;;
+    *'"authenticate"'*) by=$(printf '%s' "$line" | grep -o '"methodId":"[^"]*"'); echo "$by" >> LOG; answer "$line" '{}'"#;
+
+#[tokio::test]
+async fn an_agent_that_is_not_known_is_spoken_to_as_one_says() {
+    let mut options = AcpOptions::default();
+    options.auth_method = Some("our-key".to_owned());
+    let hello = r#""authMethods":[{"id":"our-key","name":"?"}],"#;
+    let of = |adapter| Setting { hello, open: LOCKED, adapter, ..Setting::default() };
+    let told = of(AcpAdapter::default().speaking(options)).played().await;
+    assert_eq!(told.log, [r#""methodId":"our-key""#, "prompt"], "{}", told.reasons);
+    let told = of(AcpAdapter::default()).played().await;
+    assert_eq!((told.status, told.log.len()), (JobStatus::Blocked, 0), "{}", told.reasons);
+}
+
+#[tokio::test]
+async fn what_an_agent_may_cost_and_reach_is_what_one_says_and_the_scope_is_that_of_its_grant() {
+    let mut options = AcpOptions::default();
+    options.limits.line_bytes = 4096;
+    options.files = striatum::acp::FileAccess::Off;
+    let turn = r#"printf '{"jsonrpc":"2.0","id":"r","method":"fs/read_text_file","params":{"sessionId":"s","path":"README.md"}}\n'; read -r said; echo "$said" | grep -o -- '-32601' >> LOG; head -c 5000 /dev/zero | tr '\0' 'x'; echo"#;
+    let adapter = AcpAdapter::default().speaking(options);
+    let told = Setting { turn, adapter, ..Setting::default() }.played().await;
+    assert_eq!(told.log, ["prompt", "-32601"], "{}", told.reasons);
+    assert!(told.reasons.contains("4096"), "{}", told.reasons);
 }
 
 #[tokio::test]

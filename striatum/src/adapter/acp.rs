@@ -57,6 +57,7 @@ pub struct AcpAdapter {
     known: Option<&'static Adapter>,
     policy: Option<PermissionPolicy>,
     choices: Choices,
+    options: Option<AcpOptions>,
     terminals: Option<TerminalAccess>,
     pace: Pace,
     bridge: Option<Vec<OsString>>,
@@ -104,6 +105,25 @@ impl AcpAdapter {
 
     /// Decides requests for leave by this policy, whatever the sandbox enforces.
     #[must_use]
+    /// Speaks to agents in this way, in place of what is known of them: by which method they authenticate, which files they reach
+    /// through us, what their numbers of tokens mean, how old they may be, what they may cost. The scope of a grant and the policy
+    /// for its walls are put in for each grant, so what stands here of both does not matter; a policy of one's own is given by
+    /// [`policy`](Self::policy).
+    ///
+    /// ```
+    /// use striatum::{acp::AcpOptions, adapter::AcpAdapter};
+    ///
+    /// // An agent of ours, which takes its key from its environment if it is told to.
+    /// let mut options = AcpOptions::default();
+    /// options.auth_method = Some("api-key".to_owned());
+    /// let adapter = AcpAdapter::default().speaking(options);
+    /// # drop(adapter);
+    /// ```
+    #[must_use]
+    pub fn speaking(self, options: AcpOptions) -> Self {
+        Self { options: Some(options), ..self }
+    }
+
     pub fn policy(self, policy: PermissionPolicy) -> Self {
         Self { policy: Some(policy), ..self }
     }
@@ -153,7 +173,8 @@ impl AcpAdapter {
     }
 
     fn options(&self, assignment: &Assignment) -> AcpOptions {
-        let mut options = self.known.map(Adapter::options).unwrap_or_default();
+        let known = || self.known.map(Adapter::options);
+        let mut options = self.options.clone().or_else(known).unwrap_or_default();
         options.scope = Some(assignment.packet.write_scope.clone());
         options.terminals = self.terminals.unwrap_or(options.terminals);
         options.policy =
