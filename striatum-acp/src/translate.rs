@@ -1,5 +1,7 @@
 //! The one place that knows the protocol's types and its SDK.
 
+use std::collections::BTreeSet;
+
 use agent_client_protocol::{
     Agent, Channel, Client, UntypedMessage,
     v1::{
@@ -56,9 +58,16 @@ pub(crate) struct Ends {
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub(crate) files: TreeFiles,
-    /// The name of the server of tools, if there is one.
-    pub(crate) tools: Option<String>,
+    /// The server of tools, if there is one.
+    pub(crate) tools: Option<Served>,
     pub(crate) terminals: Option<Terminals>,
+}
+
+/// A server of tools, by what agents call it and what it offers.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) server: String,
+    pub(crate) tools: BTreeSet<String>,
 }
 
 /// What an agent is told that it may ask of us.
@@ -241,6 +250,7 @@ impl Connection {
             };
             let (spend, turn) = {
                 let mut state = state.lock();
+                let turn = state.turn.clone().unwrap_or_default();
                 let told = answer.as_ref().ok().and_then(spend::told);
                 let told = told.map(|told| state.meter.read(told, usage));
                 // What was told call by call stands in no answer.
@@ -251,7 +261,6 @@ impl Connection {
                 // Whoever reads the connection tells why it is gone.
                 Err(AcpError::Gone) => return,
                 Err(error) => Item::Broken(error),
-                let turn = state.turn.clone().unwrap_or_default();
             };
             drop(queue.send(item).await);
         }

@@ -18,6 +18,7 @@ use striatum_core::{
     workflow::Offers,
 };
 
+use striatum_server::agents::tool_names;
 use self::{conversation::Conversation, room::Room};
 use crate::{
     adapter::{
@@ -177,6 +178,7 @@ impl AcpAdapter {
         let mut options = self.options.clone().or_else(known).unwrap_or_default();
         options.scope = Some(assignment.packet.write_scope.clone());
         options.terminals = self.terminals.unwrap_or(options.terminals);
+        options.tools.extend(tool_names().map(str::to_owned));
         options.policy =
             self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(&assignment.sandbox.offers()));
         options
