@@ -34,6 +34,8 @@ mod lane_agents;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod missing;
+#[cfg(test)]
 #[cfg(feature = "broker")]
 mod models;
 #[cfg(test)]
@@ -44,9 +46,9 @@ mod operators;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
-mod panels;
-#[cfg(test)]
 mod pace;
+#[cfg(test)]
+mod panels;
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod pulling;

@@ -80,10 +80,12 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`ErrorKind::DocumentInvalid`] with every finding; [`ErrorKind::AdapterUnknown`] and [`ErrorKind::EnvMissing`] for a lane
-    /// that cannot be run; an uncommitted change in the checkout, unless the document allows it.
+    /// that cannot be run; [`ErrorKind::AgentMissing`] with all that its agents lack, if it is known [where](crate::Builder::path)
+    /// programs are; an uncommitted change in the checkout, unless the document allows it.
     #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, document: &Document, actor: Actor) -> Result<Prepared, Error> {
         let Validated { workflow, warnings, .. } = self.validate(document)?;
+        self.shared.expect_agents(&workflow).await?;
         let repository = &self.shared.repository;
         if !workflow.branch.allow_dirty {
             repository.check_clean().await?;
@@ -233,6 +235,23 @@ impl Shared {
         self.adapters
             .offers(&isolation)
             .fold(Rules::default(), |rules, (name, offers)| rules.with_offers_of(name, offers))
+    }
+
+    /// Refuses lanes whose agents would lack something, and tells all of it at once.
+    async fn expect_agents(&self, workflow: &Workflow) -> Result<(), Error> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut lacking = Vec::new();
+        for (id, lane) in &workflow.lanes {
+            // What agents lack that come by themselves they see themselves.
+            let Some(adapter) = self.adapters.get(&lane.adapter) else { continue };
+            for missing in adapter.missing(lane, path).await {
+                lacking.push(format!("lane {id}, {}: {missing}", lane.adapter));
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::AgentMissing, format!("run agents here: {}", lacking.join("; "))))
     }
 
     /// Whether this process can run the lane: it has its adapter and its variables, and gives what it demands. A run may have
