@@ -76,6 +76,7 @@ impl Scene {
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
+            .path(std::env::var_os("PATH").unwrap_or_default())
             .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;

@@ -105,3 +105,20 @@ fn a_token_outlives_a_restart_of_the_service() {
     with_old.running.signal(Signal::TERM);
     with_old.running.end().expect_code(0);
 }
+
+#[test]
+fn a_run_whose_agents_lack_something_is_not_prepared_for_whoever_asks() {
+    let place = Place::new();
+    let service = Service::of(&place);
+    let text = fs::read_to_string(place.demo().join("workflow/workflow.json")).unwrap();
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    // Its credentials are named by nobody.
+    document["lanes"]["reviewer"] = json!({"adapter": "acp:gemini"});
+    let wanted = json!({"workflow": {"inline": {"document": document, "folder": "workflow"}}});
+    let refused = service.json("POST", "/v1/runs", &wanted);
+    assert_eq!(refused["error"]["code"], "agent_missing", "{refused}");
+    assert!(refused.to_string().contains("let the lane name one of GEMINI_API_KEY"), "{refused}");
+    assert_eq!(service.json("GET", "/v1/runs", &json!({}))["items"], json!([]));
+    service.running.signal(Signal::INT);
+    service.running.end().expect_code(0);
+}

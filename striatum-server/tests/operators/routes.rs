@@ -1,7 +1,14 @@
 //! What an operator can see and do.
 
+use std::sync::Arc;
+
+use axum::http::Method;
 use serde_json::json;
-use striatum_core::run::Verdict;
+use striatum_core::{run::Verdict, store::MemoryStore};
+use striatum_testkit::{
+    clock::ManualClock,
+    faulty::{Fault, FaultyStore},
+};
 
 use super::bench::{Bench, Failed, inline, reviewed, with_person};
 
@@ -261,5 +268,24 @@ async fn the_openapi_document_tells_every_operation_with_its_capability() -> Res
     let runs = &document["paths"]["/v1/runs"]["get"]["parameters"];
     let named = |name: &str| runs.as_array().is_some_and(|all| all.iter().any(|it| it["name"] == name));
     assert!(named("after") && named("limit") && named("status"), "{runs}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_asked_while_the_store_is_gone_is_alive_and_not_ready() -> Result<(), Failed> {
+    let clock = ManualClock::default();
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new(Arc::new(clock.clone())))));
+    let bench = Bench::over(store.clone(), clock).await?;
+    let ada = bench.ada()?;
+    let told = async |path: &str| bench.ask(Method::GET, path, None, None).await;
+    assert_eq!(told("/v1/ready").await?, (200, json!({ "status": "ready" })));
+
+    store.meets(Fault::CrashBefore);
+    let (status, failed) = bench.post(&ada, "/v1/runs", inline(reviewed())).await?;
+    assert!(status >= 500, "{failed}");
+    assert_eq!(told("/v1/ready").await?, (503, json!({ "status": "store_unavailable" })));
+    assert_eq!(told("/v1/health").await?.0, 200);
+    store.recover();
+    assert_eq!(told("/v1/ready").await?, (200, json!({ "status": "ready" })));
     Ok(())
 }
