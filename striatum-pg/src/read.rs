@@ -121,7 +121,9 @@ fn next_of_run(run: RunId, mut version: u64, rows: &[Row], limit: usize) -> Resu
         last = row::uint(row, 7)?;
         if row::uint(row, 5)? != version || row::run(row, 6)? != run {
             let seq = event.seq;
-            return Err(Fault::corrupt(format!("event {seq} stands where event {version} of run {run} should")));
+            return Err(Fault::corrupt(format!(
+                "event {seq} stands where event {version} of run {run} should"
+            )));
         }
         if !event.is_sound() {
             return Err(Fault::corrupt(format!("event {} of run {run} does not give its digest", event.seq)));
