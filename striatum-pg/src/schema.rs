@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "tables", sql: include_str!("../migrations/0001_tables.sql") },
     Migration { name: "append", sql: include_str!("../migrations/0002_append.sql") },
     Migration { name: "queries", sql: include_str!("../migrations/0003_queries.sql") },
+    Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
 ];
 
 /// What the runtime role may execute. Everything else of the schema is the owner's.
@@ -39,6 +40,9 @@ const FUNCTIONS: &[&str] = &[
     "reindex",
     "renew",
     "request_run",
+    "run_digest",
+    "run_events",
+    "run_head",
     "settle_request",
     "show_ready",
 ];
