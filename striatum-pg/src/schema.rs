@@ -265,6 +265,7 @@ mod tests {
             "0585b0e92d81b7a542eb3d0ed280aaf1b6bd1c95e492002073940cc8593c6c47",
             "b4f0e433d40115557f1e9a3475cbf1d1d243894b9eef266e2565979b001e0501",
             "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
+            "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);
