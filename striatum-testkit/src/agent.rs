@@ -99,6 +99,7 @@ impl Task {
 /// | `--acp` | speaks the Agent Client Protocol; what follows is for agents that do |
 /// | `--by-programs` | reaches tools only as programs that it starts |
 /// | `--run LINE` | has this run by the shell in a terminal, and says what it wrote and how it ended |
+/// | `--leave LINE` | asks for leave to run this, and gives up if it is not given |
 /// | `--idle N` | does nothing in its first N turns |
 /// | `--stray PATH` | leaves this file as well, hands in, and takes it away when that is refused |
 /// | `--ask TEXT` | asks a person, unless there is an answer already |
@@ -117,6 +118,7 @@ pub struct Script {
     acp: bool,
     by_programs: bool,
     run: Vec<String>,
+    leave: Option<String>,
     idle: u32,
     stray: Option<PathBuf>,
     ask: Option<String>,
@@ -147,6 +149,7 @@ impl Script {
                 "--acp" => script.acp = true,
                 "--by-programs" => script.by_programs = true,
                 "--run" => script.run.push(value()?.clone()),
+                "--leave" => script.leave = Some(value()?.clone()),
                 "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
                 "--stray" => script.stray = Some(value()?.into()),
                 "--ask" => script.ask = Some(value()?.clone()),
@@ -201,6 +204,11 @@ impl Script {
         self.begin(&task)?;
         for line in &self.say {
             hands.say(line)?;
+        }
+        if let Some(line) = &self.leave
+            && !hands.may_run(line)?
+        {
+            return hands.call("report_failure", &json!({ "reason": "I may not." })).map(drop);
         }
         for line in &self.run {
             let (wrote, status) = hands.run(line)?;
