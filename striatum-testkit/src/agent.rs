@@ -99,6 +99,7 @@ impl Task {
 /// | `--acp` | speaks the Agent Client Protocol; what follows is for agents that do |
 /// | `--by-programs` | reaches tools only as programs that it starts |
 /// | `--run LINE` | has this run by the shell in a terminal, and says what it wrote and how it ended |
+/// | `--leave LINE` | asks for leave to run this, and gives up if it is not given |
 /// | `--idle N` | does nothing in its first N turns |
 /// | `--cancels N` | says that its first N turns were cancelled |
 /// | `--late TEXT` | says that its turn has failed so, and does its work all the same |
@@ -120,6 +121,7 @@ pub struct Script {
     acp: bool,
     by_programs: bool,
     run: Vec<String>,
+    leave: Option<String>,
     idle: u32,
     cancels: u32,
     late: Option<String>,
@@ -153,6 +155,7 @@ impl Script {
                 "--acp" => script.acp = true,
                 "--by-programs" => script.by_programs = true,
                 "--run" => script.run.push(value()?.clone()),
+                "--leave" => script.leave = Some(value()?.clone()),
                 "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
                 "--cancels" => script.cancels = value()?.parse().map_err(io::Error::other)?,
                 "--late" => script.late = Some(value()?.clone()),
@@ -218,6 +221,11 @@ impl Script {
         }
         for line in &self.say {
             hands.say(line)?;
+        }
+        if let Some(line) = &self.leave
+            && !hands.may_run(line)?
+        {
+            return hands.call("report_failure", &json!({ "reason": "I may not." })).map(drop);
         }
         for line in &self.run {
             let (wrote, status) = hands.run(line)?;

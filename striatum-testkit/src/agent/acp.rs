@@ -142,6 +142,19 @@ impl Hands<'_> {
         Ok((seen["output"].as_str().unwrap_or_default().to_owned(), ended["exitCode"].as_i64()))
     }
 
+    /// Asks for leave to run a line in the shell, and tells whether it was given.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub fn may_run(&self, line: &str) -> io::Result<bool> {
+        let option = |id: &str| json!({"optionId": id, "name": id, "kind": format!("{id}_once")});
+        let call =
+            json!({"toolCallId": format!("run-{}", self.wire.next()), "title": line, "kind": "execute"});
+        let params = json!({"toolCall": call, "options": [option("allow"), option("reject")]});
+        let answer = self.ask("session/request_permission", params)?;
+        Ok(answer["outcome"]["optionId"] == "allow")
+    }
+
     /// Asks whoever speaks to this agent.
     fn ask(&self, method: &str, mut params: Value) -> io::Result<Value> {
         let id = self.wire.next();
