@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-/// Those who were answered together, and how long their commit took.
+/// Those who were answered together, and how long commits take.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Crowd {
-    pub(crate) size: usize,
-    pub(crate) flush: Duration,
+    size: usize,
+    last: Duration,
+    flush: Duration,
 }
 
 /// The wait for a crowd to be complete again.
@@ -24,6 +25,11 @@ pub(crate) struct Gathering {
 const PART: u32 = 8;
 
 impl Crowd {
+    /// Notes a commit. Of two the shorter counts: one that folded in the log, or met a busy disk, says little of the next.
+    pub(crate) fn committed(&mut self, size: usize, took: Duration) {
+        *self = Self { size, last: took, flush: took.min(self.last) };
+    }
+
     pub(crate) fn gather(self) -> Gathering {
         Gathering { crowd: self, waited: Duration::ZERO }
     }
@@ -32,7 +38,7 @@ impl Crowd {
 impl Gathering {
     /// How long to wait for one more, if it is worth it; `present` are there.
     pub(crate) fn patience(&self, present: usize) -> Option<Duration> {
-        let Crowd { size, flush } = self.crowd;
+        let Crowd { size, flush, .. } = self.crowd;
         let left = flush.saturating_sub(self.waited).min(flush / PART);
         (present < size && !left.is_zero()).then_some(left)
     }
@@ -49,15 +55,28 @@ mod tests {
 
     const FLUSH: Duration = Duration::from_micros(800);
 
+    fn crowd(size: usize, took: [Duration; 2]) -> Crowd {
+        let mut crowd = Crowd::default();
+        took.into_iter().for_each(|took| crowd.committed(size, took));
+        crowd
+    }
+
     #[test]
     fn who_was_answered_alone_waits_for_nobody() {
         assert_eq!(Crowd::default().gather().patience(1), None);
-        assert_eq!(Crowd { size: 1, flush: FLUSH }.gather().patience(1), None);
+        assert_eq!(crowd(1, [FLUSH, FLUSH]).gather().patience(1), None);
+    }
+
+    #[test]
+    fn one_slow_commit_makes_nobody_wait_longer() {
+        for took in [[FLUSH, FLUSH * 100], [FLUSH * 100, FLUSH]] {
+            assert_eq!(crowd(2, took).gather().patience(1), Some(FLUSH / 8));
+        }
     }
 
     #[test]
     fn a_crowd_waits_a_moment_for_each_that_is_missing_and_a_flush_at_most() {
-        let mut gathering = Crowd { size: 64, flush: FLUSH }.gather();
+        let mut gathering = crowd(64, [FLUSH, FLUSH]).gather();
         assert_eq!(gathering.patience(64), None);
         assert_eq!(gathering.patience(63), Some(Duration::from_micros(100)));
         gathering.waited(Duration::from_micros(750));

@@ -266,7 +266,7 @@ impl Desk {
                 let fault = Fault::from(error);
                 Broken::Whole { kind: fault.commit_kind(), fault }
             });
-            self.crowd = Crowd { size: group.len(), flush: begun.elapsed() };
+            self.crowd.committed(group.len(), begun.elapsed());
             committed
         });
         if done.is_err() {

@@ -166,7 +166,6 @@ async fn letters_steer_the_chosen_run_and_what_is_refused_is_said() -> Tested {
         board.refresh()?;
         for (key, lines) in [
             (KeyCode::Char('9'), &["q quit"][..]),
-            (KeyCode::Char('s'), &["run_status: "]),
             (KeyCode::Char('n'), &["file_unreadable: there are no files here (bring some)"]),
             (KeyCode::Char('p'), &["greeting (paused)", "\ndone\n"]),
             (KeyCode::Down, &["> 7e7e7e7e"]),
