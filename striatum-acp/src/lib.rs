@@ -35,7 +35,7 @@ pub use error::{AcpError, Failure};
 pub use files::{FileAccess, FileError, TreeFiles};
 pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
-pub use preflight::{Missing, Surroundings, preflight};
+pub use preflight::{Missing, Surroundings, look_for, preflight};
 pub use terminals::{Spawner, TerminalAccess};
 pub use transport::{AcpOptions, AcpTransport, UsageMeaning};
 pub use version::Version;

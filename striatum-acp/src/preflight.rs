@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -110,6 +110,20 @@ pub async fn preflight(adapter: &Adapter, surroundings: &Surroundings) -> Vec<Mi
         missing.push(Missing::Credentials { any_of: adapter.credentials });
     }
     missing
+}
+
+/// A program that is not there, if it is not. A name is looked up in `path`; one that leads from the work tree is passed over, as the tree
+/// is not there yet.
+pub fn look_for(program: &OsStr, path: &OsStr) -> Option<Missing> {
+    let file = Path::new(program);
+    let is_there = match file.components().count() {
+        _ if file.is_absolute() => is_executable(&file.to_owned()),
+        0 | 1 => program.to_str().is_none_or(|name| find(name, path).is_some()),
+        _ => true,
+    };
+    let program = program.to_string_lossy().into_owned();
+    let remedy = "install it, correct its name, or give its absolute path".to_owned();
+    (!is_there).then_some(Missing::Program { program, remedy })
 }
 
 fn find(program: &str, path: &OsStr) -> Option<PathBuf> {

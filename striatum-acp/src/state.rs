@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use striatum_core::transport::Spend;
+
 use crate::{AcpLimits, ToolKind, ledger::Ledger, translate::Meter};
 
 /// No more tool calls of a session are remembered.
@@ -54,6 +56,8 @@ pub(crate) struct Turn {
     pub(crate) calls: usize,
     /// The end of what the agent said.
     pub(crate) tail: String,
+    /// What its calls of a model cost, as far as they were told one by one.
+    pub(crate) spend: Spend,
 }
 
 impl Turn {

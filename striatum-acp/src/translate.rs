@@ -1,5 +1,7 @@
 //! The one place that knows the protocol's types and its SDK.
 
+use std::collections::BTreeSet;
+
 use agent_client_protocol::{
     Agent, Channel, Client, UntypedMessage,
     v1::{
@@ -56,9 +58,16 @@ pub(crate) struct Ends {
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub(crate) files: TreeFiles,
-    /// The name of the server of tools, if there is one.
-    pub(crate) tools: Option<String>,
+    /// The server of tools, if there is one.
+    pub(crate) tools: Option<Served>,
     pub(crate) terminals: Option<Terminals>,
+}
+
+/// A server of tools, by what agents call it and what it offers.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) server: String,
+    pub(crate) tools: BTreeSet<String>,
 }
 
 /// What an agent is told that it may ask of us.
@@ -201,7 +210,13 @@ impl Connection {
         let authenticate = options.auth_method.as_deref().filter(is_offered);
         let mut offered = self.session(spec, abilities, authenticate).await?;
         let session = offered.session.clone();
-        self.state.lock().session = Some(session.clone());
+        {
+            let mut state = self.state.lock();
+            state.session = Some(session.clone());
+            if offered.is_earlier {
+                state.meter = Meter::of_earlier();
+            }
+        }
         let model = spec.choices.model.clone().or_else(|| offered.current_model());
         for choice in offered::each(&spec.choices) {
             let (method, params) = offered.choose(choice)?;
@@ -233,11 +248,13 @@ impl Connection {
                     Err(_) => (Err(AcpError::Late { method: "session/cancel", after: limits.cancel }), true),
                 },
             };
-            let (turn, spend) = {
+            let (spend, turn) = {
                 let mut state = state.lock();
+                let turn = state.turn.clone().unwrap_or_default();
                 let told = answer.as_ref().ok().and_then(spend::told);
-                let spend = told.map(|told| state.meter.read(told, usage)).unwrap_or_default();
-                (state.turn.clone().unwrap_or_default(), spend)
+                let told = told.map(|told| state.meter.read(told, usage));
+                // What was told call by call stands in no answer.
+                (told.unwrap_or(turn.spend), turn)
             };
             let item = match turn_end(answer, is_cancelled, &turn) {
                 Ok(end) => Item::Turn(end.costing(spend)),

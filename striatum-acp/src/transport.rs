@@ -1,6 +1,9 @@
 //! From a process to a session.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use striatum_core::{
@@ -21,7 +24,7 @@ use crate::{
     state::Shared,
     stderr::Tail,
     terminals::Terminals,
-    translate::{Ends, Given, Offers, Opened, serve},
+    translate::{Ends, Given, Offers, Opened, Served, serve},
 };
 
 /// How agents are spoken to.
@@ -41,6 +44,9 @@ pub struct AcpOptions {
     pub auth_method: Option<String>,
     /// The oldest version that will do. An agent that does not say its version is taken as it is.
     pub at_least: Option<Version>,
+    /// The names of the tools that the session's server offers: some agents name one of them without its server when they ask for
+    /// leave. What such a tool may do is decided where it is served, so it needs no leave.
+    pub tools: BTreeSet<String>,
     /// What the numbers mean that the agent gives of its tokens.
     pub usage: UsageMeaning,
     /// What an agent may cost.
@@ -57,6 +63,7 @@ impl Default for AcpOptions {
             terminals: TerminalAccess::default(),
             auth_method: None,
             at_least: None,
+            tools: BTreeSet::new(),
             usage: UsageMeaning::Turn,
             limits: AcpLimits::default(),
         }
@@ -131,7 +138,9 @@ impl AgentTransport for AcpTransport {
         if let Some(stderr) = stderr {
             tasks.spawn(tail.clone().read(stderr, weak.clone()));
         }
-        let tools = spec.tools.as_ref().map(|tools| tools.name.clone());
+        let named = &self.options.tools;
+        let tools =
+            spec.tools.as_ref().map(|tools| Served { server: tools.name.clone(), tools: named.clone() });
         let mut files = TreeFiles::new(&spec.tree);
         if let Some(scope) = self.options.scope.clone() {
             files = files.writing(scope);

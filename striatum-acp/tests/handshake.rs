@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use striatum_acp::{AcpError, AcpOptions, FileAccess, Version};
 use striatum_core::{
     sandbox::{EnvVar, Exit},
@@ -177,49 +177,6 @@ async fn an_agent_without_http_gets_a_program_between_or_is_refused() {
     assert_eq!(refused.kind, TransportErrorKind::Unsupported);
     assert_eq!(cause(&refused), AcpError::NoBridge { server: "striatum".to_owned() });
     assert_eq!(cause(&refused).advice(), Advice::Checkpoint);
-}
-
-/// The requests by which a conversation is gone on with, and what it is called in the end.
-async fn gone_on_with(can: Value, refuse: &'static str) -> (Vec<String>, Option<String>) {
-    let (tell, told) = std::sync::mpsc::channel();
-    let script = move |mut agent: Agent| async move {
-        let hello = agent.expect("initialize").await;
-        agent.answer(&hello, json!({"protocolVersion": 1, "agentCapabilities": can})).await;
-        while let Some(request) = agent.hear().await {
-            let method = request["method"].as_str().expect("a method").to_owned();
-            if method == refuse {
-                agent.refuse(&request, json!({"code": -32002, "message": "there is no such session"})).await;
-            } else if method == "session/new" {
-                agent.answer(&request, json!({"sessionId": SESSION})).await;
-            } else {
-                assert_eq!(request["params"]["sessionId"], "earlier");
-                agent.answer(&request, json!({})).await;
-            }
-            tell.send(method).expect("somebody listens");
-        }
-    };
-    let session = open(spec().resuming("earlier"), script).await.expect("a session");
-    (told.try_iter().collect(), session.conversation().map(str::to_owned))
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_conversation_is_gone_on_with_where_the_agent_can() {
-    let both = json!({"loadSession": true, "sessionCapabilities": {"resume": {}}});
-    let load = json!({"loadSession": true});
-    let table = [
-        (both.clone(), "", vec!["session/resume"], Some("earlier")),
-        (load.clone(), "", vec!["session/load"], Some("earlier")),
-        (load, "session/load", vec!["session/load", "session/new"], Some(SESSION)),
-        (json!({}), "", vec!["session/new"], None),
-    ];
-    for (can, refuse, methods, name) in table {
-        let (asked, called) = gone_on_with(can.clone(), refuse).await;
-        assert_eq!(
-            (asked, called.as_deref()),
-            (methods.iter().map(|m| (*m).to_owned()).collect(), name),
-            "{can}"
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]

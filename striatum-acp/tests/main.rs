@@ -17,12 +17,18 @@ mod hostile;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
+mod opening;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod permission;
 #[cfg(test)]
 mod preflight;
 #[cfg(test)]
+mod resuming;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod usage;

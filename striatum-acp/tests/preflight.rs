@@ -51,3 +51,18 @@ async fn a_file_that_cannot_be_run_is_no_program() {
         "{missing:?}"
     );
 }
+
+#[test]
+fn a_program_is_looked_for_by_its_name_or_where_it_is_said_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    program(folder.path(), "agent", "exit 0");
+    fs::write(folder.path().join("text"), "").expect("a file");
+    let there = folder.path().join("agent").display().to_string();
+    let absent = folder.path().join("text").display().to_string();
+    let table = [("agent", true), ("nobody", false), ("text", false), ("./agent", true), ("bin/agent", true)];
+    let table = table.into_iter().chain([(there.as_str(), true), (absent.as_str(), false), ("", false)]);
+    for (name, is_there) in table {
+        let missing = striatum_acp::look_for(name.as_ref(), folder.path().as_os_str());
+        assert_eq!(missing.is_none(), is_there, "{name}: {missing:?}");
+    }
+}

@@ -95,28 +95,45 @@ pub(crate) async fn run(
     limit: usize,
 ) -> Result<Vec<Sealed>, StoreError> {
     const READ: &str = "read a run";
-    let (id, version, limit) = (Id::from(run), row::int(after.version), row::limit(limit));
-    let found = "SELECT digest FROM events WHERE run = $1 AND version = $2";
-    let events = "SELECT seq, at, prev, digest, body FROM events WHERE run = $1 AND version > $2
-                  ORDER BY version LIMIT $3";
+    let (id, version, most) = (Id::from(run), row::int(after.version), row::limit(limit));
+    let found = "SELECT run_digest($1, $2)";
+    let events = "SELECT seq, at, prev, digest, body, version, run, last FROM run_events($1, $2, $3)";
     let found_at: [&(dyn ToSql + Sync); 2] = [&id, &version];
-    let events_of: [&(dyn ToSql + Sync); 3] = [&id, &version, &limit];
+    let events_of: [&(dyn ToSql + Sync); 3] = [&id, &version, &most];
     let (found, events) = both(link, READ, (found, &found_at), (events, &events_of)).await?;
     let check = || {
         let digest = match after.version {
             0 => Some(Digest::ZERO),
-            _ => found.first().map(|row| row::digest(row, 0)).transpose()?,
+            _ => found.first().map(|row| optional_digest(row, 0)).transpose()?.flatten(),
         };
         same_history(digest, after.digest, || format!("run {run} at {}", after.version))?;
-        let sound = |row| match row::sealed(row)? {
-            event if event.is_sound() => Ok(event),
-            event => {
-                Err(Fault::corrupt(format!("event {} of run {run} does not give its digest", event.seq)))
-            }
-        };
-        events.iter().map(sound).collect::<Result<_, _>>()
+        next_of_run(run, after.version, &events, limit)
     };
     check().map_err(|fault: Fault| fault.reading(READ))
+}
+
+/// Checks that each of these events is the next of its run and gives its digest, and that none lacks at the end.
+fn next_of_run(run: RunId, mut version: u64, rows: &[Row], limit: usize) -> Result<Vec<Sealed>, Fault> {
+    let (mut events, mut last) = (Vec::with_capacity(rows.len()), version);
+    for row in rows {
+        let event = row::sealed(row)?;
+        version += 1;
+        last = row::uint(row, 7)?;
+        if row::uint(row, 5)? != version || row::run(row, 6)? != run {
+            let seq = event.seq;
+            return Err(Fault::corrupt(format!(
+                "event {seq} stands where event {version} of run {run} should"
+            )));
+        }
+        if !event.is_sound() {
+            return Err(Fault::corrupt(format!("event {} of run {run} does not give its digest", event.seq)));
+        }
+        events.push(event);
+    }
+    if events.len() < limit && version != last {
+        return Err(Fault::corrupt(format!("event {} of run {run} is missing", version + 1)));
+    }
+    Ok(events)
 }
 
 type Query<'a> = (&'a str, &'a [&'a (dyn ToSql + Sync)]);

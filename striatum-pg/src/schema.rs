@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "tables", sql: include_str!("../migrations/0001_tables.sql") },
     Migration { name: "append", sql: include_str!("../migrations/0002_append.sql") },
     Migration { name: "queries", sql: include_str!("../migrations/0003_queries.sql") },
+    Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
 ];
 
 /// What the runtime role may execute. Everything else of the schema is the owner's.
@@ -39,6 +40,9 @@ const FUNCTIONS: &[&str] = &[
     "reindex",
     "renew",
     "request_run",
+    "run_digest",
+    "run_events",
+    "run_head",
     "settle_request",
     "show_ready",
 ];
@@ -261,6 +265,7 @@ mod tests {
             "0585b0e92d81b7a542eb3d0ed280aaf1b6bd1c95e492002073940cc8593c6c47",
             "b4f0e433d40115557f1e9a3475cbf1d1d243894b9eef266e2565979b001e0501",
             "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
+            "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);

@@ -1,6 +1,8 @@
 //! What the Postgres store promises beyond the port: roles, lost connections, crashes, several processes.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod connection;

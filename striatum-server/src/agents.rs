@@ -18,5 +18,6 @@ pub use documents::Documents;
 pub use listener::{Agents, AgentsOptions};
 pub use pull::Pull;
 pub use session::{Endpoint, OpenSession};
+pub use tools::tool_names;
 pub use workbench::{Act, Conclusion, FollowUp, Mode, Receipt, Source, Task, Workbench};
 pub use workshop::Workshop;

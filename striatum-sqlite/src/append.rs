@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::{Position, Sealed},
-    digest::Digest,
     id::{ChainId, RunId},
     store::{AppendError, Batch, ChainMeta, Guard, IndexDelta, RunHead, StoreErrorKind},
     time::{Clock, Timestamp},
@@ -11,6 +10,7 @@ use striatum_core::{
 
 use crate::{
     error::{Fault, Stop},
+    events,
     heads::{ChainHead, Known},
     index, resources, row,
     tx::Tx,
@@ -102,39 +102,17 @@ fn new_key(tx: &Connection, run: RunId) -> rusqlite::Result<i64> {
     tx.prepare_cached("INSERT INTO run_keys (run) VALUES (?1)")?.insert([run.as_bytes()])
 }
 
-/// The digest of a run's event; of version 0, the one that stands for "nothing yet".
-pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> rusqlite::Result<Option<Digest>> {
-    if version == 0 {
-        return Ok(Some(Digest::ZERO));
-    }
-    tx.prepare_cached(
-        "SELECT e.digest FROM run_keys k CROSS JOIN events e ON e.run = k.key
-         WHERE k.run = ?1 AND e.version = ?2",
-    )?
-    .query_row((run.as_bytes(), row::int(version)), |row| row::digest(row, 0))
-    .optional()
-}
-
 /// The run's head, if what stands in the run behind the head that the batch expected is exactly its events.
-fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> rusqlite::Result<Option<RunHead>> {
+fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> Result<Option<RunHead>, Fault> {
     let expected = batch.expected();
     if head.version.checked_sub(expected.version) != Some(batch.bodies().len() as u64)
-        || run_digest(tx, batch.run(), expected.version)? != Some(expected.digest)
+        || events::run_digest(tx, batch.run(), expected.version)? != Some(expected.digest)
     {
         return Ok(None);
     }
-    let mut select = tx.prepare_cached(
-        "SELECT e.body FROM run_keys k CROSS JOIN events e ON e.run = k.key
-         WHERE k.run = ?1 AND e.version > ?2 ORDER BY e.version",
-    )?;
-    let mut rows = select.query((batch.run().as_bytes(), row::int(expected.version)))?;
-    for body in batch.bodies() {
-        match rows.next()? {
-            Some(row) if row.get_ref(0)?.as_blob()? == body.as_ref() => {}
-            _ => return Ok(None),
-        }
-    }
-    Ok(Some(head))
+    let stored = events::of_run(tx, batch.run(), expected.version, batch.bodies().len())?;
+    let is_same = stored.iter().map(|event| &event.body).eq(batch.bodies());
+    Ok(is_same.then_some(head))
 }
 
 fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Result<bool> {
@@ -168,26 +146,30 @@ fn seal(
     run: Known,
     batch: &Batch,
     now: Timestamp,
-) -> rusqlite::Result<(ChainHead, Known)> {
+) -> Result<(ChainHead, Known), Fault> {
     let at = chain.at.max(now);
     let (mut chain, mut run) = (ChainHead { at, ..chain }, Known { at, ..run });
     let insert = tx.statement(
-        "INSERT INTO events (chain, seq, at, prev, digest, body, run, version)
+        "INSERT INTO events (place, at, run, version, size, prev, digest, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
+    let mut size = Some(row::limit(batch.bodies().len()));
     for body in batch.bodies() {
         let event = Sealed::seal(chain.head, at, body.clone());
         chain.head = event.position();
         run.head = RunHead { version: run.head.version.saturating_add(1), digest: event.digest };
+        let Some(place) = events::place(chain.id, event.seq) else {
+            return Err(Fault::rule(StoreErrorKind::Other, "the file has no room for another event"));
+        };
         insert.execute((
-            chain.id,
-            row::int(event.seq),
+            place,
             row::micros(event.at),
+            run.key,
+            row::int(run.head.version),
+            size.take(),
             event.prev.as_bytes(),
             event.digest.as_bytes(),
             event.body.as_ref(),
-            run.key,
-            row::int(run.head.version),
         ))?;
     }
     Ok((chain, run))

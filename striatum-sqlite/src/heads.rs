@@ -10,7 +10,7 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::row;
+use crate::{events, row};
 
 /// Where a chain stands, and under which number its events are filed.
 #[derive(Debug, Clone, Copy)]
@@ -106,17 +106,7 @@ impl Heads {
             Entry::Occupied(known) => return Ok(Some(*known.get())),
             Entry::Vacant(entry) => entry,
         };
-        let known = connection
-            .prepare_cached(
-                "SELECT k.key, e.chain, e.version, e.digest, e.at
-                 FROM run_keys k CROSS JOIN events e ON e.run = k.key
-                 WHERE k.run = ?1 ORDER BY e.version DESC LIMIT 1",
-            )?
-            .query_row([run.as_bytes()], |row| {
-                let head = RunHead { version: row::uint(row, 2)?, digest: row::digest(row, 3)? };
-                Ok(Known { key: row.get(0)?, chain: row.get(1)?, head, at: row::time(row, 4)? })
-            })
-            .optional()?;
+        let known = events::last(connection, run)?;
         Ok(known.map(|known| *entry.insert(known)))
     }
 

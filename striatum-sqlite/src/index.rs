@@ -126,7 +126,7 @@ fn put_run(tx: &mut Tx<'_>, run: RunId, known: &Known, row: &RunRow) -> rusqlite
             "INSERT INTO runs (key, version, digest, room, updated_at, status, paused, workflow, active,
                  run, chain, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                 (SELECT at FROM events WHERE run = ?1 AND version = 1))
+                 (SELECT at FROM events WHERE run = ?1 AND version = 1 AND size IS NOT NULL))
              ON CONFLICT (key) DO UPDATE SET version = ?2, digest = ?3, room = ?4, updated_at = ?5,
                  status = ?6, paused = ?7, workflow = ?8, active = ?9",
         )?

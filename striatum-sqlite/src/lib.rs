@@ -32,8 +32,10 @@
 //! together with its `-wal`. A verifier in another language needs one statement, and one view that is kept for it:
 //!
 //! ```sql
-//! SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY seq;
+//! SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY place;
 //! ```
+//!
+//! (`ORDER BY seq` is the same order, but SQLite does not know it and sorts.)
 //!
 //! Times are microseconds since the Unix epoch, digests are 32 bytes, bodies are the bytes that were hashed.
 
@@ -52,8 +54,10 @@ use striatum_core::{
 use tokio::sync::watch;
 
 mod append;
+mod crowd;
 mod due;
 mod error;
+mod events;
 mod files;
 mod heads;
 mod index;

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     SqliteStore,
+    crowd::Crowd,
     error::Fault,
     files,
     heads::Heads,
@@ -89,6 +90,7 @@ impl Builder {
                         lock,
                         path,
                         file,
+                        crowd: Crowd::default(),
                         grown: writer_grown,
                     })
                 }

@@ -11,7 +11,7 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::{append, error::Fault, row};
+use crate::{append, error::Fault, events, row};
 
 /// The chains, by the bytes of their names: SQLite compares texts so, unless told otherwise.
 pub(crate) fn chains(tx: &Connection) -> rusqlite::Result<Vec<ChainInfo>> {
@@ -62,37 +62,17 @@ pub(crate) fn chain(
         .ok_or_else(|| append::no_chain(chain))?;
     let found = match after.seq {
         0 => Some(genesis),
-        seq => tx
-            .prepare_cached("SELECT digest FROM events WHERE chain = ?1 AND seq = ?2")?
-            .query_row((id, row::int(seq)), |row| row::digest(row, 0))
-            .optional()?,
+        seq => events::digest(tx, id, seq)?,
     };
     same_history(found, after.digest, || format!("chain {chain} at {}", after.seq))?;
-    Ok(tx
-        .prepare_cached(
-            "SELECT seq, at, prev, digest, body FROM events WHERE chain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-        )?
-        .query_map((id, row::int(after.seq), row::limit(limit)), row::sealed)?
-        .collect::<Result<_, _>>()?)
+    Ok(events::of_chain(tx, id, after.seq, limit)?)
 }
 
 /// Events of a run, each of which gives its digest.
 pub(crate) fn run(tx: &Connection, run: RunId, after: RunHead, limit: usize) -> Result<Vec<Sealed>, Fault> {
-    let found = append::run_digest(tx, run, after.version)?;
+    let found = events::run_digest(tx, run, after.version)?;
     same_history(found, after.digest, || format!("run {run} at {}", after.version))?;
-    let mut select = tx.prepare_cached(
-        "SELECT e.seq, e.at, e.prev, e.digest, e.body FROM run_keys k CROSS JOIN events e ON e.run = k.key
-         WHERE k.run = ?1 AND e.version > ?2 ORDER BY e.version LIMIT ?3",
-    )?;
-    let rows = select.query_map((run.as_bytes(), row::int(after.version), row::limit(limit)), row::sealed)?;
-    rows.map(|event| match event? {
-        event if event.is_sound() => Ok(event),
-        event => Err(Fault::rule(
-            StoreErrorKind::Corrupt,
-            format!("event {} of run {run} does not give its digest", event.seq),
-        )),
-    })
-    .collect()
+    events::of_run(tx, run, after.version, limit)
 }
 
 fn same_history(found: Option<Digest>, seen: Digest, place: impl FnOnce() -> String) -> Result<(), Fault> {

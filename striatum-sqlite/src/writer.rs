@@ -4,6 +4,7 @@ use std::{
     path::PathBuf,
     sync::mpsc::{self, Receiver, Sender},
     thread,
+    time::Instant,
 };
 
 use rusqlite::Connection;
@@ -11,6 +12,7 @@ use striatum_core::store::{StoreError, StoreErrorKind};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    crowd::{Crowd, Gathering},
     error::Fault,
     files::{FileId, checkpoint},
     heads::Heads,
@@ -35,6 +37,7 @@ pub(crate) struct Desk {
     pub(crate) lock: FileLock,
     pub(crate) path: PathBuf,
     pub(crate) file: FileId,
+    pub(crate) crowd: Crowd,
     pub(crate) grown: watch::Sender<()>,
 }
 
@@ -241,25 +244,30 @@ impl Desk {
             Broken::Whole { kind: fault.kind(), fault }
         };
         self.run("BEGIN IMMEDIATE").map_err(whole)?;
+        let mut gathering = self.crowd.gather();
         let done = self.heads.begin(&self.connection).map_err(whole).and_then(|()| {
             let mut tx = Tx::new(&self.connection, &mut self.heads);
             let mut done = 0;
             while done < group.len() {
                 group[done..].iter_mut().try_for_each(|work| perform(&mut tx, work.as_mut()))?;
                 done = group.len();
-                // Whoever was answered after the last commit asks again about now. Without this they would find the commit
-                // begun, and a crowd would fall into two halves of which one always waits for the flush of the other.
                 if let Some(arrivals) = &mut arrivals {
                     arrivals.join(group);
+                    if done == group.len() {
+                        arrivals.wait(group, &mut gathering);
+                    }
                 }
             }
             Ok(())
         });
         let done = done.and_then(|()| self.heads.store(&self.connection).map_err(whole)).and_then(|()| {
-            self.run("COMMIT").map_err(|error| {
+            let begun = Instant::now();
+            let committed = self.run("COMMIT").map_err(|error| {
                 let fault = Fault::from(error);
                 Broken::Whole { kind: fault.commit_kind(), fault }
-            })
+            });
+            self.crowd.committed(group.len(), begun.elapsed());
+            committed
         });
         if done.is_err() {
             self.heads.forget();
@@ -305,10 +313,30 @@ impl Arrivals<'_> {
     fn join(&mut self, group: &mut Vec<Box<dyn Work>>) {
         while group.len() < MAX_GROUP && self.stop.is_none() {
             match self.messages.try_recv() {
-                Ok(Message::Work(work)) => group.push(work),
-                Ok(Message::Stop(reply)) => self.stop = Some(reply),
+                Ok(message) => self.take(message, group),
                 Err(_) => return,
             }
+        }
+    }
+
+    /// Waits for the next of those who are still missing, if they are worth it.
+    fn wait(&mut self, group: &mut Vec<Box<dyn Work>>, gathering: &mut Gathering) {
+        if self.stop.is_some() || group.len() >= MAX_GROUP {
+            return;
+        }
+        let Some(patience) = gathering.patience(group.len()) else { return };
+        let begun = Instant::now();
+        if let Ok(message) = self.messages.recv_timeout(patience) {
+            self.take(message, group);
+        }
+        gathering.waited(begun.elapsed());
+        self.join(group);
+    }
+
+    fn take(&mut self, message: Message, group: &mut Vec<Box<dyn Work>>) {
+        match message {
+            Message::Work(work) => group.push(work),
+            Message::Stop(reply) => self.stop = Some(reply),
         }
     }
 }

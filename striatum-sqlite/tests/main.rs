@@ -11,6 +11,8 @@ mod files;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod semantics;

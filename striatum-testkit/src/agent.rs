@@ -99,7 +99,11 @@ impl Task {
 /// | `--acp` | speaks the Agent Client Protocol; what follows is for agents that do |
 /// | `--by-programs` | reaches tools only as programs that it starts |
 /// | `--run LINE` | has this run by the shell in a terminal, and says what it wrote and how it ended |
+/// | `--leave LINE` | asks for leave to run this, and gives up if it is not given |
 /// | `--idle N` | does nothing in its first N turns |
+/// | `--cancels N` | says that its first N turns were cancelled |
+/// | `--late TEXT` | says that its turn has failed so, and does its work all the same |
+/// | `--remembers PATH` | keeps its sessions in this file, and can go on with them |
 /// | `--stray PATH` | leaves this file as well, hands in, and takes it away when that is refused |
 /// | `--ask TEXT` | asks a person, unless there is an answer already |
 /// | `--of JOB` | asks whoever did that job instead |
@@ -117,7 +121,11 @@ pub struct Script {
     acp: bool,
     by_programs: bool,
     run: Vec<String>,
+    leave: Option<String>,
     idle: u32,
+    cancels: u32,
+    late: Option<String>,
+    remembers: Option<PathBuf>,
     stray: Option<PathBuf>,
     ask: Option<String>,
     of: Option<String>,
@@ -147,7 +155,11 @@ impl Script {
                 "--acp" => script.acp = true,
                 "--by-programs" => script.by_programs = true,
                 "--run" => script.run.push(value()?.clone()),
+                "--leave" => script.leave = Some(value()?.clone()),
                 "--idle" => script.idle = value()?.parse().map_err(io::Error::other)?,
+                "--cancels" => script.cancels = value()?.parse().map_err(io::Error::other)?,
+                "--late" => script.late = Some(value()?.clone()),
+                "--remembers" => script.remembers = Some(value()?.into()),
                 "--stray" => script.stray = Some(value()?.into()),
                 "--ask" => script.ask = Some(value()?.clone()),
                 "--of" => script.of = Some(value()?.clone()),
@@ -165,11 +177,16 @@ impl Script {
     pub fn play(&self) -> io::Result<()> {
         if self.acp {
             let reach = if self.by_programs { Reach::Programs } else { Reach::Http };
-            let guise = Guise { model: self.model.clone(), reach, ..Guise::default() };
+            let (model, remembers) = (self.model.clone(), self.remembers.clone());
+            let guise = Guise { model, reach, remembers, ..Guise::default() };
             let mut turns = 0;
             return serve(&guise, |hands| {
                 turns += 1;
-                if turns <= self.idle { hands.say("I am done.") } else { self.take_turn(hands) }
+                match turns {
+                    idle if idle <= self.idle => hands.say("I am done."),
+                    cancelled if cancelled <= self.cancels => hands.end("cancelled"),
+                    _ => self.take_turn(hands),
+                }
             });
         }
         let task = Task::read()?;
@@ -199,8 +216,16 @@ impl Script {
     fn take_turn(&self, hands: &mut Hands<'_>) -> io::Result<()> {
         let task = hands.task()?;
         self.begin(&task)?;
+        if let Some(message) = &self.late {
+            hands.fail(message)?;
+        }
         for line in &self.say {
             hands.say(line)?;
+        }
+        if let Some(line) = &self.leave
+            && !hands.may_run(line)?
+        {
+            return hands.call("report_failure", &json!({ "reason": "I may not." })).map(drop);
         }
         for line in &self.run {
             let (wrote, status) = hands.run(line)?;

@@ -77,7 +77,7 @@ impl fmt::Display for Turn {
 /// ```
 #[derive(Debug)]
 pub struct Harness {
-    engine: Engine,
+    engine: Arc<Engine>,
     store: Arc<MemoryStore>,
     clock: ManualClock,
     state: State,
@@ -129,7 +129,7 @@ impl Harness {
         let (snapshot, clock) = (words::snapshot(workflow)?, ManualClock::default());
         let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
         let blobs = Arc::new(MemoryBlobs::default());
-        let engine = Engine::new(store.clone(), blobs, Arc::new(clock.clone()));
+        let engine = Arc::new(Engine::new(store.clone(), blobs, Arc::new(clock.clone())));
         let chain = crate::fixture::chain("harness");
         store.open_chain(&chain, &ChainMeta::default()).await?;
         let applied = engine.prepare(&chain, RUN, snapshot, CommandId::from_bytes([0; 16]), person()).await?;
@@ -298,6 +298,11 @@ impl Harness {
         let waits = [JobStatus::WaitingHuman, JobStatus::Blocked, JobStatus::Parked];
         let such = self.state.jobs().filter(|(_, job)| waits.contains(&job.status));
         such.map(|(spec, _)| spec.id.as_str()).collect()
+    }
+
+    /// The engine, for an interface that is tried out over the run. What is done by it shows here once something was done here again.
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The clock by which leases and waits run.

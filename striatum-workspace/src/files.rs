@@ -118,9 +118,7 @@ impl Repository {
         over("read the base of a commit").args(["read-tree", base.as_str()]).bytes().await?;
         let mut lines = Vec::new();
         for file in files {
-            let doing = format!("keep {}", file.path);
-            let call = self.room().call(&doing).args(["hash-object", "-w", "--stdin"]);
-            let blob = object(&doing, &call.input(file.bytes.as_slice()).bytes().await?)?;
+            let blob = self.keep(&file.path, &file.bytes).await?;
             lines.extend_from_slice(format!("100644 {blob}\t{}\0", file.path).as_bytes());
         }
         let doing = "put files into a tree";
@@ -180,6 +178,13 @@ impl Repository {
         let doing = format!("read the size of {blob}");
         let answer = self.room().call(&doing).args(["cat-file", "-s", blob.as_str()]).text().await?;
         answer.parse().map_err(|_| unexpected(&doing, answer.as_bytes()))
+    }
+
+    /// Keeps what is to lie at a path, as an object.
+    pub(crate) async fn keep(&self, path: &str, bytes: &[u8]) -> Result<CommitId, WorkspaceError> {
+        let doing = format!("keep {path}");
+        let call = self.room().call(&doing).args(["hash-object", "-w", "--stdin"]);
+        object(&doing, &call.input(bytes).bytes().await?)
     }
 
     async fn blob(&self, blob: &CommitId) -> Result<Vec<u8>, WorkspaceError> {

@@ -70,6 +70,29 @@ impl Repository {
         Ok(Snapshot { folder: folder.to_owned(), index, left_out: sorted.left_out })
     }
 
+    /// Puts files into a snapshot in place of what lies there, or takes them out of it.
+    pub(crate) async fn overlay(
+        &self,
+        snapshot: &Snapshot,
+        instead: &BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<(), WorkspaceError> {
+        let odd: Vec<String> = instead.keys().filter(|path| !is_plain(path.as_bytes())).cloned().collect();
+        if !odd.is_empty() {
+            return Err(WorkspaceError::OddPath { paths: odd });
+        }
+        let mut lines = Vec::new();
+        for (path, bytes) in instead {
+            let line = match bytes {
+                Some(bytes) => format!("100644 {}\t{path}\0", self.keep(path, bytes).await?),
+                None => format!("0 {}\t{path}\0", "0".repeat(40)),
+            };
+            lines.extend_from_slice(line.as_bytes());
+        }
+        let call = self.room().over("put files into a tree", &snapshot.folder, &snapshot.index);
+        let call = call.args(["update-index", "-z", "--add", "--replace", "--index-info"]);
+        call.input(lines).bytes().await.map(drop)
+    }
+
     /// Writes a snapshot as objects: its git tree.
     pub(crate) async fn write_tree(&self, snapshot: &Snapshot) -> Result<CommitId, WorkspaceError> {
         let doing = "write a tree";

@@ -1,6 +1,6 @@
 //! Committing what a job left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use striatum_core::id::CommitId;
 
@@ -10,6 +10,7 @@ use crate::{
     history::{FilesOnly, History},
     repository::{Repository, names, shown},
     room::{Swapped, object},
+    snapshot::Snapshot,
     tree::{Grant, Tree},
 };
 
@@ -71,7 +72,7 @@ impl Repository {
     /// - failures of git and of the file system. The tree is as it was, and the call may be repeated.
     pub async fn commit(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        let saved = self.written(tree, &left, message).await?;
+        let saved = self.written(tree, &left, message, &BTreeMap::new()).await?;
         for lost in &saved.kept {
             // Named by its own id, so whoever made it made the same.
             self.room().swap(&kept_ref(tree, lost), None, lost).await?;
@@ -90,18 +91,34 @@ impl Repository {
         }
     }
 
-    /// What [`commit`](Self::commit) would give now. No ref moves, so git forgets it by and by.
+    /// What [`commit`](Self::commit) would give now if these files lay in the tree, by their paths from its top with `/`; `None` for one
+    /// that did not. No ref moves, so git forgets it by and by, and the tree is left as it is.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    pub async fn draft(&self, tree: &Tree, message: &str) -> Result<Saved, WorkspaceError> {
+    pub async fn draft(
+        &self,
+        tree: &Tree,
+        message: &str,
+        instead: &BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Saved, WorkspaceError> {
         let left = self.left_commits(tree).await?;
-        self.written(tree, &left, message).await
+        self.written(tree, &left, message, instead).await
     }
 
-    async fn written(&self, tree: &Tree, left: &Left, message: &str) -> Result<Saved, WorkspaceError> {
+    async fn written(
+        &self,
+        tree: &Tree,
+        left: &Left,
+        message: &str,
+        instead: &BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Saved, WorkspaceError> {
         let parent = self.parent(tree, left).await?;
-        let (commit, left_out) = self.commit_onto(tree, &parent, left, message).await?;
+        let snapshot = self.snapshot(tree, &parent).await?;
+        if !instead.is_empty() {
+            self.overlay(&snapshot, instead).await?;
+        }
+        let (commit, left_out) = self.commit_onto(tree, &parent, left, message, snapshot).await?;
         let kept = self.beyond(left, &[&commit, &parent, tree.base()]).await?;
         Ok(Saved { commit, kept, left_out, files_only: left.files_only.clone() })
     }
@@ -112,8 +129,8 @@ impl Repository {
         parent: &CommitId,
         left: &Left,
         message: &str,
+        snapshot: Snapshot,
     ) -> Result<(CommitId, Vec<LeftOut>), WorkspaceError> {
-        let snapshot = self.snapshot(tree, parent).await?;
         let (changed, written) =
             tokio::try_join!(self.changed_names(&snapshot, tree.base()), self.write_tree(&snapshot))?;
         expect_plain(&changed)?;

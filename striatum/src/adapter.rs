@@ -4,6 +4,7 @@
 //! registers its own under its own name.
 
 use std::{
+    ffi::OsStr,
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -53,6 +54,14 @@ pub use toolbox::{OpenTools, Toolbox};
 pub trait LaneAdapter: fmt::Debug + Send + Sync + 'static {
     /// How strongly this adapter can hold an agent to what a lane demands, given what the sandbox enforces.
     fn offers(&self, sandbox: &Isolation) -> Offers;
+
+    /// What the agents of a lane would lack where they are started, each as a sentence with a remedy. Programs are looked up in `path`, as
+    /// the sandbox does. It is asked before a run is prepared, which is refused if anything is missing. An adapter that looks for
+    /// nothing misses nothing.
+    async fn missing(&self, lane: &Lane, path: &OsStr) -> Vec<String> {
+        let _ = (lane, path);
+        Vec::new()
+    }
 
     /// Works on one grant: starts an agent, gives it the task, and returns when it has ended. What it leaves in the work tree
     /// and in the report file is collected afterwards.

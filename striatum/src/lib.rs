@@ -42,6 +42,11 @@
 //! # }
 //! ```
 
+/// What the README shows.
+#[cfg(all(doctest, feature = "acp", feature = "broker", feature = "sqlite"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 #[cfg(feature = "acp")]
 pub use striatum_acp as acp;
 pub use striatum_core as core;

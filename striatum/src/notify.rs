@@ -4,16 +4,27 @@
 //! `question.notified`), so a crash or an outage repeats it and never swallows it. Each call has an id that stays the same, by which a
 //! receiver knows a repetition.
 
-use std::{fmt, process::Stdio};
+use std::{
+    fmt, io,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 use striatum_core::{
     id::{CommandId, JobId, RunId, WorkflowId},
     store::Blobs,
 };
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{Child, Command},
+    time::timeout,
+};
 
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "server")]
 mod webhook;
 
@@ -22,6 +33,9 @@ pub use webhook::Webhook;
 
 /// How much of a text is told, in bytes; all of it is a blob that the run names.
 const TOLD: usize = 4096;
+/// How long a command may take. What else is owed to runs waits behind several that hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Tells somebody that a person is wanted.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
@@ -97,7 +111,9 @@ impl NotifyError {
     }
 }
 
-/// Tells by running a command, which gets the [`Call`] as JSON on standard input. Somebody was told if it exits with 0.
+/// Tells by running a command, which gets the [`Call`] as JSON on standard input. Somebody was told if it exits with 0 within a minute.
+///
+/// One that takes longer is ended with all that it started and that stayed in its process group.
 #[derive(Debug, Clone)]
 pub struct NotifyCommand(Vec<String>);
 
@@ -114,25 +130,47 @@ impl Notifier for NotifyCommand {
         let [program, arguments @ ..] = self.0.as_slice() else {
             return Err(NotifyError::new("run an empty command"));
         };
-        let failed = |error: std::io::Error| NotifyError::new(format!("run {program}")).because(error);
-        let mut child = Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
+        let failed = |error: io::Error| NotifyError::new(format!("run {program}")).because(error);
         let json = to_json(call)?;
-        if let Some(mut input) = child.stdin.take() {
-            // One that does not want to know ends before it has read all, and its exit status counts.
-            let _ = input.write_all(&json).await;
-        }
-        match child.wait().await.map_err(failed)? {
+        let told = Group::start(program, arguments).map_err(failed)?.told(&json);
+        let ended = timeout(PATIENCE, told).await.map_err(|_| {
+            let late = format!("it did not end within {} s", PATIENCE.as_secs());
+            NotifyError::new(format!("have {program} tell somebody")).because(late)
+        })?;
+        match ended.map_err(failed)? {
             status if status.success() => Ok(()),
             status => Err(NotifyError::new(format!("have {program} tell somebody: {status}"))),
+        }
+    }
+}
+
+/// A program in a process group of its own, which ends with this unless the program has ended by then.
+struct Group(Child);
+
+impl Group {
+    fn start(program: &str, arguments: &[String]) -> io::Result<Self> {
+        let command = &mut Command::new(program);
+        command.args(arguments).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).kill_on_drop(true).spawn().map(Self)
+    }
+
+    async fn told(mut self, json: &[u8]) -> io::Result<ExitStatus> {
+        if let Some(mut input) = self.0.stdin.take() {
+            // One that does not want to know ends before it has read all, and its exit status counts.
+            let _ = input.write_all(json).await;
+        }
+        self.0.wait().await
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Once it was waited for it has no number, which by then may be another's.
+        let number = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = number.and_then(Pid::from_raw) {
+            // It may have ended this very moment.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

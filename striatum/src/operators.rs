@@ -116,6 +116,7 @@ fn problem(error: Error) -> Problem {
             ErrorKind::DocumentInvalid
             | ErrorKind::AdapterUnknown
             | ErrorKind::EnvMissing
+            | ErrorKind::AgentMissing
             | ErrorKind::EnforcementUnavailable
             | ErrorKind::FileUnreadable,
         ) => 422,

@@ -4,6 +4,7 @@
 //! machine ([`State::pending`](striatum_core::run::State::pending)), so it goes on after any crash as if it had only paused.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -82,6 +83,8 @@ struct Shared {
     leases: Leases,
     notifier: Option<Arc<dyn Notifier>>,
     data: PathBuf,
+    /// Where programs are looked up, if that is known.
+    path: Option<OsString>,
     working: Mutex<()>,
     /// Whether the work goes on whatever happens, rather than until there is no more to do.
     is_service: AtomicBool,

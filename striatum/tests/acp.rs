@@ -25,7 +25,7 @@ say() { update '{"sessionUpdate":"agent_message_chunk","content":{"type":"text",
 chosen() { printf '%s' "$1" | grep -o '"modeId":"[^"]*"\|"modelId":"[^"]*"\|"value":"[^"]*"'; }
 while read -r line; do
   case $line in
-    *'"initialize"'*) answer "$line" '{"protocolVersion":1,"agentCapabilities":{"mcpCapabilities":{"http":true}},"agentInfo":{"name":"sh","version":"1.0.0"}}' ;;
+    *'"initialize"'*) answer "$line" '{"protocolVersion":1,HELLO"agentCapabilities":{"mcpCapabilities":{"http":true}},"agentInfo":{"name":"sh","version":"1.0.0"}}' ;;
     *'"session/new"'*) OPEN ;;
     *'"session/set_'*) chosen "$line" >> LOG; answer "$line" '{}' ;;
     *'"session/cancel"'*) echo cancel >> LOG; [ -n "$open" ] && { answer "$open" '{"stopReason":"cancelled"}'; open=; } ;;
@@ -34,12 +34,12 @@ while read -r line; do
 done
 "#;
 
-const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
+pub(crate) const OPENS: &str = r#"answer "$line" '{"sessionId":"s"}'"#;
 
 /// A run of one job with such an agent, and what came of it.
 pub(crate) struct Told {
     pub(crate) status: JobStatus,
-    causes: Vec<LeaseCause>,
+    pub(crate) causes: Vec<LeaseCause>,
     pub(crate) reasons: String,
     pub(crate) log: Vec<String>,
     events: Vec<Event>,
@@ -47,15 +47,18 @@ pub(crate) struct Told {
     pub(crate) said: String,
 }
 
-fn quick() -> Pace {
+pub(crate) fn quick() -> Pace {
     let mut pace = Pace::default();
     (pace.first_wait, pace.waits) = (Duration::from_millis(5), 2);
+    pace.nudge_wait = Duration::from_millis(5);
     pace.leave = Duration::from_millis(50);
     pace
 }
 
 /// What an agent does when it is to open a session, and in each turn; and where it does that.
 pub(crate) struct Setting<'a> {
+    /// What it says of itself beside what all say, each with a comma behind it.
+    pub(crate) hello: &'a str,
     pub(crate) open: &'a str,
     pub(crate) turn: &'a str,
     pub(crate) budget: serde_json::Value,
@@ -70,6 +73,7 @@ pub(crate) struct Setting<'a> {
 impl Default for Setting<'_> {
     fn default() -> Self {
         Self {
+            hello: "",
             open: OPENS,
             turn: "exit 7",
             budget: json!(null),
@@ -90,7 +94,7 @@ impl Setting<'_> {
     pub(crate) async fn played(self) -> Told {
         let scene = Scene::new();
         let (script, log) = (scene.beside("agent.sh"), scene.beside("log"));
-        let text = HEAD.replace("OPEN)", "OPEN").replace("OPEN", self.open).replace("TURN", self.turn);
+        let text = HEAD.replace("HELLO", self.hello).replace("OPEN", self.open).replace("TURN", self.turn);
         fs::write(&script, text.replace("LOG", &log.display().to_string())).expect("a script");
         let (mut pace, ruling) = (self.pace, self.ruling);
         if ruling.is_some() {
@@ -177,7 +181,7 @@ async fn told_of(
     }
 }
 
-fn refused(code: i32, message: &str) -> String {
+pub(crate) fn refused(code: i32, message: &str) -> String {
     format!(r#"refuse "$line" '{{"code":{code},"message":"{message}"}}'"#)
 }
 

@@ -13,6 +13,9 @@ mod conformance;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod dry_runs;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod failures;
@@ -31,6 +34,8 @@ mod lane_agents;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod missing;
+#[cfg(test)]
 #[cfg(feature = "broker")]
 mod models;
 #[cfg(test)]
@@ -40,6 +45,8 @@ mod notify;
 mod operators;
 #[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod pace;
 #[cfg(test)]
 mod panels;
 #[cfg(test)]

@@ -20,27 +20,31 @@ use striatum_testkit::mcp;
 
 use crate::fixture::{Agent, Scene, begin, draft, job, put, review, soon, state, status, workflow};
 
-type Client = RunningService<RoleClient, ()>;
+pub(crate) type Client = RunningService<RoleClient, ()>;
 
 /// An orchestrator that leaves one lane to agents that pull.
-async fn orchestrator(scene: &Scene) -> Orchestrator {
+pub(crate) async fn orchestrator(scene: &Scene) -> Orchestrator {
     let driven = Arc::new(Agent::diligent());
     scene.builder().await.adapter("test", driven).pulled("pull").build().await.expect("it builds")
 }
 
-fn pulled(jobs: impl IntoIterator<Item = JobBuilder>) -> WorkflowBuilder {
+pub(crate) fn pulled(jobs: impl IntoIterator<Item = JobBuilder>) -> WorkflowBuilder {
     workflow(jobs).lane("away", LaneBuilder::adapter("pull"))
 }
 
 /// An agent with a session, and the listener that it came to.
-struct Puller {
+pub(crate) struct Puller {
     client: Client,
     session: Value,
     _agents: Agents,
 }
 
 impl Puller {
-    async fn of(scene: &Scene, orchestrator: &Orchestrator) -> Self {
+    pub(crate) async fn of(scene: &Scene, orchestrator: &Orchestrator) -> Self {
+        Self::playing("author", scene, orchestrator).await
+    }
+
+    pub(crate) async fn playing(role: &str, scene: &Scene, orchestrator: &Orchestrator) -> Self {
         let key = SigningKey::from_bytes([7; 32]);
         let authority = Arc::new(Authority::new(key, Arc::new(scene.clock.clone())));
         let mut options = AgentsOptions::default();
@@ -48,7 +52,7 @@ impl Puller {
         let agents = Agents::listen(authority.clone(), options).await.expect("a port");
         let scope = ClaimScope {
             repository: orchestrator.repository().chain().clone(),
-            role: "author".parse().expect("a name"),
+            role: role.parse().expect("a name"),
             lane: "away".parse().expect("a name"),
         };
         let token = authority.issue(Scope::Claim(scope), Duration::from_secs(3600)).expect("a token");
@@ -59,7 +63,7 @@ impl Puller {
     }
 
     /// Waits for work and begins it: its task, and its tools.
-    async fn work(&self) -> (String, Client) {
+    pub(crate) async fn work(&self) -> (String, Client) {
         let said = call(&self.client, "await_work", self.session.clone()).await;
         let work: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
         let text = |key: &str| work[key].as_str().unwrap_or_else(|| panic!("{key} in {said}")).to_owned();
@@ -73,7 +77,7 @@ async fn connect(url: &str, token: &str) -> Client {
     soon(().serve(mcp::transport(url, token).expect("a client"))).await.expect("it is let in")
 }
 
-async fn call(client: &Client, tool: &'static str, arguments: Value) -> String {
+pub(crate) async fn call(client: &Client, tool: &'static str, arguments: Value) -> String {
     let request =
         CallToolRequestParams::new(tool).with_arguments(arguments.as_object().expect("an object").clone());
     let result = soon(client.call_tool(request)).await.expect("an answer");
@@ -81,7 +85,7 @@ async fn call(client: &Client, tool: &'static str, arguments: Value) -> String {
 }
 
 /// The folder that a task names.
-fn folder(task: &str) -> &Path {
+pub(crate) fn folder(task: &str) -> &Path {
     let (_, rest) = task.split_once("Work in the folder ").expect("it names one");
     Path::new(rest.split_once(", and nowhere else").expect("it ends").0)
 }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use serde_json::json;
-use striatum::server::agents::Endpoint;
 use striatum_testkit::agent::{Guise, Hands, Script, Task, serve};
 
 use crate::failure::Failure;
@@ -42,22 +41,6 @@ pub(crate) fn play(part: &str, script: &[String]) -> ExitCode {
     match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::new("agent_failed", error.to_string(), "see the packet").explain(),
-    }
-}
-
-/// Carries tools between an agent that starts this program for them and their server, whose address it finds in its environment.
-pub(crate) fn bridge() -> ExitCode {
-    let carry = async {
-        let unset = |_| io::Error::other("STRIATUM_MCP_URL and STRIATUM_MCP_TOKEN are not set");
-        let url = std::env::var("STRIATUM_MCP_URL").map_err(unset)?;
-        let token = std::env::var("STRIATUM_MCP_TOKEN").map_err(unset)?;
-        let endpoint = Endpoint::new(url, token.into());
-        striatum::server::bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(carry)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => Failure::new("bridge_failed", error.to_string(), "start it as an agent does").explain(),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use striatum::{
-    acp::Adapter,
-    core::{id::WorkflowId, workflow::Shape},
+use striatum::core::{
+    id::{LaneId, WorkflowId},
+    workflow::Shape,
 };
 
 use crate::walls::Walls;
@@ -30,10 +30,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) workflow: Option<PathBuf>,
     /// A coding agent for every lane that writes.
-    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with = "author_command")]
+    #[cfg(feature = "acp")]
+    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with_all = ["author_command", "check"])]
     pub(crate) agent: Option<String>,
     /// A coding agent for every lane that reviews; the one that writes if only that is given.
-    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with = "reviewer_command")]
+    #[cfg(feature = "acp")]
+    #[arg(long, value_name = "NAME", value_parser = known_agents(), conflicts_with_all = ["reviewer_command", "check"])]
     pub(crate) reviewer: Option<String>,
     /// A program for every lane that writes, such as "claude -p". It gets its task on standard input.
     #[arg(long, value_name = "COMMAND")]
@@ -52,26 +54,48 @@ pub(crate) struct Args {
     pub(crate) mount: Vec<PathBuf>,
     /// Lets agents reach this host through a proxy: `[scheme://]host[:port][/prefix]`, https unless it says http. Whatever is not named
     /// is refused. May be given several times.
+    #[cfg(feature = "acp")]
     #[arg(long, global = true, value_name = "RULE")]
     pub(crate) allow: Vec<String>,
     /// Rules for that proxy in a file: for all lanes and for single ones, with methods, paths, and secrets of which agents have
     /// placeholders; see docs/egress.md.
+    #[cfg(feature = "acp")]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) egress: Option<PathBuf>,
     /// How much of the processors an agent and all that it starts may use together, such as 1.5; bounded where the host lets
     /// us make control groups, which the first line tells.
     #[arg(long, global = true, value_name = "PROCESSORS", value_parser = processors)]
     pub(crate) processors: Option<NonZeroU32>,
+    /// Tells you by this command when a person is wanted: it gets what it is about as JSON on standard input.
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub(crate) notify_command: Option<String>,
+    /// Tells you by a POST to this address when a person is wanted.
+    #[cfg(feature = "acp")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        requires = "notify_secret",
+        conflicts_with = "notify_command"
+    )]
+    pub(crate) notify_url: Option<String>,
+    /// The file with the secret that these requests are signed with, which the receiver knows too.
+    #[cfg(feature = "acp")]
+    #[arg(long, global = true, value_name = "FILE", requires = "notify_url")]
+    pub(crate) notify_secret: Option<PathBuf>,
     /// Let the scripted agent stand in for every lane of the workflow.
     #[arg(long)]
     pub(crate) scripted: bool,
     /// Only judge these workflow documents and play them to their ends, without agents, repository or data folder.
     #[arg(long, num_args = 1.., value_name = "FILE")]
-    #[arg(conflicts_with_all = ["repo", "workflow", "agent", "reviewer", "author_command", "reviewer_command", "scripted"])]
+    #[arg(conflicts_with_all = ["repo", "workflow", "author_command", "reviewer_command", "scripted"])]
     pub(crate) check: Vec<PathBuf>,
     /// Print what --check finds as one JSON document.
     #[arg(long, requires = "check")]
     pub(crate) json: bool,
+    /// Draw what --check judges in this language, instead of playing it. What cannot be drawn is told as without this.
+    #[arg(long, requires = "check", conflicts_with = "json", value_name = "LANGUAGE")]
+    pub(crate) draw: Option<Picture>,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
 }
@@ -90,9 +114,31 @@ impl Args {
         )
     }
 
-    /// Whether the person named this agent.
-    pub(crate) fn names(&self, agent: &Adapter) -> bool {
-        [&self.agent, &self.reviewer].into_iter().flatten().any(|name| name == agent.name)
+    /// Whether this works as a service, with nobody before it.
+    pub(crate) const fn is_service(&self) -> bool {
+        #[cfg(feature = "acp")]
+        if matches!(self.verb, Some(Verb::Serve { .. })) {
+            return true;
+        }
+        false
+    }
+
+    /// The lanes that are left to agents that come for their jobs by themselves.
+    pub(crate) fn pulled(&self) -> &[LaneId] {
+        #[cfg(feature = "acp")]
+        if let Some(Verb::Serve { pull, .. }) = &self.verb {
+            return pull;
+        }
+        &[]
+    }
+
+    /// The coding agents that the person named: for lanes that write, and for lanes that review.
+    pub(crate) fn hired(&self) -> [Option<&str>; 2] {
+        #[cfg(feature = "acp")]
+        let hired = [self.agent.as_deref(), self.reviewer.as_deref().or(self.agent.as_deref())];
+        #[cfg(not(feature = "acp"))]
+        let hired = [None, None];
+        hired
     }
 }
 
@@ -189,14 +235,23 @@ pub(crate) enum Verb {
     },
     /// Work on the runs of this repository until Ctrl-C, and let operators see and steer them: people, programs and AI operators, by
     /// HTTP, as server-sent events and as tools of the Model Context Protocol. This machine alone is listened to.
+    #[cfg(feature = "acp")]
     Serve {
         /// The port; one that is free unless given.
         #[arg(long, default_value_t = 0)]
         port: u16,
+        /// Leaves this lane to agents that come for their jobs by themselves, with a token that an operator issues. May be given several
+        /// times. The lanes of other documents are left to them by the adapter "pull".
+        #[arg(long, value_name = "LANE")]
+        pull: Vec<LaneId>,
+        /// The port for these agents; one that is free unless given.
+        #[arg(long, default_value_t = 0, requires = "pull")]
+        pull_port: u16,
     },
     /// Show a workflow document to start from, with its prompts and roles; `--write` writes them.
     Generate(Scaffolding),
     /// Carry tools between an agent that starts programs for them and their server.
+    #[cfg(feature = "acp")]
     #[command(hide = true)]
     Bridge,
     /// Play an agent of the demonstration.
@@ -210,17 +265,45 @@ pub(crate) enum Verb {
     },
 }
 
+/// In which language a workflow is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Picture {
+    /// A flowchart for Mermaid.
+    Mermaid,
+    /// A graph for Graphviz.
+    Dot,
+}
+
 /// How a program that is an agent is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
     /// Over the Agent Client Protocol; it records what it does by tools.
+    #[cfg(feature = "acp")]
     Acp,
     /// Its task is its input, its end its answer.
     Command,
 }
 
+impl Transport {
+    /// How agents are spoken to that the person does not name by a command.
+    #[cfg(feature = "acp")]
+    pub(crate) const OWN: Self = Self::Acp;
+    #[cfg(not(feature = "acp"))]
+    pub(crate) const OWN: Self = Self::Command;
+
+    /// The adapter for agents of any name.
+    pub(crate) const fn adapter(self) -> &'static str {
+        match self {
+            #[cfg(feature = "acp")]
+            Self::Acp => "acp",
+            Self::Command => "process",
+        }
+    }
+}
+
+#[cfg(feature = "acp")]
 fn known_agents() -> PossibleValuesParser {
-    PossibleValuesParser::new(Adapter::ALL.iter().map(|adapter| adapter.name))
+    PossibleValuesParser::new(striatum::acp::Adapter::ALL.iter().map(|adapter| adapter.name))
 }
 
 /// How a person rules.

@@ -13,14 +13,18 @@ use striatum::core::{
     workflow::{Finding, Rules, Severity, Validated, Workflow},
 };
 
-use crate::{args::Args, failure::Failure, work::print};
+use crate::{
+    args::{Args, Picture},
+    failure::Failure,
+    work::print,
+};
 
 /// One byte more than a document may have: enough for the validator to refuse it.
 const ENOUGH: u64 = (4 << 20) + 1;
 
-/// Judges each document, plays it to its ends, and prints what it found. The exit code is 1 if something is wrong.
+/// Judges each document, plays it to its ends or draws it, and prints what came of it. The exit code is 1 if something is wrong.
 pub(crate) fn check(args: &Args) -> Result<ExitCode, Failure> {
-    let checked: Vec<Checked> = args.check.iter().map(|path| Checked::of(path)).collect();
+    let checked: Vec<Checked> = args.check.iter().map(|path| Checked::of(path, args.draw)).collect();
     let sound = checked.iter().filter(|file| file.is_sound()).count();
     let is_sound = sound == checked.len();
     let text = if args.json {
@@ -29,6 +33,7 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         let each: String = checked.iter().map(Checked::to_text).collect();
         match checked.len() {
+            _ if args.draw.is_some() => each,
             1 => each,
             all => format!("{each}{sound} of {all} documents are sound\n"),
         }
@@ -45,6 +50,8 @@ struct Checked {
     omitted: usize,
     /// How it played, if it could be.
     report: Option<Report>,
+    /// What it looks like, if that is wanted.
+    drawn: Option<String>,
 }
 
 /// Something that was found, by whomever.
@@ -58,11 +65,11 @@ struct Found {
 }
 
 impl Checked {
-    fn of(path: &Path) -> Self {
-        let mut checked =
-            Self { file: path.display().to_string(), found: Vec::new(), omitted: 0, report: None };
+    fn of(path: &Path, draw: Option<Picture>) -> Self {
+        let file = path.display().to_string();
+        let mut checked = Self { file, found: Vec::new(), omitted: 0, report: None, drawn: None };
         match read(path) {
-            Ok(bytes) => checked.judge(&bytes, path),
+            Ok(bytes) => checked.judge(&bytes, path, draw),
             Err(error) => {
                 let message = format!("the file cannot be read: {error}");
                 checked.found.push(Found::beside(
@@ -77,8 +84,14 @@ impl Checked {
         checked
     }
 
-    fn judge(&mut self, bytes: &[u8], path: &Path) {
+    fn judge(&mut self, bytes: &[u8], path: &Path, draw: Option<Picture>) {
         match Workflow::parse(bytes, &Rules::default()) {
+            Ok(Validated { workflow, .. }) if draw == Some(Picture::Mermaid) => {
+                self.drawn = Some(workflow.to_mermaid());
+            }
+            Ok(Validated { workflow, .. }) if draw == Some(Picture::Dot) => {
+                self.drawn = Some(workflow.to_dot());
+            }
             Ok(Validated { workflow, warnings, .. }) => {
                 self.found.extend(warnings.iter().map(Found::in_document));
                 self.look_for_files(&workflow, path);
@@ -136,6 +149,9 @@ impl Checked {
     }
 
     fn to_text(&self) -> String {
+        if let Some(drawn) = &self.drawn {
+            return drawn.clone();
+        }
         let mut text = format!("{}\n", self.file);
         for found in &self.found {
             // What stands in a document must not steer the terminal.

@@ -6,7 +6,9 @@ use striatum::core::{
     sandbox::SandboxError,
     store::{BlobError, StoreError},
 };
-use striatum::{sandbox::egress::EgressError, workspace::WorkspaceError};
+#[cfg(feature = "acp")]
+use striatum::sandbox::egress::EgressError;
+use striatum::workspace::WorkspaceError;
 
 /// Something that ends the program.
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl From<SandboxError> for Failure {
     }
 }
 
+#[cfg(feature = "acp")]
 impl From<EgressError> for Failure {
     fn from(error: EgressError) -> Self {
         Self::new(error.kind.code(), with_causes(&error), error.kind.remedy())

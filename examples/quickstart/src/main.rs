@@ -9,16 +9,22 @@ mod agent;
 mod args;
 mod cast;
 mod check;
+#[cfg(feature = "acp")]
+mod coding;
 mod demo;
 mod failure;
 mod generate;
 mod help;
 mod live;
+#[cfg(feature = "acp")]
 mod model;
+mod notify;
 mod operate;
+#[cfg(feature = "acp")]
 mod outside;
 mod report;
 mod scene;
+#[cfg(feature = "acp")]
 mod serve;
 mod story;
 mod walls;
@@ -47,7 +53,8 @@ fn main() -> ExitCode {
     // What needs no runtime and no store. An agent of the demonstration is this program once more.
     match &args.verb {
         Some(Verb::Agent { part, script }) => return agent::play(part, script),
-        Some(Verb::Bridge) => return agent::bridge(),
+        #[cfg(feature = "acp")]
+        Some(Verb::Bridge) => return coding::bridge(),
         Some(Verb::Generate(wanted)) => return generate::generate(wanted).unwrap_or_else(Failure::explain),
         None if !args.check.is_empty() => return check::check(&args).unwrap_or_else(Failure::explain),
         _ => {}
@@ -65,9 +72,10 @@ async fn perform(args: Args) -> Result<ExitCode, Failure> {
     let scene = Scene::open(&args).await?;
     match &args.verb {
         None => work::main_job(&scene, &args).await,
-        Some(Verb::Serve { port }) => {
-            let port = *port;
-            serve::serve(scene, args, port).await
+        #[cfg(feature = "acp")]
+        Some(Verb::Serve { port, pull_port, .. }) => {
+            let (port, pull_port) = (*port, *pull_port);
+            serve::serve(scene, args, port, pull_port).await
         }
         Some(verb) => operate::perform(&scene, &args, verb).await,
     }

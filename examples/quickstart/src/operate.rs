@@ -88,7 +88,9 @@ pub(crate) async fn perform(scene: &Scene, _args: &Args, verb: &Verb) -> Result<
             report::print_runs(scene, scene.orchestrator.engine().store().as_ref()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Generate(_) | Verb::Serve { .. } | Verb::Agent { .. } | Verb::Bridge => Ok(ExitCode::SUCCESS),
+        Verb::Generate(_) | Verb::Agent { .. } => Ok(ExitCode::SUCCESS),
+        #[cfg(feature = "acp")]
+        Verb::Serve { .. } | Verb::Bridge => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -9,20 +9,19 @@ use std::{
 };
 
 use striatum::{
-    Builder, Limits, Orchestrator,
-    acp::{Adapter, Decision, PermissionPolicy},
-    adapter::{AcpAdapter, EgressGateway, Gateway, ProcessAdapter},
+    Limits, Orchestrator,
     core::{
         id::RunId,
         run::{Actor, RunStatus},
-        sandbox::{Level, Sandbox},
         store::{RunQuery, RunSummary},
     },
     sqlite::SqliteStore,
     workspace::{Git, ObjectBlobs, Repository},
 };
 
-use crate::{args::Args, demo, failure::Failure, model, outside, walls, work::say};
+use crate::{args::Args, demo, failure::Failure, notify, walls};
+#[cfg(feature = "acp")]
+use crate::{coding, outside};
 
 /// How long a full disk or a store that somebody holds is waited for: a person is waiting too.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -34,7 +33,8 @@ pub(crate) struct Scene {
     pub(crate) store: PathBuf,
     pub(crate) repository: PathBuf,
     /// What agents may reach of the world.
-    pub(crate) egress: Option<EgressGateway>,
+    #[cfg(feature = "acp")]
+    pub(crate) egress: Option<striatum::adapter::EgressGateway>,
     pub(crate) me: Actor,
     /// How this program is started again on the same things.
     pub(crate) again: String,
@@ -68,14 +68,23 @@ impl Scene {
         let sandbox = walls::choose(args, &data).await?;
         let mut session = striatum::core::sandbox::Limits::default();
         session.processor_thousandths = args.processors;
+        let mut builder = Orchestrator::builder();
+        #[cfg(feature = "acp")]
         let egress = outside::gateway(args).await?;
-        let gateway = egress.clone().map(|gateway| Arc::new(gateway) as Arc<dyn Gateway>);
-        let orchestrator = adapters(args, sandbox.as_ref(), gateway.as_slice())?
+        #[cfg(feature = "acp")]
+        {
+            builder = coding::equip(builder, args, sandbox.as_ref(), egress.as_ref())?;
+        }
+        if let Some(notifier) = notify::notifier(args)? {
+            builder = builder.notifier(notifier);
+        }
+        let orchestrator = builder
             .store(Arc::new(SqliteStore::open(&store).await?))
             .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
+            .path(std::env::var_os("PATH").unwrap_or_default())
             .limits(Limits::default().outage(OUTAGE).session(session))
             .build()
             .await?;
@@ -85,6 +94,7 @@ impl Scene {
             data,
             store,
             repository,
+            #[cfg(feature = "acp")]
             egress,
             me: Actor::Human(args.name.clone()),
             again: again(args),
@@ -146,35 +156,6 @@ impl Scene {
         }
         Ok(None)
     }
-}
-
-/// Adapters for coding agents. Behind walls they reach their model through a broker, and the credential stays here. Where no wall
-/// holds an agent to its tree, whoever named it here lets it work there as if it were run by hand, and what leads out of the tree,
-/// and is asked for, is rejected.
-fn adapters(args: &Args, sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -> Result<Builder, Failure> {
-    let is_walled = sandbox.offers().file_system == Level::Enforced;
-    let free = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
-    // This program once more, for agents that reach tools only as programs that they start.
-    let mine =
-        std::env::current_exe().map_err(|error| Failure::io("find", Path::new("this program"), &error))?;
-    let equipped = |adapter: AcpAdapter| {
-        let adapter = adapter.bridge([mine.as_os_str(), "bridge".as_ref()]);
-        let adapter = gateways.iter().cloned().fold(adapter, AcpAdapter::gateway);
-        if is_walled { adapter } else { adapter.policy(free.clone()) }
-    };
-    let process = gateways.iter().cloned().fold(ProcessAdapter::default(), ProcessAdapter::gateway);
-    let builder = Orchestrator::builder().adapter("process", Arc::new(process));
-    let builder = builder.adapter("acp", Arc::new(equipped(AcpAdapter::default())));
-    Adapter::ALL.into_iter().try_fold(builder, |builder, known| {
-        let mut adapter = equipped(AcpAdapter::of(known));
-        if is_walled && let Some((gateway, variable)) = model::broker(known)? {
-            if args.runs_agents() && args.names(known) {
-                say!("model: {} asks it through a broker, and gets a placeholder for {variable}", known.name);
-            }
-            adapter = adapter.gateway(Arc::new(gateway));
-        }
-        Ok(builder.adapter(format!("acp:{}", known.name), Arc::new(adapter)))
-    })
 }
 
 /// Makes the data folder, hidden from a repository that it may lie in.

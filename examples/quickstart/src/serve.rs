@@ -22,6 +22,7 @@ use striatum::{
     mint::SystemClock,
     server::{
         Boundary, Refusal,
+        agents::{Agents, AgentsOptions},
         authority::{Authority, Capabilities, Capability, OperatorScope, Scope, SigningKey},
         operators::{Branch, Document, Operators, Prepared, Problem, Repository},
     },
@@ -42,11 +43,8 @@ use crate::{
 /// How long the token that is left in the data folder is valid.
 const VALID: Duration = Duration::from_secs(24 * 3600);
 
-/// What an operator at this machine may do: everything but to take jobs.
-const MAY: [Capability; 4] = [Capability::Read, Capability::Review, Capability::Write, Capability::Admin];
-
-/// Works until it is interrupted.
-pub(crate) async fn serve(scene: Scene, args: Args, port: u16) -> Result<ExitCode, Failure> {
+/// Works until it is interrupted. Operators come to the one port, agents that come by themselves to the other.
+pub(crate) async fn serve(scene: Scene, args: Args, port: u16, pull_port: u16) -> Result<ExitCode, Failure> {
     // Before anybody is told that there is something to interrupt.
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let (data, orchestrator) = (scene.data.clone(), scene.orchestrator.clone());
@@ -54,6 +52,11 @@ pub(crate) async fn serve(scene: Scene, args: Args, port: u16) -> Result<ExitCod
     let authority = Arc::new(Authority::new(key(&data)?, Arc::new(SystemClock)));
     let (token, file) = token(&scene, &authority)?;
 
+    let pulled: Vec<String> = args.pulled().iter().map(ToString::to_string).collect();
+    let agents = match pulled.as_slice() {
+        [] => None,
+        _ => Some(let_in(&orchestrator, authority.clone(), pull_port).await?),
+    };
     let repository: Arc<dyn Repository> = Arc::new(Recast { scene, args });
     let engine = orchestrator.engine().clone();
     let operators = Operators::open(engine, authority, [(chain, repository)], Boundary::default()).await?;
@@ -65,13 +68,30 @@ pub(crate) async fn serve(scene: Scene, args: Args, port: u16) -> Result<ExitCod
     let (address, file) = (served.address(), file.display());
     say!("operators: http://{address} (tools at /mcp, all of it described at /v1/openapi.json)");
     say!("token:     {file}, for 24 hours, in your name");
+    if let Some(agents) = &agents {
+        let lanes = pulled.join(", ");
+        say!("agents:    {} for the jobs of {lanes}, with a token from POST /v1/claim-tokens", agents.url());
+    }
     say!("try:       cargo run -p watch -- http://{address} {file}");
     let interrupts = tokio::spawn(heed(orchestrator.clone(), signals));
     let worked = orchestrator.run().await;
     interrupts.abort();
-    drop(served);
+    drop((served, agents));
     worked.map_err(Failure::from)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Listens for agents that come for their jobs by themselves.
+async fn let_in(
+    orchestrator: &Orchestrator,
+    authority: Arc<Authority>,
+    port: u16,
+) -> Result<Agents, Failure> {
+    let mut options = AgentsOptions::default();
+    options.bind = (Ipv4Addr::LOCALHOST, port).into();
+    options.pull = Some(orchestrator.pull()?);
+    let listening = Agents::listen(authority, options).await;
+    listening.map_err(|error| Failure::io("listen at", Path::new(&format!("127.0.0.1:{port}")), &error))
 }
 
 /// The first interrupt, or request to end, lets running agents end; the second stops them.
@@ -119,7 +139,7 @@ fn token(scene: &Scene, authority: &Authority) -> Result<(Vec<u8>, PathBuf), Fai
     let scope = OperatorScope {
         actor: scene.me.clone(),
         repository: Some(scene.orchestrator.repository().chain().clone()),
-        capabilities: Capabilities::of(MAY),
+        capabilities: Capabilities::of(Capability::ALL),
     };
     let issued = authority.issue(Scope::Operator(scope), VALID);
     let issued = issued.map_err(|error| Failure::new("no_entropy", error.to_string(), "check the host"))?;

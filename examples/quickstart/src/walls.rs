@@ -33,7 +33,7 @@ pub(crate) enum Walls {
 pub(crate) async fn choose(args: &Args, data: &Path) -> Result<Arc<dyn Sandbox>, Failure> {
     let plain = || Arc::new(NoSandbox::new(std::env::var_os("PATH").unwrap_or_default()));
     if args.sandbox == Some(Walls::None) {
-        tell(args, "none, as you asked: agents can do whatever you can");
+        tell(args, &format!("none, as you asked: {}", unheld(args)));
         return Ok(plain());
     }
     let found = match args.sandbox {
@@ -48,10 +48,18 @@ pub(crate) async fn choose(args: &Args, data: &Path) -> Result<Arc<dyn Sandbox>,
         }
         Err(missing) if args.sandbox.is_some() => Err(missing),
         Err(missing) => {
-            tell(args, &format!("none: agents can do whatever you can. {}", missing.in_one_line()));
+            tell(args, &format!("none: {}. {}", unheld(args), missing.in_one_line()));
             Ok(plain())
         }
     }
+}
+
+/// What agents may do whom no wall holds.
+fn unheld(args: &Args) -> String {
+    let leave = if args.is_service() { "waits for a person" } else { "is granted" };
+    format!(
+        "agents can do whatever you can; what they ask leave for {leave} if it stays in their tree, and is rejected if it does not"
+    )
 }
 
 fn tell(args: &Args, what: &str) {

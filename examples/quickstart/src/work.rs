@@ -75,6 +75,7 @@ async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
 /// Confirms the suggested branch and starts the run, whichever of the two is left to do.
 async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
     let state = scene.orchestrator.load(run).await?.state;
+    #[cfg(feature = "acp")]
     if let Some(egress) = &scene.egress {
         egress.check_lanes(state.workflow()).map_err(|error| Failure::from(error).resumable())?;
     }

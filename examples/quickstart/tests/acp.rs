@@ -55,6 +55,32 @@ fn a_turn_that_ends_without_an_outcome_is_followed_by_a_nudge() {
 }
 
 #[test]
+fn a_turn_that_says_that_it_was_cancelled_is_followed_by_a_nudge() {
+    let place = Place::new();
+    let said = run(job(&place, "--cancels 1", "")).expect_code(0);
+    assert!(!said.out.contains("failed"), "{}", said.out);
+    assert_eq!(History::read(&place.data()).grants().values().sum::<usize>(), 3);
+}
+
+#[test]
+fn an_outcome_that_is_recorded_after_a_turn_has_failed_is_waited_for_no_longer() {
+    let place = Place::new();
+    let script = place.path("late.sh");
+    // Longer than this test may take, and shorter than an orchestrator waits for.
+    let text = format!(
+        "#!/bin/sh\nexec {} --acp --late 'rate limit reached, try again in 800 s'\n",
+        place.agent("")
+    );
+    fs::write(&script, text).unwrap();
+    let agent = format!("sh {}", script.display());
+    let mut command = place.quickstart(&["--transport", "acp"]);
+    command.args(["--author-command", &agent, "--reviewer-command", &agent]);
+    run(command).expect_code(0);
+    assert_eq!(place.marks(), SHORT);
+    assert_eq!(History::read(&place.data()).grants().values().sum::<usize>(), 3);
+}
+
+#[test]
 fn an_agent_that_never_concludes_has_failed_its_attempt() {
     let place = Place::new();
     let document = place.one_attempt();
@@ -98,6 +124,41 @@ fn a_question_waits_for_a_person_and_the_answer_reaches_the_next_session() {
     let history = History::read(&place.data());
     assert_eq!((history.count("question.asked"), history.count("question.answered")), (2, 2));
     place.assert_tidy(&place.demo(), "asked");
+}
+
+/// What an agent that remembers its sessions did with them.
+fn sessions(place: &Place) -> Vec<String> {
+    let text = fs::read_to_string(place.path("sessions")).unwrap();
+    text.lines().map(|line| line.replace("scripted-session-", "")).collect()
+}
+
+#[test]
+fn who_asked_goes_on_in_the_same_conversation_after_a_restart() {
+    let place = Place::new();
+    let remembers = format!("--ask Which? --remembers {}", place.path("sessions").display());
+    let said = run(job(&place, &remembers, "")).expect_code(3);
+    assert_eq!(sessions(&place), ["new 1"]);
+    run(place.quickstart(&["answer", &said.run(), "1", "The first."])).expect_code(3);
+    assert_eq!(sessions(&place), ["new 1", "load 1", "new 2"], "another job is another conversation");
+    run(place.quickstart(&["answer", &said.run(), "2", "The second."])).expect_code(0);
+    assert_eq!(sessions(&place), ["new 1", "load 1", "new 2", "load 2"]);
+    let history = History::read(&place.data());
+    assert!(history.ends().iter().all(|(_, _, end)| end.cause != LeaseCause::Failed), "nothing has failed");
+    place.assert_tidy(&place.demo(), "goes on");
+}
+
+#[test]
+fn who_has_forgotten_its_conversation_begins_a_new_one_and_is_told_the_answer() {
+    let place = Place::new();
+    let document = place.one_attempt();
+    let remembers = format!("--ask Which? --remembers {}", place.path("sessions").display());
+    let mut command = job(&place, &remembers, "");
+    command.arg("--workflow").arg(&document);
+    let said = run(command).expect_code(3);
+    fs::write(place.path("sessions"), "").unwrap();
+    let again = run(place.quickstart(&["answer", &said.run(), "1", "The first."])).expect_code(3);
+    assert!(again.out.contains("draft_change: completed"), "{}", again.out);
+    assert_eq!(sessions(&place)[..2], ["forgot 1", "new 1"]);
 }
 
 /// The job in which one agent waits for the file `go` before it hands in.
@@ -186,6 +247,18 @@ fn an_agent_that_is_not_there_is_missed_before_a_run_begins() {
     let mut command = place.quickstart(&["--agent", "gemini"]);
     command.env_remove("GEMINI_API_KEY");
     let said = run(command).expect_error("agent_missing", &["acp:gemini cannot run here", "GEMINI_API_KEY"]);
+    assert!(!said.out.contains("prepared run"), "{}", said.out);
+}
+
+#[test]
+fn an_agent_that_only_the_document_names_is_missed_before_a_run_begins() {
+    let place = Place::new();
+    let document =
+        place.document(r#""adapter": "process", "command": ["reviewer"]"#, r#""adapter": "acp:gemini""#);
+    let mut command = place.quickstart(&["--workflow"]);
+    command.arg(document).env_remove("GEMINI_API_KEY");
+    let words = ["lane reviewer, acp:gemini", "let the lane name one of GEMINI_API_KEY"];
+    let said = run(command).expect_error("agent_missing", &words);
     assert!(!said.out.contains("prepared run"), "{}", said.out);
 }
 

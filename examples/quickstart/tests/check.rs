@@ -220,3 +220,20 @@ fn a_command_line_that_makes_no_sense_is_told() {
     }
     assert!(!place.data().exists());
 }
+
+#[test]
+fn a_document_is_drawn_instead_of_played_and_nothing_else_is_printed() {
+    let (place, file) = demo();
+    for (language, begins, edge) in [("mermaid", "flowchart ", "j0 --> j1"), ("dot", "digraph ", "j0 -> j1")]
+    {
+        let said = check(&place, &[&file], &["--draw", language]).expect_code(0);
+        assert!(said.out.starts_with(begins) && said.out.contains("Draft a greeting"), "{}", said.out);
+        assert!(said.out.contains(edge) && !said.out.contains("sound"), "{}", said.out);
+    }
+    let broken = place.path("broken.json");
+    fs::write(&broken, "{}").unwrap();
+    let said = check(&place, &[&broken], &["--draw", "dot"]).expect_code(1);
+    assert!(said.out.contains("not sound") && said.out.contains("what to do: "), "{}", said.out);
+    let both = check(&place, &[&file], &["--draw", "dot", "--json"]);
+    assert_eq!(both.code, Some(2), "{}", both.err);
+}

@@ -30,6 +30,8 @@ mod interrupt;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod operate;
 #[cfg(test)]
 mod panel;

@@ -25,9 +25,19 @@ const CASES: &[Tampering] = &[
     ("a replaced row, sealed well", |db| replace(db, 5), "chain_unlinked", 6),
     ("a changed genesis", |db| run(db, "UPDATE chains SET genesis = zeroblob(32)"), "chain_genesis", 0),
     ("a renamed chain", |db| run(db, "UPDATE chains SET name = 'other'"), "chain_genesis", 0),
-    ("a changed time", |db| run(db, "UPDATE events SET at = at + 1 WHERE seq = 5"), "chain_altered", 5),
+    (
+        "a changed time",
+        |db| run(db, "UPDATE events SET at = at + 1 WHERE place = (1 << 40) + 5"),
+        "chain_altered",
+        5,
+    ),
     ("a time before the last, sealed well", |db| reseal(db, 5, Some(1)), "chain_time", 5),
-    ("a changed link", |db| run(db, "UPDATE events SET prev = digest WHERE seq = 5"), "chain_altered", 5),
+    (
+        "a changed link",
+        |db| run(db, "UPDATE events SET prev = digest WHERE place = (1 << 40) + 5"),
+        "chain_altered",
+        5,
+    ),
     ("a dropped tail", |db| drop_row(db, last(db)), "chain_head", u64::MAX),
     ("a changed head", |db| run(db, "UPDATE chains SET head_digest = genesis"), "chain_head", u64::MAX),
     ("a head set back", |db| set_head(db, 5), "chain_head", 6),
@@ -114,7 +124,7 @@ fn run(db: &Connection, sql: &str) {
 }
 
 pub(crate) fn last(db: &Connection) -> u64 {
-    db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0).map(uint)).unwrap()
+    db.query_row("SELECT max(seq) FROM chain_events", [], |row| row.get(0).map(uint)).unwrap()
 }
 
 /// SQLite's integers are signed.
@@ -126,8 +136,13 @@ fn uint(value: i64) -> u64 {
     value.try_into().unwrap()
 }
 
+/// The key of an event of the first chain.
+fn place(seq: u64) -> i64 {
+    (1 << 40) + int(seq)
+}
+
 fn event(db: &Connection, seq: u64) -> Sealed {
-    let sql = "SELECT seq, at, prev, digest, body FROM events WHERE seq = ?1";
+    let sql = "SELECT seq, at, prev, digest, body FROM chain_events WHERE seq = ?1";
     db.query_row(sql, [int(seq)], |row| {
         Ok(Sealed {
             seq: row.get(0).map(uint)?,
@@ -146,10 +161,11 @@ pub(crate) fn all(db: &Connection) -> Vec<Sealed> {
 }
 
 fn store(db: &Connection, seq: u64, event: &Sealed) {
-    let sql = "UPDATE events SET at = ?2, prev = ?3, digest = ?4, body = ?5 WHERE seq = ?1";
+    let sql = "UPDATE events SET at = ?2, prev = ?3, digest = ?4, body = ?5 WHERE place = ?1";
     let (prev, digest) = (event.prev.as_bytes(), event.digest.as_bytes());
     assert_eq!(
-        db.execute(sql, params![int(seq), int(event.at.as_micros()), prev, digest, &event.body[..]]).unwrap(),
+        db.execute(sql, params![place(seq), int(event.at.as_micros()), prev, digest, &event.body[..]])
+            .unwrap(),
         1
     );
 }
@@ -158,23 +174,24 @@ pub(crate) fn flip(db: &Connection, seq: u64) {
     let mut body = event(db, seq).body.to_vec();
     let middle = body.len() / 2;
     body[middle] ^= 1;
-    db.execute("UPDATE events SET body = ?2 WHERE seq = ?1", params![int(seq), body]).unwrap();
+    db.execute("UPDATE events SET body = ?2 WHERE place = ?1", params![place(seq), body]).unwrap();
 }
 
 fn swap(db: &Connection) {
-    for (from, to) in [(5, -1), (6, 5), (-1, 6)] {
-        db.execute("UPDATE events SET seq = ?2 WHERE seq = ?1", [from, to]).unwrap();
+    for (from, to) in [(place(5), -1), (place(6), place(5)), (-1, place(6))] {
+        db.execute("UPDATE events SET place = ?2 WHERE place = ?1", [from, to]).unwrap();
     }
 }
 
 fn drop_row(db: &Connection, seq: u64) {
-    assert_eq!(db.execute("DELETE FROM events WHERE seq = ?1", [int(seq)]).unwrap(), 1);
+    assert_eq!(db.execute("DELETE FROM events WHERE place = ?1", [place(seq)]).unwrap(), 1);
 }
 
 /// Renumbers what stands at `from` and later.
 fn shift(db: &Connection, from: u64, by: i64) {
-    db.execute("UPDATE events SET seq = -(seq + ?2) WHERE seq >= ?1", params![int(from), by]).unwrap();
-    db.execute("UPDATE events SET seq = -seq WHERE seq < 0", []).unwrap();
+    db.execute("UPDATE events SET place = -(place + ?2) WHERE place >= ?1", params![place(from), by])
+        .unwrap();
+    db.execute("UPDATE events SET place = -place WHERE place < 0", []).unwrap();
 }
 
 /// Puts an event that follows the one before it at `seq`.
@@ -192,10 +209,10 @@ fn insert_unsealed(db: &Connection) {
 }
 
 fn add(db: &Connection, event: &Sealed) {
-    let sql = "INSERT INTO events (chain, seq, at, prev, digest, body, run, version)
-               SELECT chain, ?1, ?2, ?3, ?4, ?5, -1, 1 FROM events LIMIT 1";
+    let sql =
+        "INSERT INTO events (place, at, prev, digest, body, run, version) VALUES (?1, ?2, ?3, ?4, ?5, -1, 1)";
     let (prev, digest) = (event.prev.as_bytes(), event.digest.as_bytes());
-    db.execute(sql, params![int(event.seq), int(event.at.as_micros()), prev, digest, &event.body[..]])
+    db.execute(sql, params![place(event.seq), int(event.at.as_micros()), prev, digest, &event.body[..]])
         .unwrap();
 }
 

@@ -1,198 +1,147 @@
-//! What is shown: runs, the jobs of the selected one, and what happened last.
+//! What there is, as a page of text, and what keys do.
 
-use std::io::{self, Write};
+use std::fmt;
 
-use ratatui::{
-    Frame,
-    layout::{Constraint, Layout},
-    style::{Color, Modifier, Style},
-    text::Line,
-    widgets::{Block, List, ListItem, ListState, Paragraph},
+use ratatui::crossterm::event::KeyCode;
+use serde_json::{Value, json};
+
+use crate::{
+    interface::{Failed, Interface},
+    waiting::{self, Waiting},
 };
-use serde_json::Value;
 
-use crate::interface::{Failed, Interface};
+const HELP: &str =
+    "↑↓ choose a run · 1-9 answer · n new · c confirm · s start · p pause · r resume · x cancel · q quit";
 
-/// How many lines of what happened are kept.
-const KEPT: usize = 200;
-
-const HELP: &str = "↑↓ choose · n new · c confirm · s start · p pause · r resume · x cancel · q quit";
-
-#[derive(Debug, Default)]
 pub(crate) struct Board {
+    interface: Interface,
+    workflow: String,
     runs: Vec<Value>,
-    jobs: Vec<Value>,
-    waiting: Vec<Value>,
-    happened: Vec<String>,
     chosen: usize,
+    jobs: Vec<Value>,
+    waiting: Vec<Waiting>,
+    /// What is being answered, and what was typed of it.
+    answer: Option<(Waiting, String)>,
+    happened: String,
     said: String,
+    pub(crate) is_done: bool,
 }
 
 impl Board {
+    pub(crate) fn new(interface: Interface, workflow: String) -> Self {
+        let (runs, jobs, waiting) = Default::default();
+        let (chosen, answer, happened, said, is_done) = Default::default();
+        Self { interface, workflow, runs, chosen, jobs, waiting, answer, happened, said, is_done }
+    }
+
     /// Reads the newest runs, and the chosen one in full.
-    pub(crate) fn refresh(&mut self, interface: &Interface) -> Result<(), Failed> {
-        self.runs = items(interface.get("/v1/runs?limit=50")?);
+    pub(crate) fn refresh(&mut self) -> Result<(), Failed> {
+        self.runs = self.interface.list("/v1/runs")?;
         self.chosen = self.chosen.min(self.runs.len().saturating_sub(1));
         (self.jobs, self.waiting) = (Vec::new(), Vec::new());
-        if let Some(run) = self.selected() {
-            self.jobs = items(interface.get(&format!("/v1/runs/{run}/jobs?limit=200"))?);
-            self.waiting = items(interface.get(&format!("/v1/runs/{run}/checkpoints"))?);
-            self.waiting.extend(items(interface.get(&format!("/v1/runs/{run}/questions"))?));
+        if let Some(run) = self.path() {
+            self.jobs = self.interface.list(&format!("{run}/jobs"))?;
+            self.waiting = waiting::of(&self.interface, &run)?;
         }
         Ok(())
     }
 
-    /// The same; what stands in the way is shown.
-    pub(crate) fn renew(&mut self, interface: &Interface) {
-        if let Err(error) = self.refresh(interface) {
+    fn path(&self) -> Option<String> {
+        Some(format!("/v1/runs/{}", self.runs.get(self.chosen)?["run"].as_str()?))
+    }
+
+    /// Takes up what happened, and reads everything anew if anything did.
+    pub(crate) fn take_up(&mut self, happened: impl Iterator<Item = Value>) {
+        let Some(event) = happened.last() else { return };
+        let (at, body) = (text(&event["at"], 19), &event["body"]);
+        let (run, kind, job) =
+            (text(&body["run"], 8), text(&body["kind"], 40), text(&body["data"]["job"], 40));
+        self.happened = format!("{at} {run} {kind} {job}");
+        self.renew();
+    }
+
+    fn renew(&mut self) {
+        if let Err(error) = self.refresh() {
             self.said = error.to_string();
         }
     }
 
-    pub(crate) fn select(&mut self, interface: &Interface, by: isize) {
-        self.chosen = self.chosen.saturating_add_signed(by);
-        self.renew(interface);
-    }
-
-    /// The chosen run.
-    pub(crate) fn selected(&self) -> Option<String> {
-        Some(self.runs.get(self.chosen)?["run"].as_str()?.to_owned())
-    }
-
-    /// Takes up something that happened.
-    pub(crate) fn tell(&mut self, event: &Value) {
-        let body = &event["body"];
-        let job = text(&body["data"]["job"], 40);
-        let line =
-            format!("{} {} {} {job}", text(&event["at"], 19), text(&body["run"], 8), text(&body["kind"], 40));
-        self.happened.push(line);
-        let surplus = self.happened.len().saturating_sub(KEPT);
-        self.happened.drain(..surplus);
-    }
-
-    pub(crate) fn answered(&mut self, what: &str, answer: Result<Value, Failed>) {
-        self.said = match answer {
-            Ok(_) => format!("{what}: done"),
-            Err(refused) => refused.to_string(),
-        };
-    }
-
-    /// The same as lines, for those who only look once.
-    pub(crate) fn print(&self, to: &mut impl Write) -> io::Result<()> {
-        for line in self.runs.iter().map(run_line).chain(self.jobs.iter().map(job_line)) {
-            writeln!(to, "{line}")?;
+    pub(crate) fn press(&mut self, key: KeyCode) {
+        let Some((to, mut typed)) = self.answer.take() else { return self.steer(key) };
+        match key {
+            KeyCode::Enter => return self.send(&to.path, &to.answer(&typed)),
+            KeyCode::Esc => return,
+            KeyCode::Char(letter) => typed.push(letter),
+            KeyCode::Backspace => drop(typed.pop()),
+            _ => {}
         }
-        Ok(())
+        self.answer = Some((to, typed));
     }
 
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
-        let rows =
-            [Constraint::Percentage(35), Constraint::Min(5), Constraint::Length(8), Constraint::Length(2)];
-        let [above, middle, below, foot] = Layout::vertical(rows).areas(frame.area());
-        let [left, right] =
-            Layout::horizontal([Constraint::Percentage(65), Constraint::Min(20)]).areas(middle);
-        let list = |title: &'static str, lines: Vec<ListItem<'static>>| {
-            let marked = Style::new().add_modifier(Modifier::REVERSED);
-            List::new(lines).block(Block::bordered().title(title)).highlight_style(marked)
+    fn steer(&mut self, key: KeyCode) {
+        let step = match key {
+            KeyCode::Char('c') => "confirm",
+            KeyCode::Char('s') => "start",
+            KeyCode::Char('p') => "pause",
+            KeyCode::Char('r') => "resume",
+            KeyCode::Char('x') => "cancel",
+            KeyCode::Char('n') => {
+                return self.send("/v1/runs", &json!({ "workflow": { "path": self.workflow } }));
+            }
+            KeyCode::Char(digit @ '1'..='9') => {
+                let place = digit as usize - '1' as usize;
+                self.answer =
+                    (place < self.waiting.len()).then(|| (self.waiting.remove(place), String::new()));
+                return;
+            }
+            KeyCode::Up | KeyCode::Down => {
+                self.chosen = self.chosen.saturating_add_signed(if key == KeyCode::Up { -1 } else { 1 });
+                return self.renew();
+            }
+            _ => return self.is_done = key == KeyCode::Char('q'),
         };
-        let mut state = ListState::default().with_selected(Some(self.chosen));
-        let runs = self.runs.iter().map(|run| item(run_line(run), &run["status"])).collect();
-        frame.render_stateful_widget(list("runs", runs), above, &mut state);
-        let jobs = self.jobs.iter().map(|job| item(job_line(job), &job["status"])).collect();
-        frame.render_widget(list("jobs", jobs), left);
-        let waiting = self.waiting.iter().map(|it| ListItem::new(waiting_line(it))).collect();
-        frame.render_widget(list("waits for you", waiting), right);
-        let last = self.happened.iter().rev().take(6).map(|line| ListItem::new(line.clone())).collect();
-        frame.render_widget(list("what happened", last), below);
-        frame.render_widget(Paragraph::new(vec![Line::from(self.said.as_str()), Line::from(HELP)]), foot);
+        if let Some(run) = self.path() {
+            self.send(&format!("{run}/{step}"), &json!({}));
+        }
+    }
+
+    /// Sends a request. A refusal is shown: it says what to do.
+    fn send(&mut self, path: &str, body: &Value) {
+        let answer = self.interface.ask(path, Some(body));
+        self.said = answer.map_or_else(|refused| refused.to_string(), |_| "done".to_owned());
+        self.renew();
     }
 }
 
-fn item(line: String, status: &Value) -> ListItem<'static> {
-    let color = match status.as_str() {
-        Some("completed") => Color::Green,
-        Some("failed" | "quarantined" | "needs_operator" | "compromised") => Color::Red,
-        Some("waiting_human" | "awaiting_input" | "blocked" | "parked") => Color::Yellow,
-        Some("running" | "claimed") => Color::Cyan,
-        _ => Color::Reset,
-    };
-    ListItem::new(line).style(Style::new().fg(color))
-}
-
-fn run_line(run: &Value) -> String {
-    let paused = if run["paused"] == true { " (paused)" } else { "" };
-    format!(
-        "{} {:<26} {}{paused}",
-        text(&run["run"], 8),
-        text(&run["status"], 26),
-        text(&run["workflow"], 40)
-    )
-}
-
-fn job_line(job: &Value) -> String {
-    let verdict = text(&job["verdict"], 20);
-    let (attempt, grants) = (&job["attempt"], &job["grants"]);
-    format!(
-        "{:<24} {:<14} attempt {attempt}, grant {grants} {verdict}",
-        text(&job["job"], 24),
-        text(&job["status"], 14)
-    )
-}
-
-fn waiting_line(waiting: &Value) -> String {
-    match waiting["question"].as_u64() {
-        Some(question) => format!("question {question} of {}", text(&waiting["job"], 24)),
-        None => format!("{}: {}", text(&waiting["job"], 24), text(&waiting["checkpoint"], 24)),
-    }
-}
-
-fn items(mut page: Value) -> Vec<Value> {
-    match page["items"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
+impl fmt::Display for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As many as fit on a screen with the rest.
+        for (n, run) in self.runs.iter().enumerate().skip(self.chosen.saturating_sub(4)).take(9) {
+            let mark = if n == self.chosen { '>' } else { ' ' };
+            let paused = if run["paused"] == true { " (paused)" } else { "" };
+            let [id, status, workflow] = ["run", "status", "workflow"].map(|key| text(&run[key], 40));
+            writeln!(f, "{mark} {id:.8} {status:<26} {workflow}{paused}")?;
+        }
+        for job in &self.jobs {
+            let [id, status, attempt, verdict] =
+                ["job", "status", "attempt", "verdict"].map(|key| text(&job[key], 24));
+            writeln!(f, "    {id:<24} {status:<14} attempt {attempt} {verdict}")?;
+        }
+        writeln!(f, "\nwaits for a person")?;
+        (1..).zip(&self.waiting).try_for_each(|(n, waiting)| writeln!(f, "  {n} {}", waiting.line))?;
+        match &self.answer {
+            Some((to, typed)) => writeln!(f, "\n{}\n({})\n> {typed}", to.line, to.hint),
+            None => writeln!(f, "\n{}\n{}\n{HELP}", self.happened, self.said),
+        }
     }
 }
 
 /// The beginning of a text, without what could steer the terminal.
-fn text(value: &Value, most: usize) -> String {
-    value.as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).take(most).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_board_shows_the_chosen_run_what_waits_and_what_happened() {
-        let mut board = Board {
-            runs: vec![
-                json!({ "run": "ab".repeat(16), "status": "running", "workflow": "greeting", "paused": true }),
-            ],
-            jobs: vec![
-                json!({ "job": "draft", "status": "completed", "attempt": 2, "grants": 3, "verdict": null }),
-            ],
-            waiting: vec![json!({ "job": "sign", "checkpoint": "planned" })],
-            ..Board::default()
-        };
-        let body = json!({ "run": "ab".repeat(16), "kind": "job.ready", "data": { "job": "sign\u{1b}[2J" } });
-        board.tell(&json!({ "at": "2026-11-21T18:00:00.000000Z", "body": body }));
-        board.answered("pause", Ok(Value::Null));
-
-        let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
-        terminal.draw(|frame| board.draw(frame)).unwrap();
-        let shown = terminal.backend().to_string();
-        for words in [
-            "abababab running                    greeting (paused)",
-            "draft                    completed      attempt 2, grant 3",
-            "sign: planned",
-            "2026-11-21T18:00:00 abababab job.ready sign[2J",
-            "pause: done",
-        ] {
-            assert!(shown.contains(words), "{words:?} is missing in\n{shown}");
-        }
-        assert!(!shown.contains('\u{1b}'), "what agents write does not steer the terminal");
-    }
+pub(crate) fn text(value: &Value, most: usize) -> String {
+    let plain = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        other => other.to_string(),
+    };
+    plain.chars().take(most).collect()
 }

@@ -9,12 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
-use ureq::{Agent, Body, http::Response};
+use ureq::{Agent, Body, Error as HttpError, http::Response};
 
 /// Longer than a healthy server is silent: a stream says every 15 seconds that it lives.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a server that is gone is left alone.
-const AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
@@ -32,33 +30,38 @@ impl Interface {
         Self { agent, url: url.trim_end_matches('/').to_owned(), bearer: format!("Bearer {token}") }
     }
 
-    pub(crate) fn get(&self, path: &str) -> Result<Value, Failed> {
-        let request = self.agent.get(format!("{}{path}", self.url));
-        answer(request.header("authorization", &self.bearer).call()?)
+    /// Reads what is at a path, or sends something there. What is refused is an error, in words.
+    pub(crate) fn ask(&self, path: &str, body: Option<&Value>) -> Result<Value, Failed> {
+        let mut answer: Value = serde_json::from_reader(self.send(path, body)?.body_mut().as_reader())?;
+        let Some(error) = answer.get("error") else { return Ok(answer.take()) };
+        let said = |key: &str| error[key].as_str().unwrap_or_default();
+        Err(format!("{}: {} ({})", said("code"), said("message"), said("remedy")).into())
     }
 
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        let request = self.agent.post(format!("{}{path}", self.url)).content_type("application/json");
-        answer(request.header("authorization", &self.bearer).send(body.to_string())?)
+    /// The first page of a list.
+    pub(crate) fn list(&self, path: &str) -> Result<Vec<Value>, Failed> {
+        let mut page = self.ask(path, None)?;
+        Ok(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
-    /// Tells what happens from now on. After an interruption it goes on behind the last event that it saw.
+    /// Tells what happens from now on, until nobody listens: `null` when it begins to listen, then events. After an interruption it
+    /// goes on behind the last event that it saw.
     pub(crate) fn follow(&self, told: &Sender<Value>) {
         let mut last = "head".to_owned();
-        loop {
+        while told.send(Value::Null).is_ok() {
             // Whatever was wrong, the cursor is still good, or the server says that it is not.
             let _ = self.stream(&mut last, told);
-            thread::sleep(AGAIN);
+            thread::sleep(Duration::from_secs(1));
         }
     }
 
     fn stream(&self, last: &mut String, told: &Sender<Value>) -> Result<(), Failed> {
-        let request = self.agent.get(format!("{}/v1/events?after={last}", self.url));
-        let mut response = request.header("authorization", &self.bearer).call()?;
+        let mut response = self.send(&format!("/v1/events?after={last}"), None)?;
         if response.status() == 409 {
             // The history is another one: it is begun with anew.
             "head".clone_into(last);
         }
+        told.send(Value::Null)?;
         let (mut id, mut data) = (None, None);
         for line in BufReader::new(response.body_mut().as_reader()).lines() {
             let line = line?;
@@ -74,14 +77,15 @@ impl Interface {
         }
         Ok(())
     }
-}
 
-/// What was answered, or in words why not.
-fn answer(mut response: Response<Body>) -> Result<Value, Failed> {
-    let answer: Value = serde_json::from_reader(response.body_mut().as_reader())?;
-    let said = |key: &str| answer["error"][key].as_str().unwrap_or_default();
-    match answer.get("error") {
-        Some(_) => Err(format!("{}: {} ({})", said("code"), said("message"), said("remedy")).into()),
-        None => Ok(answer),
+    fn send(&self, path: &str, body: Option<&Value>) -> Result<Response<Body>, HttpError> {
+        let (url, bearer) = (format!("{}{path}", self.url), &self.bearer);
+        match body {
+            None => self.agent.get(url).header("authorization", bearer).call(),
+            Some(body) => {
+                let request = self.agent.post(url).header("authorization", bearer);
+                request.content_type("application/json").send(body.to_string())
+            }
+        }
     }
 }

@@ -1,28 +1,24 @@
 //! Watches and steers runs in a terminal, by the operators' interface and nothing else: what any user interface needs is there.
 //!
 //! ```text
-//! cargo run -p quickstart -- serve
+//! cargo run -p quickstart -- serve --port 4711
 //! cargo run -p watch -- http://127.0.0.1:4711 .striatum/operator.token
 //! ```
 mod board;
 mod interface;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
-use std::{path::PathBuf, sync::mpsc, thread, time::Duration};
+use std::{io::Write, path::PathBuf, sync::mpsc, thread, time::Duration};
 
 use clap::Parser;
-use ratatui::{
-    DefaultTerminal,
-    crossterm::event::{self, Event, KeyCode, KeyEventKind},
-};
-use serde_json::json;
+use ratatui::{DefaultTerminal, crossterm::event, widgets::Paragraph};
 
 use board::Board;
 use interface::{Failed, Interface};
 
-/// How often it is looked at whether anything happened.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// Watches runs, and pauses, resumes, cancels or begins them.
+/// Watches runs, steers them, and answers what waits for a person.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -33,71 +29,41 @@ struct Args {
     /// The workflow that `n` begins a run of, by its path in the repository.
     #[arg(long, default_value = "workflow/workflow.json")]
     workflow: String,
-    /// Print the runs and their jobs once, and end.
+    /// Print what there is once, and end.
     #[arg(long)]
     once: bool,
 }
 
 fn main() -> Result<(), Failed> {
-    let args = Args::parse();
+    perform(Args::parse(), &mut std::io::stdout())
+}
+
+fn perform(args: Args, out: &mut impl Write) -> Result<(), Failed> {
     let interface = Interface::new(&args.url, std::fs::read_to_string(&args.token)?.trim());
-    let mut board = Board::default();
-    board.refresh(&interface)?;
+    let mut board = Board::new(interface.clone(), args.workflow);
+    board.refresh()?;
     if args.once {
-        return Ok(board.print(&mut std::io::stdout())?);
+        return Ok(write!(out, "{board}")?);
     }
     // The terminal is put back in order whatever happens, a panic too.
     let mut terminal = ratatui::try_init()?;
-    let watched = watch(&mut terminal, &interface, &mut board, &args.workflow);
+    let watched = watch(&mut terminal, &mut board, interface);
     ratatui::try_restore()?;
     watched
 }
 
-/// Shows what there is until `q`. Whatever happens to a run comes as an event, and then the board is read anew.
-fn watch(
-    terminal: &mut DefaultTerminal,
-    interface: &Interface,
-    board: &mut Board,
-    workflow: &str,
-) -> Result<(), Failed> {
+/// Shows what there is until `q`.
+fn watch(terminal: &mut DefaultTerminal, board: &mut Board, interface: Interface) -> Result<(), Failed> {
     let (told, happened) = mpsc::channel();
-    let follower = interface.clone();
-    thread::spawn(move || follower.follow(&told));
-    loop {
-        terminal.draw(|frame| board.draw(frame))?;
-        if happened.try_iter().map(|what| board.tell(&what)).count() > 0 {
-            board.renew(interface);
-        }
-        if event::poll(LOOK)?
-            && let Event::Key(key) = event::read()?
-            && key.kind == KeyEventKind::Press
+    thread::spawn(move || interface.follow(&told));
+    while !board.is_done {
+        terminal.draw(|frame| frame.render_widget(Paragraph::new(board.to_string()), frame.area()))?;
+        board.take_up(happened.try_iter());
+        if event::poll(Duration::from_millis(100))?
+            && let Some(key) = event::read()?.as_key_press_event()
         {
-            match key.code {
-                KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
-                KeyCode::Up => board.select(interface, -1),
-                KeyCode::Down => board.select(interface, 1),
-                KeyCode::Char(letter) => steer(interface, board, letter, workflow),
-                _ => {}
-            }
+            board.press(key.code);
         }
     }
-}
-
-/// Does what a letter stands for. A refusal is shown: it says what to do.
-fn steer(interface: &Interface, board: &mut Board, letter: char, workflow: &str) {
-    let step = match letter {
-        'p' => "pause",
-        'r' => "resume",
-        'c' => "confirm",
-        's' => "start",
-        'x' => "cancel",
-        'n' => {
-            let answer = interface.post("/v1/runs", &json!({ "workflow": { "path": workflow } }));
-            return board.answered("prepare", answer);
-        }
-        _ => return,
-    };
-    if let Some(run) = board.selected() {
-        board.answered(step, interface.post(&format!("/v1/runs/{run}/{step}"), &json!({})));
-    }
+    Ok(())
 }

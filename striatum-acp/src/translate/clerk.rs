@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::update::of_call_update;
+use super::{Served, update::of_call_update};
 use crate::{
     AcpLimits, Decision, FileAccess, PermissionPolicy, Reach, ToolKind,
     files::{FileError, TreeFiles},
@@ -37,7 +37,7 @@ pub(super) struct Clerk {
     pub(super) files: TreeFiles,
     pub(super) terminals: Option<Terminals>,
     /// The server of tools that the session was given.
-    pub(super) tools: Option<String>,
+    pub(super) tools: Option<Served>,
     pub(super) limits: AcpLimits,
 }
 
@@ -57,7 +57,7 @@ impl Clerk {
         let title = call.title.as_deref().unwrap_or_default();
         let decision = match &self.tools {
             // What these may do is decided where they are served.
-            Some(server) if kind == ToolKind::Other && is_tool_of(server, title) => Decision::AllowOnce,
+            Some(served) if kind == ToolKind::Other && is_tool_of(served, title) => Decision::AllowOnce,
             _ => self.policy.decide(kind, reach),
         };
         let leave = match decision {
@@ -173,14 +173,15 @@ fn answer(reply: Reply, options: &[PermissionOption]) -> RequestPermissionRespon
 }
 
 /// Whether a title is the name of a tool of this server: agents write `mcp__server__tool`, `mcp.server.tool`, `server_tool`, or
-/// `tool (server MCP Server)`, and nothing else beside it.
-fn is_tool_of(server: &str, title: &str) -> bool {
+/// `tool (server MCP Server)`, and nothing else beside it; or the bare name of one that is known.
+fn is_tool_of(served: &Served, title: &str) -> bool {
     let name = title.strip_suffix(" MCP Server)").unwrap_or(title);
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
     let (tool, of) = name.split_once(" (").unwrap_or((name, name));
     let mut words =
         of.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "mcp");
-    tool.chars().all(is_name) && of.chars().all(is_name) && words.next() == Some(server)
+    let is_named = tool.chars().all(is_name) && of.chars().all(is_name);
+    (is_named && words.next() == Some(&*served.server)) || served.tools.contains(title)
 }
 
 fn offer(kind: PermissionOptionKind) -> Option<Offer> {
@@ -206,9 +207,12 @@ mod tests {
             "get_packet (striatum MCP Server)",
             "striatum-get_packet",
             "mcp_striatum_get_packet",
+            "get_packet",
         ];
+        let served =
+            Served { server: "striatum".to_owned(), tools: ["get_packet".to_owned()].into_iter().collect() };
         for title in ours {
-            assert!(is_tool_of("striatum", title), "{title}");
+            assert!(is_tool_of(&served, title), "{title}");
         }
         let others = [
             "",
@@ -217,10 +221,11 @@ mod tests {
             "mcp__tiny__striatum",
             "striatum (evil MCP Server)",
             "Write striatum/file",
-            "get_packet",
+            "ask_human",
+            "get_packet now",
         ];
         for title in others {
-            assert!(!is_tool_of("striatum", title), "{title}");
+            assert!(!is_tool_of(&served, title), "{title}");
         }
     }
 }

@@ -17,6 +17,8 @@ const MAX_NAMES: usize = 64;
 /// A session as it was opened. Agents offer modes and models as such, as options, in both ways or in none.
 pub(super) struct Offered {
     pub(super) session: String,
+    /// Whether it was begun earlier.
+    pub(super) is_earlier: bool,
     /// The name of the model in use, and of those that there are: not in the protocol, and yet how several agents tell them.
     models: Option<(String, Vec<String>)>,
     modes: Vec<String>,
@@ -43,6 +45,14 @@ pub(super) fn each(choices: &Choices) -> impl Iterator<Item = Choice<'_>> {
 }
 
 impl Offered {
+    /// The same of an earlier session, which is gone on with: its name is ours to know. An answer may be nothing at all.
+    pub(super) fn again(answer: Value, session: &str) -> Result<Self, AcpError> {
+        let mut answer = if answer.is_null() { json!({}) } else { answer };
+        let fields = answer.as_object_mut().ok_or(AcpError::Malformed { method: "session/load" })?;
+        fields.insert("sessionId".to_owned(), json!(session));
+        Ok(Self { is_earlier: true, ..Self::read(answer)? })
+    }
+
     pub(super) fn read(answer: Value) -> Result<Self, AcpError> {
         let models = answer.get("models").and_then(|models| {
             let ids = models.get("availableModels").and_then(Value::as_array).into_iter().flatten();
@@ -53,6 +63,7 @@ impl Offered {
         let modes = opened.modes.into_iter().flat_map(|modes| modes.available_modes);
         Ok(Self {
             session: opened.session_id.to_string(),
+            is_earlier: false,
             models,
             modes: modes.map(|mode| mode.id.to_string()).collect(),
             options: opened.config_options.unwrap_or_default(),

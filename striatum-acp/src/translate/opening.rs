@@ -96,12 +96,12 @@ impl Connection {
                 self.opened("session/load", request, authenticate).await
             };
             match opened {
-                Ok(mut opened) => {
-                    if let Some(fields) = opened.as_object_mut() {
-                        fields.insert("sessionId".to_owned(), json!(earlier));
+                Ok(answer) => match Offered::again(answer, earlier) {
+                    Ok(offered) => return Ok(offered),
+                    Err(error) => {
+                        tracing::debug!(%error, "what an agent says of an earlier conversation is unclear")
                     }
-                    return Offered::read(opened);
-                }
+                },
                 // It has forgotten, and what it must know stands in the task.
                 Err(AcpError::Refused { message, .. }) => {
                     tracing::debug!(message, "an agent does not go on with an earlier conversation");

@@ -7,9 +7,12 @@ use crate::UsageMeaning;
 
 /// What the answer to a prompt says of tokens. Several agents say it beside the protocol.
 pub(super) fn told(answer: &Value) -> Option<Spend> {
-    let usage = ["/usage", "/_meta/quota/token_count", "/_meta/usage"]
-        .iter()
-        .find_map(|at| answer.pointer(at).filter(|usage| usage.is_object()))?;
+    let mut places = ["/usage", "/_meta/quota/token_count", "/_meta/usage"].iter();
+    places.find_map(|at| in_words_of(answer.pointer(at)?))
+}
+
+/// What an account of tokens says, in the words that all agents share.
+pub(super) fn in_words_of(usage: &Value) -> Option<Spend> {
     let number = |name: &str| usage.get(name).and_then(Value::as_u64);
     let output = number("outputTokens");
     // Whether what came from a cache stands in the input differs; it does in the sum.
@@ -22,19 +25,31 @@ pub(super) fn told(answer: &Value) -> Option<Spend> {
 }
 
 /// What was told before, and what it meant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
-    before: Spend,
+    /// `None` if nobody knows what the session had cost before.
+    before: Option<Spend>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { before: Some(Spend::default()) }
+    }
 }
 
 impl Meter {
+    /// For a session that was begun earlier: its first sum tells what it had cost by then, and nothing of one turn.
+    pub(super) fn of_earlier() -> Self {
+        Self { before: None }
+    }
+
     /// What a turn cost that ended with these numbers.
     pub(super) fn read(&mut self, told: Spend, meaning: UsageMeaning) -> Spend {
         match meaning {
             // The last call is the least that it can have cost.
             UsageMeaning::Turn | UsageMeaning::LastCall => told,
             UsageMeaning::Session => {
-                let before = std::mem::replace(&mut self.before, told);
+                let Some(before) = self.before.replace(told) else { return Spend::default() };
                 let less = |now: Option<u64>, before: Option<u64>| {
                     // A sum that shrinks was begun anew.
                     now.map(|now| now.checked_sub(before.unwrap_or(0)).unwrap_or(now))
@@ -77,6 +92,12 @@ mod tests {
         assert_eq!(read(spend(10, 1)), spend(10, 1));
         assert_eq!(read(spend(25, 4)), spend(15, 3));
         assert_eq!(read(spend(5, 4)), spend(5, 0));
-        assert_eq!(Meter::default().read(spend(25, 4), UsageMeaning::Turn), spend(25, 4));
+        let mut earlier = Meter::of_earlier();
+        let mut read = |told| earlier.read(told, UsageMeaning::Session);
+        assert_eq!(read(spend(1_000, 100)), Spend::default(), "nobody knows which part of it was this turn");
+        assert_eq!(read(spend(1_010, 101)), spend(10, 1));
+        for meaning in [UsageMeaning::Turn, UsageMeaning::LastCall] {
+            assert_eq!(Meter::of_earlier().read(spend(25, 4), meaning), spend(25, 4));
+        }
     }
 }

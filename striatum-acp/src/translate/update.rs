@@ -10,6 +10,7 @@ use agent_client_protocol::{
 };
 use striatum_core::transport::Stream;
 
+use super::spend::in_words_of;
 use crate::{
     ToolKind,
     state::{Call, Shared},
@@ -18,6 +19,8 @@ use crate::{
 /// What is worth passing on.
 pub(super) enum Seen {
     Said(Stream, String),
+    /// A piece of text, and how many tokens the turn has cost with it.
+    Spent(String, u64),
     Model(String),
     /// How many tokens the model has before it, and which model, if that is told as well.
     Context(u64, Option<String>),
@@ -36,8 +39,13 @@ pub(super) fn see(params: RawJsonRpcParams, state: &Shared) -> Option<Seen> {
     match note.update {
         SessionUpdate::AgentMessageChunk(chunk) => {
             let ContentBlock::Text(text) = chunk.content else { return None };
-            state.turn.as_mut()?.say(&text.text);
-            Some(Seen::Said(Stream::Out, text.text))
+            let turn = state.turn.as_mut()?;
+            turn.say(&text.text);
+            // Some agents tell here, in a piece without text, what each call of their model cost.
+            let usage = chunk.meta.as_ref().and_then(|meta| meta.get("usage")).and_then(in_words_of);
+            let Some(usage) = usage else { return Some(Seen::Said(Stream::Out, text.text)) };
+            turn.spend = turn.spend.plus(usage);
+            Some(Seen::Spent(text.text, turn.spend.tokens()))
         }
         SessionUpdate::AgentThoughtChunk(chunk) => {
             let ContentBlock::Text(text) = chunk.content else { return None };

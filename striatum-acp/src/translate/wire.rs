@@ -87,6 +87,10 @@ pub(super) async fn incoming(
                 let Some(seen) = note.params.and_then(|params| see(params, &state)) else { continue };
                 match seen {
                     Seen::Said(stream, text) => say(&queue, stream, &text).await,
+                    Seen::Spent(text, tokens) => {
+                        say(&queue, Stream::Out, &text).await;
+                        drop(queue.send(Item::Context(tokens)).await);
+                    }
                     Seen::Model(model) => drop(queue.send(Item::Model(model)).await),
                     Seen::Context(tokens, model) => {
                         if let Some(model) = model {

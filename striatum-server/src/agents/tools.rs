@@ -21,6 +21,11 @@ const INSTRUCTIONS: &str = "These tools are the only way to hand in your work. R
     or answer: only what a tool \
     has accepted counts, whatever you say otherwise. A call that is refused says what to do about it; do that and call again.";
 
+/// The names of all tools of a grant.
+pub fn tool_names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().flat_map(|entry| entry.names).copied()
+}
+
 impl Toolbox for Live {
     type Call = Call;
 

@@ -95,3 +95,39 @@ async fn garbage_is_refused_and_the_listener_goes_on() {
     assert_eq!(send(&agents, elsewhere.as_bytes()).await.0, 404);
     assert_eq!((session.calls(), session.is_connected()), (0, false));
 }
+
+#[tokio::test]
+async fn what_clients_ask_beside_the_protocol_is_answered_and_ends_nothing() {
+    let agents = listening().await;
+    let (_session, token) = open(&agents);
+    // Some ask this before they say who they are.
+    let discover = r#"{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{}}"#;
+    let (status, answer) =
+        send(&agents, post(&agents, &[("authorization", &token)], discover).as_bytes()).await;
+    assert!((200..500).contains(&status), "{answer}");
+
+    let (status, answer) =
+        send(&agents, post(&agents, &[("authorization", &token)], INITIALIZE).as_bytes()).await;
+    assert_eq!(status, 200, "{answer}");
+    let (_, rest) = answer.split_once("mcp-session-id: ").expect("it names the session");
+    let id = rest.lines().next().expect("a line").trim().to_owned();
+    // And some say good-bye.
+    let delete = |token: &str| {
+        let host = authority_of(&agents);
+        format!(
+            "DELETE /mcp HTTP/1.1\r\nhost: {host}\r\nauthorization: {token}\r\nmcp-session-id: {id}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let (status, answer) = send(&agents, delete("Bearer nobody").as_bytes()).await;
+    assert_eq!(status, 401, "{answer}");
+    let (status, answer) = send(&agents, delete(&token).as_bytes()).await;
+    assert!((200..300).contains(&status), "{answer}");
+    // Its session is over, and the grant is not.
+    let with_session = [("authorization", token.as_str()), ("mcp-session-id", id.as_str())];
+    let list = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}"#;
+    let (status, answer) = send(&agents, post(&agents, &with_session, list).as_bytes()).await;
+    assert_eq!(status, 404, "{answer}");
+    let (status, answer) =
+        send(&agents, post(&agents, &[("authorization", &token)], INITIALIZE).as_bytes()).await;
+    assert_eq!(status, 200, "{answer}");
+}

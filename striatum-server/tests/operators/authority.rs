@@ -140,6 +140,42 @@ async fn tokens_are_issued_within_what_the_issuer_may_and_revoked_for_good() -> 
 }
 
 #[tokio::test]
+async fn a_token_for_agents_that_pull_is_issued_for_a_repository_that_the_issuer_sees() -> Result<(), Failed>
+{
+    let bench = Bench::new().await?;
+    let claims = bench.token(Actor::Service("pool".to_owned()), &[Capability::Claim, Capability::Read])?;
+    let wanted = |more: Value| {
+        let mut wanted = json!({ "role": "author", "lane": "main", "seconds": 60 });
+        wanted.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        wanted
+    };
+    let (status, issued) = bench.post(&claims, "/v1/claim-tokens", wanted(json!({}))).await?;
+    assert_eq!(status, 200, "{issued}");
+    let secret = issued["secret"].as_str().unwrap();
+    let scope = ClaimScope { repository: chain(), role: RoleId::new("author")?, lane: LaneId::new("main")? };
+    assert_eq!(bench.authority.check(secret)?.scope, Scope::Claim(scope));
+    assert_eq!(bench.get(secret, "/v1/runs").await?.1["error"]["code"], "token_scope");
+
+    for (more, code) in [
+        (json!({ "seconds": 0 }), "request_invalid"),
+        (json!({ "seconds": 400 * 24 * 3600 }), "request_invalid"),
+        (json!({ "repository": "other" }), "repository_unknown"),
+        (json!({ "role": "no role" }), "request_invalid"),
+    ] {
+        let (_, refused) = bench.post(&claims, "/v1/claim-tokens", wanted(more.clone())).await?;
+        assert_eq!(refused["error"]["code"], code, "{more}: {refused}");
+    }
+    let admin = bench.token(Actor::Human("ada".to_owned()), &[Capability::Admin])?;
+    let (_, refused) = bench.post(&admin, "/v1/claim-tokens", wanted(json!({}))).await?;
+    assert_eq!(refused["error"]["code"], "capability_missing");
+    bench
+        .post(&admin, &format!("/v1/tokens/{}/revoke", issued["token"].as_str().unwrap()), json!({}))
+        .await?;
+    assert!(bench.authority.check(secret).is_err());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_wrong_host_a_strange_page_and_a_form_are_refused() -> Result<(), Failed> {
     let bench = Bench::new().await?;
     let ada = bench.ada()?;

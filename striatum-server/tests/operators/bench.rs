@@ -141,6 +141,27 @@ impl Bench {
         Ok(run)
     }
 
+    /// A list has so many items, and the same ones in pages of one.
+    pub(crate) async fn expect_pages(&self, token: &str, path: &str, expected: usize) -> Result<(), Failed> {
+        let (status, whole) = self.get(token, &format!("{path}limit=200")).await?;
+        assert_eq!(
+            (status, whole["items"].as_array().map(Vec::len)),
+            (200, Some(expected)),
+            "{path} {whole}"
+        );
+        let (mut joined, mut after) = (Vec::new(), String::new());
+        loop {
+            let (_, page) = self.get(token, &format!("{path}limit=1{after}")).await?;
+            joined.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(Some(&joined), whole["items"].as_array(), "{path}");
+        Ok(())
+    }
+
     /// Does every job that is ready, until there is none. What is judged is judged as `verdict` says.
     pub(crate) async fn work(&self, run: &str, verdict: Verdict) -> Result<(), Failed> {
         let run: RunId = run.parse()?;
@@ -291,6 +312,17 @@ pub(crate) fn with_person() -> Value {
     if let Some(edges) = workflow["edges"].as_array_mut() {
         edges.push(json!({ "from": "review", "to": "sign", "on": "completed" }));
     }
+    workflow
+}
+
+/// Two jobs that can ask, and two that wait for a person.
+pub(crate) fn waiting() -> Value {
+    let mut workflow = reviewed();
+    workflow["parallelism"]["max_active_jobs"] = json!(4);
+    let jobs =
+        [("draft", "draft"), ("more", "draft"), ("sign", "human_checkpoint"), ("seal", "human_checkpoint")];
+    workflow["jobs"] = jobs.map(|(id, kind)| job(id, kind, "author", "main")).into_iter().collect();
+    (workflow["edges"], workflow["cycles"]) = (json!([]), json!([]));
     workflow
 }
 

@@ -1,9 +1,16 @@
 //! What an operator can see and do.
 
-use serde_json::json;
-use striatum_core::run::Verdict;
+use std::sync::Arc;
 
-use super::bench::{Bench, Failed, inline, reviewed, with_person};
+use axum::http::Method;
+use serde_json::json;
+use striatum_core::{run::Verdict, store::MemoryStore};
+use striatum_testkit::{
+    clock::ManualClock,
+    faulty::{Fault, FaultyStore},
+};
+
+use super::bench::{Bench, Failed, inline, reviewed, waiting, with_person};
 
 #[tokio::test]
 async fn a_run_is_steered_from_prepare_to_its_end_by_requests_alone() -> Result<(), Failed> {
@@ -172,22 +179,7 @@ async fn lists_come_in_pages_that_join_to_the_whole() -> Result<(), Failed> {
         (format!("/v1/runs/{run}/sessions?"), 2),
         ("/v1/repositories?".to_owned(), 1),
     ] {
-        let (status, whole) = bench.get(&ada, &format!("{path}limit=200")).await?;
-        assert_eq!(
-            (status, whole["items"].as_array().map(Vec::len)),
-            (200, Some(expected)),
-            "{path} {whole}"
-        );
-        let (mut joined, mut after) = (Vec::new(), String::new());
-        loop {
-            let (_, page) = bench.get(&ada, &format!("{path}limit=1{after}")).await?;
-            joined.extend(page["items"].as_array().cloned().unwrap_or_default());
-            match page["next"].as_str() {
-                Some(next) => after = format!("&after={next}"),
-                None => break,
-            }
-        }
-        assert_eq!(Some(&joined), whole["items"].as_array(), "{path}");
+        bench.expect_pages(&ada, &path, expected).await?;
     }
     let events = format!("/v1/runs/{run}/events?limit=4");
     let (_, first) = bench.get(&ada, &events).await?;
@@ -195,6 +187,47 @@ async fn lists_come_in_pages_that_join_to_the_whole() -> Result<(), Failed> {
     assert_eq!(second["items"][0]["prev"], first["items"][3]["digest"]);
     assert_eq!(bench.get(&ada, "/v1/runs?after=x").await?.1["error"]["code"], "request_invalid");
     Ok(())
+}
+
+#[tokio::test]
+async fn what_waits_and_what_was_ruled_comes_in_pages_too_and_escalations_by_their_topic()
+-> Result<(), Failed> {
+    let bench = Bench::new().await?;
+    let ada = bench.ada()?;
+    let run = bench.started(&ada, waiting()).await?;
+    let at = |step: &str| format!("/v1/runs/{run}{step}");
+    for text in ["Which colour?", "Which size?"] {
+        bench.question(&run, text).await?;
+    }
+    for reason in ["First.", "Second.", "Third."] {
+        bench.post(&ada, &at("/escalations"), json!({ "reason": reason })).await?;
+    }
+    bench.post(&ada, &at("/escalations/2/settle"), json!({ "ruling": "accept" })).await?;
+    for (job, ruling) in [("sign", "reject"), ("seal", "accept")] {
+        let decide = at(&format!("/jobs/{job}/decide"));
+        let (status, decided) =
+            bench.post(&ada, &decide, json!({ "ruling": ruling, "reason": "So." })).await?;
+        assert_eq!(status, 200, "{decided}");
+    }
+    for (list, expected) in [
+        ("/questions?", 2),
+        ("/checkpoints?", 2),
+        ("/decisions?", 2),
+        ("/escalations?", 3),
+        ("/escalations?open=true&", 2),
+        ("/escalations?topic=raised&", 3),
+        ("/escalations?topic=follow_up&", 0),
+        ("/escalations?topic=leave&open=true&", 0),
+    ] {
+        bench.expect_pages(&ada, &at(list), expected).await?;
+    }
+    let open = bench.get(&ada, &at("/escalations?open=true&topic=raised")).await?.1;
+    assert_eq!((&open["items"][0]["escalation"], &open["items"][1]["escalation"]), (&json!(1), &json!(3)));
+    let unknown = bench.get(&ada, &at("/escalations?topic=weather")).await?.1;
+    assert_eq!(unknown["error"]["code"], "request_invalid");
+
+    // What was asked: prepare, confirm, start, the raising and settling of escalations, and the decisions.
+    bench.expect_pages(&ada, "/v1/audit?", 9).await
 }
 
 #[tokio::test]
@@ -261,5 +294,24 @@ async fn the_openapi_document_tells_every_operation_with_its_capability() -> Res
     let runs = &document["paths"]["/v1/runs"]["get"]["parameters"];
     let named = |name: &str| runs.as_array().is_some_and(|all| all.iter().any(|it| it["name"] == name));
     assert!(named("after") && named("limit") && named("status"), "{runs}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_asked_while_the_store_is_gone_is_alive_and_not_ready() -> Result<(), Failed> {
+    let clock = ManualClock::default();
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new(Arc::new(clock.clone())))));
+    let bench = Bench::over(store.clone(), clock).await?;
+    let ada = bench.ada()?;
+    let told = async |path: &str| bench.ask(Method::GET, path, None, None).await;
+    assert_eq!(told("/v1/ready").await?, (200, json!({ "status": "ready" })));
+
+    store.meets(Fault::CrashBefore);
+    let (status, failed) = bench.post(&ada, "/v1/runs", inline(reviewed())).await?;
+    assert!(status >= 500, "{failed}");
+    assert_eq!(told("/v1/ready").await?, (503, json!({ "status": "store_unavailable" })));
+    assert_eq!(told("/v1/health").await?.0, 200);
+    store.recover();
+    assert_eq!(told("/v1/ready").await?, (200, json!({ "status": "ready" })));
     Ok(())
 }

@@ -66,7 +66,9 @@ async fn a_client_with_an_operators_token_alone_takes_a_run_from_prepare_to_comp
     let (bench, address, _serving) = serve(bench).await?;
     let client = Client::open(&address, &token).await?;
 
-    let prepared = client.done("prepare_run", inline(reviewed())).await?;
+    let mut workflow = reviewed();
+    workflow["ai_operator_may"] = json!(["question"]);
+    let prepared = client.done("prepare_run", inline(workflow)).await?;
     let run = prepared["run"]["run"].as_str().unwrap().to_owned();
     let of_run = json!({ "run": run });
     client.done("confirm_branch", json!({ "run": run, "branch": "mine" })).await?;
@@ -75,20 +77,32 @@ async fn a_client_with_an_operators_token_alone_takes_a_run_from_prepare_to_comp
     client.done("resume_run", of_run.clone()).await?;
     bench.question(&run, "Which colour?").await?;
     let questions = client.done("list_questions", of_run.clone()).await?;
-    assert_eq!(questions["items"][0]["question"], 1);
-    // The workflow leaves no question to an AI operator.
-    let refused =
-        client.call("answer_question", json!({ "run": run, "question": 1, "text": "Blue." })).await?;
-    assert_eq!(refused.is_error, Some(true));
-    assert_eq!(refused.structured_content.unwrap()["error"]["code"], "principal_required");
-    let ada = bench.ada()?;
-    bench.post(&ada, &format!("/v1/runs/{run}/questions/1/answer"), json!({ "text": "Blue." })).await?;
-
+    assert_eq!(
+        (&questions["items"][0]["question"], &questions["items"][0]["ai_operator_may"]),
+        (&json!(1), &json!(true))
+    );
+    client.done("answer_question", json!({ "run": run, "question": 1, "text": "Blue." })).await?;
     bench.work(&run, Verdict::Accept).await?;
     let shown = client.done("show_run", of_run.clone()).await?;
     assert_eq!((&shown["status"], &shown["branch"]), (&json!("completed"), &json!("mine")));
     let events = client.done("list_run_events", of_run).await?;
     assert_eq!(events["items"][0]["body"]["actor"], json!({ "ai_operator": "pilot" }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_workflow_leaves_to_people_is_refused_to_the_tools_of_an_ai_operator() -> Result<(), Failed>
+{
+    let bench = Bench::new().await?;
+    let token = bench.token(Actor::AiOperator("pilot".to_owned()), &[Capability::Review])?;
+    let run = bench.started(&bench.ada()?, reviewed()).await?;
+    bench.question(&run, "Which colour?").await?;
+    let (_bench, address, _serving) = serve(bench).await?;
+    let client = Client::open(&address, &token).await?;
+    let refused =
+        client.call("answer_question", json!({ "run": run, "question": 1, "text": "Blue." })).await?;
+    assert_eq!(refused.is_error, Some(true));
+    assert_eq!(refused.structured_content.unwrap_or_default()["error"]["code"], "principal_required");
     Ok(())
 }
 
@@ -138,7 +152,7 @@ async fn every_tool_is_refused_without_its_capability_even_if_it_is_called_by_na
         let code = result.structured_content.unwrap_or_default()["error"]["code"].clone();
         assert_eq!(code, "capability_missing", "{}", tool.name);
     }
-    for hidden in ["issue_token", "revoke_token", "read_audit"] {
+    for hidden in ["issue_token", "issue_claim_token", "revoke_token", "read_audit"] {
         assert!(everything.call(hidden, json!({})).await.is_err(), "{hidden}");
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! The agent's side of the Agent Client Protocol, as much of it as a scripted agent needs.
 
 use std::{
+    cell::RefCell,
+    fs,
     io::{self, BufRead as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -30,6 +32,9 @@ pub struct Guise {
     pub model: Option<String>,
     /// How it reaches tools.
     pub reach: Reach,
+    /// The file in which it keeps its sessions, one of which it can then go on with in another process. For each that it begins it
+    /// adds a line `new NAME`, for each that it goes on with `load NAME`, and `forgot NAME` for one that does not stand there.
+    pub remembers: Option<PathBuf>,
 }
 
 /// How an agent reaches tools.
@@ -45,7 +50,7 @@ pub enum Reach {
 impl Default for Guise {
     fn default() -> Self {
         let (name, version) = ("scripted".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        Self { name, version, model: None, reach: Reach::default() }
+        Self { name, version, model: None, reach: Reach::default(), remembers: None }
     }
 }
 
@@ -57,6 +62,8 @@ pub struct Hands<'a> {
     /// What is answered to requests of ours.
     answers: &'a mpsc::Receiver<Value>,
     cancelled: &'a AtomicBool,
+    /// The task that is worked on, until it is answered.
+    task: &'a RefCell<Option<Value>>,
 }
 
 impl Hands<'_> {
@@ -95,6 +102,24 @@ impl Hands<'_> {
         self.wire.update(&json!({"sessionUpdate": "agent_message_chunk", "content": content}))
     }
 
+    /// Ends the turn for this reason. Whatever is done afterwards is done beside the protocol.
+    ///
+    /// # Errors
+    /// If nobody listens any more.
+    pub fn end(&self, reason: &str) -> io::Result<()> {
+        let Some(task) = self.task.take() else { return Ok(()) };
+        self.wire.answer(&task, &json!({"stopReason": reason}))
+    }
+
+    /// Ends the turn as one that has failed so. Whatever is done afterwards is done beside the protocol.
+    ///
+    /// # Errors
+    /// If nobody listens any more.
+    pub fn fail(&self, message: &str) -> io::Result<()> {
+        let Some(task) = self.task.take() else { return Ok(()) };
+        self.wire.refuse(&task, -32603, message)
+    }
+
     /// Lets those who watch see an edit.
     ///
     /// # Errors
@@ -117,10 +142,23 @@ impl Hands<'_> {
         Ok((seen["output"].as_str().unwrap_or_default().to_owned(), ended["exitCode"].as_i64()))
     }
 
+    /// Asks for leave to run a line in the shell, and tells whether it was given.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub fn may_run(&self, line: &str) -> io::Result<bool> {
+        let option = |id: &str| json!({"optionId": id, "name": id, "kind": format!("{id}_once")});
+        let call =
+            json!({"toolCallId": format!("run-{}", self.wire.next()), "title": line, "kind": "execute"});
+        let params = json!({"toolCall": call, "options": [option("allow"), option("reject")]});
+        let answer = self.ask("session/request_permission", params)?;
+        Ok(answer["outcome"]["optionId"] == "allow")
+    }
+
     /// Asks whoever speaks to this agent.
     fn ask(&self, method: &str, mut params: Value) -> io::Result<Value> {
         let id = self.wire.next();
-        params["sessionId"] = json!(SESSION);
+        params["sessionId"] = json!(self.wire.session());
         self.wire.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
         let mut answer = self.answers.recv_timeout(PATIENCE).map_err(io::Error::other)?;
         match answer.get("error") {
@@ -149,18 +187,29 @@ pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<(
         let params = &message["params"];
         match message["method"].as_str() {
             Some("initialize") => {
-                let can = json!({"mcpCapabilities": {"http": guise.reach == Reach::Http}});
+                let can = json!({"mcpCapabilities": {"http": guise.reach == Reach::Http},
+                    "loadSession": guise.remembers.is_some()});
                 let info = json!({"name": guise.name, "version": guise.version});
                 wire.answer(
                     &id,
                     &json!({"protocolVersion": 1, "agentInfo": info, "agentCapabilities": can}),
                 )?;
             }
+            Some("session/load") if guise.remembers.is_some() => {
+                let name = params["sessionId"].as_str().unwrap_or_default();
+                if !remembered(guise, name)? {
+                    wire.refuse(&id, -32002, "there is no such session")?;
+                    continue;
+                }
+                wire.begin(name);
+                server = settle(params)?;
+                // As the SDKs of agents do it.
+                wire.answer(&id, &Value::Null)?;
+            }
             Some("session/new") => {
-                let folder: PathBuf = params["cwd"].as_str().unwrap_or_default().into();
-                std::env::set_current_dir(folder)?;
-                server = params["mcpServers"].as_array().and_then(|servers| reached(servers));
-                let mut opened = json!({"sessionId": SESSION});
+                wire.begin(&begun(guise)?);
+                server = settle(params)?;
+                let mut opened = json!({"sessionId": wire.session()});
                 if let Some(model) = &guise.model {
                     opened["models"] = json!({"currentModelId": model, "availableModels": [{"modelId": model, "name": model}]});
                 }
@@ -169,14 +218,17 @@ pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<(
             Some("session/prompt") => {
                 cancelled.store(false, Ordering::Relaxed);
                 let server = server.as_ref().ok_or_else(|| io::Error::other("there are no tools"))?;
-                let hands = |tools| Hands { tools, wire: &wire, answers: &answers, cancelled: &cancelled };
+                let task = RefCell::new(Some(id));
+                let (answers, cancelled) = (&answers, &*cancelled);
+                let hands = |tools| Hands { tools, wire: &wire, answers, cancelled, task: &task };
                 let worked = Tools::open(server).and_then(|tools| work(&mut hands(tools)));
+                let Some(task) = task.take() else { continue };
                 match worked {
                     Ok(()) if cancelled.load(Ordering::Relaxed) => {
-                        wire.answer(&id, &json!({"stopReason": "cancelled"}))?;
+                        wire.answer(&task, &json!({"stopReason": "cancelled"}))?;
                     }
-                    Ok(()) => wire.answer(&id, &json!({"stopReason": "end_turn"}))?,
-                    Err(error) => wire.refuse(&id, -32603, &error.to_string())?,
+                    Ok(()) => wire.answer(&task, &json!({"stopReason": "end_turn"}))?,
+                    Err(error) => wire.refuse(&task, -32603, &error.to_string())?,
                 }
             }
             Some(_) if !id.is_null() => wire.refuse(&id, -32601, "there is no such method")?,
@@ -186,8 +238,38 @@ pub fn serve(guise: &Guise, mut work: impl FnMut(&mut Hands<'_>) -> io::Result<(
     Ok(())
 }
 
-/// What this agent calls its one session.
+/// Goes where a session is to be worked on, and learns how its tools are reached.
+fn settle(params: &Value) -> io::Result<Option<Reached>> {
+    let folder: PathBuf = params["cwd"].as_str().unwrap_or_default().into();
+    std::env::set_current_dir(folder)?;
+    Ok(params["mcpServers"].as_array().and_then(|servers| reached(servers)))
+}
+
+/// What this agent calls its sessions.
 const SESSION: &str = "scripted-session";
+
+/// The name of a new session.
+fn begun(guise: &Guise) -> io::Result<String> {
+    let Some(file) = &guise.remembers else { return Ok(SESSION.to_owned()) };
+    let known = fs::read_to_string(file).unwrap_or_default();
+    let name = format!("{SESSION}-{}", known.lines().filter(|line| line.starts_with("new ")).count() + 1);
+    note(file, "new", &name)?;
+    Ok(name)
+}
+
+/// Whether an earlier process began a session of this name.
+fn remembered(guise: &Guise, name: &str) -> io::Result<bool> {
+    let Some(file) = &guise.remembers else { return Ok(false) };
+    let known = fs::read_to_string(file).unwrap_or_default();
+    let is_known = known.lines().any(|line| line.strip_prefix("new ") == Some(name));
+    note(file, if is_known { "load" } else { "forgot" }, name)?;
+    Ok(is_known)
+}
+
+fn note(file: &Path, what: &str, name: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(file)?;
+    writeln!(file, "{what} {name}")
+}
 
 /// Reads messages, and answers apart from them, in a thread of its own, so that a turn can be cancelled while it goes on.
 fn listen(cancelled: Arc<AtomicBool>) -> (mpsc::Receiver<Value>, mpsc::Receiver<Value>) {
@@ -234,11 +316,23 @@ fn reached(servers: &[Value]) -> Option<Reached> {
 
 /// Standard output, one message a line.
 #[derive(Debug, Default)]
-struct Wire(Mutex<u64>);
+struct Wire {
+    last: Mutex<u64>,
+    /// The name of the session that is open.
+    session: Mutex<String>,
+}
 
 impl Wire {
+    fn begin(&self, session: &str) {
+        session.clone_into(&mut self.session.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn session(&self) -> String {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn next(&self) -> u64 {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last += 1;
         *last
     }
@@ -252,12 +346,12 @@ impl Wire {
     }
 
     fn update(&self, update: &Value) -> io::Result<()> {
-        let params = json!({"sessionId": SESSION, "update": update});
+        let params = json!({"sessionId": self.session(), "update": update});
         self.send(&json!({"jsonrpc": "2.0", "method": "session/update", "params": params}))
     }
 
     fn send(&self, message: &Value) -> io::Result<()> {
-        let _alone = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = io::stdout().lock();
         writeln!(out, "{message}")?;
         out.flush()

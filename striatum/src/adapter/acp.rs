@@ -1,7 +1,7 @@
 //! Agents that speak the Agent Client Protocol, and record what they do by tools.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,14 +9,16 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_acp::{
-    AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy, Spawner as _, TerminalAccess,
+    AcpOptions, AcpTransport, Adapter, Failure, Missing, PermissionPolicy, Spawner as _, Surroundings,
+    TerminalAccess, look_for, preflight,
 };
 use striatum_core::{
     run::Usage,
     sandbox::{EnvVar, Exec, Isolation, Level, Listen, Mount},
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
-    workflow::Offers,
+    workflow::{Lane, Offers},
 };
+use striatum_server::agents::tool_names;
 
 use self::{conversation::Conversation, room::Room};
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
 
 mod conversation;
 mod life;
+mod prompts;
 mod room;
 
 /// By what name the sandbox hands over the listener of the tools.
@@ -54,6 +57,7 @@ const TOOLS: &str = "tools";
 #[derive(Debug, Clone, Default)]
 pub struct AcpAdapter {
     known: Option<&'static Adapter>,
+    options: Option<AcpOptions>,
     policy: Option<PermissionPolicy>,
     choices: Choices,
     terminals: Option<TerminalAccess>,
@@ -68,6 +72,8 @@ pub struct AcpAdapter {
 pub struct Pace {
     /// How often an agent is nudged that ended its turn without an outcome.
     pub nudges: u32,
+    /// How long it is left alone before each nudge.
+    pub nudge_wait: Duration,
     /// How long a limit of the model's host is waited for at most, each time.
     pub wait: Duration,
     /// How often one is waited for.
@@ -79,10 +85,11 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Three nudges; four waits of at most a quarter of an hour, beginning with ten seconds; five minutes for a person.
+    /// Three nudges, each after a second; four waits of at most a quarter of an hour, beginning with ten seconds; five minutes for a person.
     fn default() -> Self {
         Self {
             nudges: 3,
+            nudge_wait: Duration::from_secs(1),
             wait: Duration::from_secs(900),
             waits: 4,
             first_wait: Duration::from_secs(10),
@@ -96,6 +103,25 @@ impl AcpAdapter {
     pub fn of(known: &'static Adapter) -> Self {
         let choices = Choices { mode: known.mode.map(str::to_owned), ..Choices::default() };
         Self { known: Some(known), choices, ..Self::default() }
+    }
+
+    /// Speaks to agents in this way, in place of what is known of them: by which method they authenticate, which files they reach
+    /// through us, what their numbers of tokens mean, how old they may be, what they may cost. The scope of a grant and the policy
+    /// for its walls are put in for each grant, so what stands here of both does not matter; a policy of one's own is given by
+    /// [`policy`](Self::policy).
+    ///
+    /// ```
+    /// use striatum::{acp::AcpOptions, adapter::AcpAdapter};
+    ///
+    /// // An agent of ours, which takes its key from its environment if it is told to.
+    /// let mut options = AcpOptions::default();
+    /// options.auth_method = Some("api-key".to_owned());
+    /// let adapter = AcpAdapter::default().speaking(options);
+    /// # drop(adapter);
+    /// ```
+    #[must_use]
+    pub fn speaking(self, options: AcpOptions) -> Self {
+        Self { options: Some(options), ..self }
     }
 
     /// Decides requests for leave by this policy, whatever the sandbox enforces.
@@ -149,8 +175,10 @@ impl AcpAdapter {
     }
 
     fn options(&self, assignment: &Assignment) -> AcpOptions {
-        let mut options = self.known.map(Adapter::options).unwrap_or_default();
+        let known = || self.known.map(Adapter::options);
+        let mut options = self.options.clone().or_else(known).unwrap_or_default();
         options.scope = Some(assignment.packet.write_scope.clone());
+        options.tools.extend(tool_names().map(str::to_owned));
         options.terminals = self.terminals.unwrap_or(options.terminals);
         options.policy =
             self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(&assignment.sandbox.offers()));
@@ -171,6 +199,17 @@ impl AcpAdapter {
         let unnamed = fit.iter().chain(walled).filter(|(name, _)| !lane.env.contains_key(*name));
         let env = unnamed.map(|(name, value)| EnvVar::new(*name, *value)).collect();
         Exec { env, ..exec.listening(Listen::new(TOOLS)) }
+    }
+
+    /// What an agent that is known would lack.
+    async fn lacked(&self, known: &Adapter, lane: &Lane, path: &OsStr) -> Vec<Missing> {
+        let brought = self.gateways.iter().flat_map(|gateway| gateway.brings());
+        let variables = lane.env.keys().cloned().chain(brought).collect();
+        // It may keep a login of its own there.
+        let has_home = known.home.is_some_and(|(variable, _)| lane.env.contains_key(variable));
+        let mut missing = preflight(known, &Surroundings { path: path.to_owned(), variables }).await;
+        missing.retain(|missing| !(has_home && missing.is_credentials()));
+        missing
     }
 
     /// What the lane chooses, and else what this adapter chooses.
@@ -229,6 +268,16 @@ impl AcpAdapter {
 impl LaneAdapter for AcpAdapter {
     fn offers(&self, sandbox: &Isolation) -> Offers {
         Offers::process().within(sandbox)
+    }
+
+    async fn missing(&self, lane: &Lane, path: &OsStr) -> Vec<String> {
+        // What a program of its own needs is not known.
+        let missing = match (lane.command.first(), self.known) {
+            (Some(program), _) => look_for(program.as_ref(), path).into_iter().collect(),
+            (None, Some(known)) => self.lacked(known, lane, path).await,
+            (None, None) => return vec!["there is no command; let the lane name one".to_owned()],
+        };
+        missing.iter().map(ToString::to_string).collect()
     }
 
     async fn work(&self, mut assignment: Assignment) -> Result<Finished, AdapterError> {

@@ -22,6 +22,11 @@ pub trait Gateway: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`AdapterError`] if the agent cannot do without it: it is then not started.
     async fn prepare(&self, assignment: &Assignment) -> Result<Option<Passage>, AdapterError>;
+
+    /// The names of the variables that agents get with each [`Passage`], so that nobody misses them before. It says nothing of itself.
+    fn brings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The way through a gateway for the agent of one grant.

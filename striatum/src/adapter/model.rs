@@ -84,6 +84,10 @@ impl Gateway for ModelGateway {
         let passage = Passage { env, withheld: self.withheld.clone(), ..Passage::new(listen, Door(session)) };
         Ok(Some(passage))
     }
+
+    fn brings(&self) -> Vec<String> {
+        vec![self.variable.clone()]
+    }
 }
 
 /// The broker's session of one agent.

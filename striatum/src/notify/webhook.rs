@@ -77,7 +77,8 @@ impl Webhook {
         Ok(Self { client, address, secret })
     }
 
-    fn receiver(&self) -> &str {
+    /// Who is told: the host, with its port if there is one. What else is in the address is nobody else's business.
+    pub fn receiver(&self) -> &str {
         self.address.authority().map_or("", |authority| authority.as_str())
     }
 }

@@ -1,6 +1,6 @@
 //! What the tools of an agent do, while it is at work.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use crate::{
     adapter::Account,
     command::report::Report,
     fault, mint,
-    orchestrator::{Error, ErrorKind, Shared, base::Bases, collect, grant::Work, place::Place},
+    orchestrator::{Error, ErrorKind, Shared, base::Bases, collect, desk, grant::Work, owed, place::Place},
 };
 
 /// The tools of one grant act on this. Each call is judged by the machine anew; what it refuses goes back to the agent as it said it.
@@ -82,6 +82,13 @@ impl Bench {
         Refusal::from(&Rejection::StaleFence { job: self.fence.job.clone(), epoch: self.fence.epoch })
     }
 
+    /// Refuses what belongs to a grant that is over, before anything is read or written for it.
+    async fn expect_live(&self) -> Result<(), Refusal> {
+        let view = self.shared.engine.load(self.fence.run).await;
+        let state = view.map_err(|error| refusal(&Error::from(error)))?.state;
+        if state.is_live(&self.fence) { Ok(()) } else { Err(self.over()) }
+    }
+
     fn usage(&self) -> Usage {
         let wall_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Usage { wall_ms, ..self.account.told().usage }
@@ -134,10 +141,13 @@ impl Bench {
         said: Report,
         mode: Mode,
     ) -> Result<(Submit, Option<FilesOnly>), Error> {
-        self.clear_desk(work)?;
+        let laid = at_desk(work)?;
         let saved = match mode {
-            Mode::Perform => collect::commit(work, &self.tree).await?,
-            Mode::DryRun => self.shared.repository.draft(&self.tree, &collect::message(work)).await?,
+            Mode::Perform => {
+                self.clear_desk(laid)?;
+                collect::commit(work, &self.tree).await?
+            }
+            Mode::DryRun => self.shared.repository.draft(&self.tree, &collect::message(work), &laid).await?,
         };
         fault::point("put_blobs.before");
         let (submit, _) = collect::take(work, &self.base, &saved.commit).await?;
@@ -149,16 +159,16 @@ impl Bench {
         Ok((Submit { outcome, usage: Some(self.usage()), ..submit }, saved.files_only))
     }
 
-    /// Takes what lies at the desk of a reviewer who sees nothing else into the tree. It may still be at work there, so nothing is
-    /// reached by a name alone.
-    fn clear_desk(&self, work: &Work<'_>) -> Result<(), Error> {
-        let Some(desk) = work.desk() else { return Ok(()) };
-        for PacketArtifact { path, .. } in &work.packet.expected_artifacts {
-            match TreeFiles::new(&desk).read_bytes(&desk.join(path)) {
-                Ok(bytes) => put(self.tree.path(), path, &bytes)?,
+    /// Takes what lay at the desk into the tree, in place of what an earlier attempt left.
+    fn clear_desk(&self, laid: BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Error> {
+        for (path, bytes) in laid {
+            match bytes {
+                Some(bytes) => put(self.tree.path(), &path, &bytes)?,
                 // The machine says which of those that lack are required.
-                Err(FileError::NotFound) => {}
-                Err(error) => return Err(unusable(path, error)),
+                None => {
+                    let taken = desk::vacate(self.tree.path(), &path);
+                    taken.map_err(|error| owed::folder_error(&self.shared, error))?;
+                }
             }
         }
         Ok(())
@@ -268,11 +278,13 @@ impl Done {
 #[async_trait]
 impl Workbench for Bench {
     async fn task(&self) -> Result<Task, Refusal> {
+        self.expect_live().await?;
         let work = self.work()?;
         Ok(Task { prompt: self.prompt.clone(), packet: work.packet.bytes() })
     }
 
     async fn read(&self, document: &Digest) -> Result<Bytes, Refusal> {
+        self.expect_live().await?;
         if !self.work()?.packet.names(document) {
             let doing = format!("read {document}: the task names no such document");
             return Err(refusal(&Error::new(ErrorKind::NotInTask, doing)));
@@ -285,10 +297,13 @@ impl Workbench for Bench {
         if *standing != Standing::Open {
             return Err(self.over());
         }
+        self.expect_live().await?;
         let work = self.work()?;
         let acted = async {
-            // What the agent is stands in the log before what it did.
-            work.identify(&self.account.told().agent).await?;
+            if mode == Mode::Perform {
+                // What the agent is stands in the log before what it did.
+                work.identify(&self.account.told().agent).await?;
+            }
             let done = self.wanted(&work, act, mode).await?;
             self.give(&work, done, mode).await
         };
@@ -307,6 +322,18 @@ pub(super) fn refusal(error: &Error) -> Refusal {
         Some(rejection) => Refusal::from(rejection),
         None => Refusal::new(error.code(), error.chain(), error.remedy()),
     }
+}
+
+/// What lies where artifacts belong at the desk of a reviewer who sees nothing else. It may still be at work there, so nothing is reached
+/// by a name alone.
+fn at_desk(work: &Work<'_>) -> Result<BTreeMap<String, Option<Vec<u8>>>, Error> {
+    let Some(desk) = work.desk() else { return Ok(BTreeMap::new()) };
+    let read = |path: &String| match TreeFiles::new(&desk).read_bytes(&desk.join(path)) {
+        Ok(bytes) => Ok((path.clone(), Some(bytes))),
+        Err(FileError::NotFound) => Ok((path.clone(), None)),
+        Err(error) => Err(unusable(path, error)),
+    };
+    work.packet.expected_artifacts.iter().map(|artifact| read(&artifact.path)).collect()
 }
 
 fn unusable(path: &str, error: FileError) -> Error {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -40,6 +41,7 @@ pub struct Builder {
     pulled: BTreeSet<String>,
     limits: Limits,
     data: Option<PathBuf>,
+    path: Option<OsString>,
     clock: Arc<dyn Clock>,
     notifier: Option<Arc<dyn Notifier>>,
 }
@@ -55,6 +57,7 @@ impl Default for Builder {
             pulled: BTreeSet::new(),
             limits: Limits::default(),
             data: None,
+            path: None,
             clock: Arc::new(SystemClock),
             notifier: None,
         }
@@ -129,6 +132,13 @@ impl Builder {
         self
     }
 
+    /// Where the sandbox looks programs up, as in `PATH`. Given, a run whose agents [lack](LaneAdapter::missing) something of this host is
+    /// refused before it begins; otherwise that is a failure of the first attempt.
+    pub fn path(mut self, path: impl Into<OsString>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
     /// The clock that tells people what time it was; the system's unless given.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -186,6 +196,7 @@ impl Builder {
                 leases: Leases::default(),
                 notifier: self.notifier,
                 data,
+                path: self.path,
                 working: Mutex::new(()),
                 is_service: AtomicBool::new(true),
                 progress: broadcast::Sender::new(PROGRESS),

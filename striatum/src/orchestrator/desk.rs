@@ -62,13 +62,7 @@ impl Work<'_> {
 /// Copies a plain file to the same place below another folder. What is reached through a link on either side is passed over, as is
 /// what may not be read: it counts as not left.
 fn take(from: &Path, to: &Path, path: &str) -> io::Result<()> {
-    let (Some(source), Some(target)) = (place(from, path)?, place(to, path)?) else { return Ok(()) };
-    match fs::symlink_metadata(&target) {
-        Ok(meta) if meta.is_dir() => return Ok(()),
-        Ok(_) => fs::remove_file(&target)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    let (Some(source), Some(target)) = (place(from, path)?, vacate(to, path)?) else { return Ok(()) };
     let is_plain = fs::symlink_metadata(&source).is_ok_and(|meta| meta.is_file());
     if !is_plain || fs::File::open(&source).is_err() {
         return Ok(());
@@ -77,6 +71,18 @@ fn take(from: &Path, to: &Path, path: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::copy(&source, &target).map(drop)
+}
+
+/// Takes away the file or link at a place below a folder, and tells the place; nothing if there is a folder, or a link on the way.
+pub(super) fn vacate(root: &Path, path: &str) -> io::Result<Option<PathBuf>> {
+    let Some(target) = place(root, path)? else { return Ok(None) };
+    match fs::symlink_metadata(&target) {
+        Ok(meta) if meta.is_dir() => return Ok(None),
+        Ok(_) => fs::remove_file(&target)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Some(target))
 }
 
 /// The path below a folder, if every folder on the way is one or is not there.

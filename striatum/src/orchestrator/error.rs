@@ -55,6 +55,8 @@ kinds! {
     DataFolder = "data_folder", "check the data folder, its permissions and the free space";
     /// A lane demands more enforcement than its adapter gives in this sandbox.
     EnforcementUnavailable = "enforcement_unavailable", "run it with a sandbox that enforces this, or lower the demand";
+    /// The agents of a lane lack something of this host.
+    AgentMissing = "agent_missing", "mend each of these, or let the lane name another agent";
     /// An agent could not be run.
     Agent = "agent_not_run", "check the lane's command and environment";
     /// What an agent left or reported cannot be taken.

@@ -82,10 +82,13 @@ impl Orchestrator {
     ///
     /// # Errors
     /// [`ErrorKind::DocumentInvalid`] with every finding; [`ErrorKind::AdapterUnknown`] and [`ErrorKind::EnvMissing`] for a lane
-    /// that cannot be run; [`ErrorKind::FileMissing`] with every file that is not there; an uncommitted change in the checkout, unless the document allows it.
+    /// that cannot be run; [`ErrorKind::FileMissing`] with every file that is not there; [`ErrorKind::AgentMissing`] with all that its
+    /// agents lack, if it is known [where](crate::Builder::path) programs are; an uncommitted change in the checkout, unless the
+    /// document allows it.
     #[tracing::instrument(skip_all)]
     pub async fn prepare(&self, document: &Document, actor: Actor) -> Result<Prepared, Error> {
         let (snapshot, warnings) = self.frozen(document).await?;
+        self.shared.expect_agents(snapshot.workflow()).await?;
         let branch = &snapshot.workflow().branch;
         let needs_confirmation = branch.mode == BranchMode::Confirm;
         let run = mint::run_id()?;
@@ -106,7 +109,7 @@ impl Orchestrator {
     /// have a run begun elsewhere, as a request in the inbox of a store on Postgres does.
     ///
     /// # Errors
-    /// As [`prepare`](Self::prepare).
+    /// As [`prepare`](Self::prepare), but for agents: they may be on another host.
     pub async fn snapshot(&self, document: &Document) -> Result<Snapshot, Error> {
         Ok(self.frozen(document).await?.0)
     }
@@ -267,6 +270,23 @@ impl Shared {
         self.adapters
             .offers(&isolation)
             .fold(Rules::default(), |rules, (name, offers)| rules.with_offers_of(name, offers))
+    }
+
+    /// Refuses lanes whose agents would lack something, and tells all of it at once.
+    async fn expect_agents(&self, workflow: &Workflow) -> Result<(), Error> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut lacking = Vec::new();
+        for (id, lane) in &workflow.lanes {
+            // What agents lack that come by themselves they see themselves.
+            let Some(adapter) = self.adapters.get(&lane.adapter) else { continue };
+            for missing in adapter.missing(lane, path).await {
+                lacking.push(format!("lane {id}, {}: {missing}", lane.adapter));
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::AgentMissing, format!("run agents here: {}", lacking.join("; "))))
     }
 
     /// Whether this process can run the lane: it has its adapter and its variables, and gives what it demands. A run may have

@@ -71,12 +71,16 @@ pub(super) fn cancel_job(draft: &mut Draft, actor: &Actor, job: &JobId) -> Resul
     let index = draft.index(job)?;
     draft.expect_run(&[RunStatus::Running])?;
     let state = draft.job(index);
-    match state.status {
-        JobStatus::Canceled => Ok(()),
-        status if status.is_terminal() => Err(Rejection::JobStatus { job: job.clone(), status }),
-        _ if state.checkpoint.is_some() => resolve(draft, actor, job, &Resolution::Cancel),
-        _ => cancel(draft, index),
+    if state.status == JobStatus::Canceled {
+        return Ok(());
     }
+    if state.status.is_terminal() {
+        return Err(Rejection::JobStatus { job: job.clone(), status: state.status });
+    }
+    if state.checkpoint.is_some() {
+        return resolve(draft, actor, job, &Resolution::Cancel);
+    }
+    cancel(draft, index)
 }
 
 /// Blocked and parked jobs: the operator lets them go on.

@@ -9,7 +9,7 @@ use striatum_core::{
     digest::Digest,
     engine::EngineError,
     id::{ChainId, JobId, RunId},
-    run::{Rejection, RunStatus, State},
+    run::{Escalation, EscalationTopic, Rejection, RunStatus, State},
     store::{RunHead, RunQuery},
 };
 
@@ -66,7 +66,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::reads(
             "list_escalations",
             "/v1/runs/{run}/escalations",
-            "Lists what was escalated, settled or not.",
+            "Lists what was escalated, settled or not: proposals of further work, say, or what an agent waits for leave to do.",
             escalations,
         ),
         Operation::reads(
@@ -221,12 +221,38 @@ async fn questions(request: Request, input: PartOfRun) -> Result<Page<QuestionVi
     listed(request, input, list).await
 }
 
-async fn escalations(request: Request, input: PartOfRun) -> Result<Page<EscalationView>, Problem> {
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Escalations {
+    /// The run: 32 hexadecimal digits.
+    #[schemars(with = "String")]
+    run: RunId,
+    /// Only escalations that are about this: `needs_operator`, `budget_spent`, `unjudged_delivery`, `raised`, `follow_up` or
+    /// `leave`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    topic: Option<EscalationTopic>,
+    /// Only escalations that nobody has ruled on.
+    #[serde(default)]
+    open: bool,
+    /// Only items behind this place: the `next` of the page before.
+    #[serde(default)]
+    after: Option<String>,
+    /// At most this many, 1 to 200; 50 unless given.
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+async fn escalations(request: Request, input: Escalations) -> Result<Page<EscalationView>, Problem> {
+    let Escalations { run, topic, open, after, limit } = input;
+    let is_wanted = |escalation: &Escalation| {
+        topic.is_none_or(|topic| escalation.raised.topic == topic) && !(open && escalation.ruling.is_some())
+    };
     let list = |state: &State| {
-        let numbered = (1..).zip(state.escalations());
+        let numbered = (1..).zip(state.escalations()).filter(|(_, escalation)| is_wanted(escalation));
         numbered.map(|(n, escalation)| ((n, 0), EscalationView::from((state, escalation)))).collect()
     };
-    listed(request, input, list).await
+    listed(request, PartOfRun { run, after, limit }, list).await
 }
 
 async fn decisions(request: Request, input: PartOfRun) -> Result<Page<DecisionView>, Problem> {

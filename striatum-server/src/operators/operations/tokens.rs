@@ -1,4 +1,5 @@
-//! Issuing and revoking tokens, and reading what was asked of this server. No token is there by default.
+//! Issuing and revoking tokens, for operators and for agents that pull, and reading what was asked of this server. No token is there by
+//! default.
 
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use striatum_core::{
     chain::{Position, Sealed},
-    id::ChainId,
+    id::{ChainId, LaneId, RoleId},
     run::Actor,
 };
 
 use super::reading::EventView;
 use crate::{
     audit,
-    authority::{Capabilities, Capability, OperatorScope, Scope, TokenId},
+    authority::{Capabilities, Capability, ClaimScope, OperatorScope, Scope, TokenId},
     operators::{
         desk::Made,
         operation::{Operation, Request},
@@ -36,6 +37,14 @@ pub(super) fn operations() -> Vec<Operation> {
             Capability::Admin,
             "Issues an operator's token that may do no more than the one that asks for it. Its text is shown once.",
             issue,
+        )
+        .hidden_from_tools(),
+        Operation::changes(
+            "issue_claim_token",
+            "/v1/claim-tokens",
+            Capability::Claim,
+            "Issues a token with which agents pull the jobs of one role in one lane. Its text is shown once.",
+            issue_claim,
         )
         .hidden_from_tools(),
         Operation::changes(
@@ -121,11 +130,38 @@ async fn issue(request: Request, input: Issue) -> Result<(IssuedView, Made), Pro
         (Some(wanted), _) => Some(request.desk.chain(caller, Some(&wanted))?),
         (None, own) => own.clone(),
     };
-    if !(1..=LONGEST).contains(&input.seconds) {
+    let scope = Scope::Operator(OperatorScope { actor, repository, capabilities });
+    issued(&request, scope, input.seconds)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct IssueClaim {
+    /// The role that the agents take.
+    #[schemars(with = "String")]
+    role: RoleId,
+    /// The lane that they belong to.
+    #[schemars(with = "String")]
+    lane: LaneId,
+    /// The repository; that of the issuing token unless given.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    repository: Option<ChainId>,
+    /// How long it is valid, in seconds.
+    seconds: u64,
+}
+
+async fn issue_claim(request: Request, input: IssueClaim) -> Result<(IssuedView, Made), Problem> {
+    let repository = request.desk.chain(&request.caller, input.repository.as_ref())?;
+    let scope = ClaimScope { repository, role: input.role, lane: input.lane };
+    issued(&request, Scope::Claim(scope), input.seconds)
+}
+
+fn issued(request: &Request, scope: Scope, seconds: u64) -> Result<(IssuedView, Made), Problem> {
+    if !(1..=LONGEST).contains(&seconds) {
         return Err(Problem::new(Fault::Invalid, format!("seconds may be 1 to {LONGEST}")));
     }
-    let scope = Scope::Operator(OperatorScope { actor, repository, capabilities });
-    let issued = request.desk.authority.issue(scope, Duration::from_secs(input.seconds));
+    let issued = request.desk.authority.issue(scope, Duration::from_secs(seconds));
     let issued = issued.map_err(|error| Problem::new(Fault::Defect, error.to_string()))?;
     let view = IssuedView {
         token: issued.id,

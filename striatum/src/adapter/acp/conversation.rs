@@ -1,9 +1,12 @@
 //! What is said to an agent, turn by turn, until there is an outcome.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use striatum_core::{
-    run::{Ruling, Usage},
+    run::Ruling,
     transport::{
         Advice, AgentSession, AgentUpdate, Answer, Outcome, Prompt, RequestId, Reset, Spend, Stream,
         TransportError, TurnEnd,
@@ -15,8 +18,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Pace, finished, given_up, life::Life};
+use super::{
+    Pace, finished, given_up,
+    life::Life,
+    prompts::{ANSWER, GO_ON, NUDGE, STALLED},
+};
 use crate::adapter::{Assignment, End, Finished, OpenTools, gateway::Passages};
+
+mod budget;
+
+/// How often what its tokens come to is looked at while it says nothing.
+const AUDIT: Duration = Duration::from_secs(1);
 
 /// Leads an agent to an outcome, or to the end of what it may use.
 pub(super) struct Conversation<'a> {
@@ -42,15 +54,14 @@ pub(super) struct Conversation<'a> {
 enum Turn {
     Ended(TurnEnd),
     /// It gave no sign of life, and was cancelled.
-    Stalled,
+    Stalled(TurnEnd),
     /// There is nothing more to say.
     Over(Finished),
 }
 
 /// What is done after a turn.
 enum Then {
-    Say(String),
-    Wait(Duration),
+    Say { text: &'static str, after: Duration },
     End(Finished),
 }
 
@@ -97,30 +108,23 @@ impl<'a> Conversation<'a> {
             self.wait_no_longer();
             let then = match turn {
                 Turn::Over(finished) => Then::End(finished),
-                Turn::Stalled => self.after_a_stall(),
+                Turn::Stalled(end) => self.after_a_stall(&end),
                 Turn::Ended(end) => self.after(end),
             };
             say = match then {
                 Then::End(finished) => return finished,
-                Then::Say(text) => text,
-                Then::Wait(time) => {
-                    self.note(&format!(
-                        "the model's host is not to be had: waiting for {} s",
-                        time.as_secs()
-                    ));
-                    tokio::select! {
-                        () = sleep(time) => {}
-                        () = self.assignment.stop.cancelled() => return finished(End::Stopped),
-                        () = &mut wall => return finished(End::TimedOut),
+                Then::Say { text, after } => {
+                    if let Some(finished) = self.rest(after, wall.as_mut()).await {
+                        return finished;
                     }
-                    GO_ON.to_owned()
+                    text.to_owned()
                 }
             };
         }
     }
 
     /// Listens until the turn has ended or must.
-    async fn turn(&mut self, mut wall: std::pin::Pin<&mut Sleep>) -> Turn {
+    async fn turn(&mut self, mut wall: Pin<&mut Sleep>) -> Turn {
         self.life.seen();
         self.context = 0;
         loop {
@@ -136,6 +140,13 @@ impl<'a> Conversation<'a> {
                     self.life.seen();
                     continue;
                 }
+                // What a broker sees it spend is told by nobody.
+                () = sleep(AUDIT), if self.bound().is_some() => {
+                    if let Some(turn) = self.spent_in_mid_turn() {
+                        return turn;
+                    }
+                    continue;
+                }
                 // One that waits for a person is not silent.
                 () = sleep_until(self.life.look_at()), if self.asked.is_empty() => {
                     if self.life.look(self.tools.calls(), &self.assignment.fence) {
@@ -149,29 +160,56 @@ impl<'a> Conversation<'a> {
                     continue;
                 }
             };
-            self.life.seen();
-            self.assignment.account.identify(self.session.agent());
-            match update {
-                Err(error) => return Turn::Over(self.broken(&error)),
-                Ok(None) => return Turn::Over(gone(None)),
-                Ok(Some(update)) => {
-                    self.assignment.updates.tell(&update);
-                    match update {
-                        AgentUpdate::TurnEnded(end) => return Turn::Ended(end),
-                        AgentUpdate::Ended(exit) => return Turn::Over(gone(Some(exit))),
-                        AgentUpdate::Permission { request, title } => self.ask(request, title),
-                        AgentUpdate::Context(tokens) => {
-                            self.context = self.context.max(tokens);
-                            self.account();
-                            if let Some(spent) = self.is_spent() {
-                                return Turn::Over(spent);
-                            }
-                        }
-                        _ => {}
-                    }
-                }
+            if let Some(turn) = self.heard(update) {
+                return turn;
             }
         }
+    }
+
+    /// Waits before the next turn, and goes on listening meanwhile: whoever has ended is not prompted.
+    async fn rest(&mut self, time: Duration, mut wall: Pin<&mut Sleep>) -> Option<Finished> {
+        let rested = sleep(time);
+        tokio::pin!(rested);
+        loop {
+            let update = tokio::select! {
+                biased;
+                () = self.tools.concluded() => return Some(finished(End::Ended)),
+                () = self.assignment.stop.cancelled() => return Some(finished(End::Stopped)),
+                () = wall.as_mut() => return Some(finished(End::TimedOut)),
+                () = &mut rested => return None,
+                Some(Ok((request, ruling))) = self.asked.join_next() => {
+                    self.answer(request, ruling).await;
+                    continue;
+                }
+                update = self.session.next() => update,
+            };
+            if let Some(Turn::Over(finished)) = self.heard(update) {
+                return Some(finished);
+            }
+        }
+    }
+
+    /// Takes note of what the agent does, and says what comes of its turn if that ends it.
+    fn heard(&mut self, update: Result<Option<AgentUpdate>, TransportError>) -> Option<Turn> {
+        self.life.seen();
+        self.assignment.account.identify(self.session.agent());
+        let update = match update {
+            Err(error) => return Some(Turn::Over(given_up(&error))),
+            Ok(None) => return Some(Turn::Over(gone(None))),
+            Ok(Some(update)) => update,
+        };
+        self.assignment.updates.tell(&update);
+        match update {
+            AgentUpdate::TurnEnded(end) => return Some(Turn::Ended(end)),
+            AgentUpdate::Ended(exit) => return Some(Turn::Over(gone(Some(exit)))),
+            AgentUpdate::Permission { request, title } => self.ask(request, title),
+            AgentUpdate::Context(tokens) => {
+                self.context = self.context.max(tokens);
+                self.account();
+            }
+            _ => {}
+        }
+        self.spent_in_mid_turn()
     }
 
     /// Cancels a turn that stands still; an agent that does not even end it then is past help.
@@ -181,7 +219,7 @@ impl<'a> Conversation<'a> {
         }
         loop {
             match self.session.next().await {
-                Ok(Some(AgentUpdate::TurnEnded(_))) => return Turn::Stalled,
+                Ok(Some(AgentUpdate::TurnEnded(end))) => return Turn::Stalled(end),
                 Ok(Some(AgentUpdate::Ended(exit))) => return Turn::Over(gone(Some(exit))),
                 Ok(Some(update)) => self.assignment.updates.tell(&update),
                 Ok(None) | Err(_) => return Turn::Over(finished(End::Silent)),
@@ -189,19 +227,17 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn after_a_stall(&mut self) -> Then {
+    fn after_a_stall(&mut self, end: &TurnEnd) -> Then {
+        self.charge(end);
         self.life.nudged();
         match self.no_more_turns() {
             Some(spent) => Then::End(spent),
-            None => Then::Say(STALLED.to_owned()),
+            None => Then::Say { text: STALLED, after: self.pace.nudge_wait },
         }
     }
 
     fn after(&mut self, end: TurnEnd) -> Then {
-        self.spent = self.spent.plus(end.spend);
-        // What the whole turn cost says more than what was seen of it, if it is told.
-        self.context = if end.spend == Spend::default() { self.context } else { 0 };
-        self.account();
+        self.charge(&end);
         let why = end.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let unfinished =
             |advice, what: &str| Then::End(finished(End::Unfinished(advice)).because(format!("{what}{why}")));
@@ -230,7 +266,7 @@ impl<'a> Conversation<'a> {
             _ => {
                 self.nudges += 1;
                 let is_asked = self.assignment.packet.question.is_some();
-                Then::Say(if is_asked { ANSWER } else { NUDGE }.to_owned())
+                Then::Say { text: if is_asked { ANSWER } else { NUDGE }, after: self.pace.nudge_wait }
             }
         }
     }
@@ -248,17 +284,8 @@ impl<'a> Conversation<'a> {
             return unfinished(Advice::Checkpoint, &what);
         }
         self.waits += 1;
-        Then::Wait(time)
-    }
-
-    /// What was used, as far as it is known. What was seen of it counts before what the agent says.
-    fn used(&self) -> Option<Spend> {
-        let said = || {
-            let is_known = self.spent != Spend::default() || self.context > 0;
-            let before_it = Spend { input_tokens: Some(self.context), output_tokens: None };
-            is_known.then(|| self.spent.plus(before_it))
-        };
-        self.passages.seen().spend.or_else(said)
+        self.note(&format!("the model's host is not to be had: waiting for {} s", time.as_secs()));
+        Then::Say { text: GO_ON, after: time }
     }
 
     /// How a turn ended, as the model's host has it or else the agent.
@@ -266,37 +293,6 @@ impl<'a> Conversation<'a> {
         match (self.passages.seen().trouble, said) {
             (Some(Outcome::RateLimited(None)), said @ Outcome::RateLimited(_)) | (None, said) => said,
             (Some(trouble), _) => trouble,
-        }
-    }
-
-    /// Tells what was used.
-    fn account(&self) {
-        let Spend { input_tokens, output_tokens } = self.used().unwrap_or_default();
-        self.assignment.account.spend(Usage {
-            wall_ms: 0,
-            input_tokens,
-            output_tokens,
-            turns: Some(self.turns),
-        });
-    }
-
-    /// The end of an agent that has used all the tokens that it may.
-    fn is_spent(&self) -> Option<Finished> {
-        let bound = self.assignment.packet.budget.and_then(|budget| budget.tokens)?;
-        let used = self.used().unwrap_or_default().tokens();
-        let reason = format!("the agent has used {used} tokens of the {bound} that were left of its budget");
-        (used >= bound).then(|| finished(End::Spent).because(reason))
-    }
-
-    /// The same for turns, one of which would be the next.
-    fn no_more_turns(&self) -> Option<Finished> {
-        let bound = self.assignment.packet.budget.and_then(|budget| budget.turns);
-        match bound.filter(|bound| self.turns >= *bound) {
-            Some(bound) => {
-                let reason = format!("the agent has taken the {bound} turns that were left of its budget");
-                Some(finished(End::Spent).because(reason))
-            }
-            None => self.is_spent(),
         }
     }
 
@@ -323,10 +319,6 @@ impl<'a> Conversation<'a> {
         self.asked.detach_all();
     }
 
-    fn broken(&self, error: &TransportError) -> Finished {
-        given_up(error)
-    }
-
     /// Says something to those who watch.
     fn note(&self, text: &str) {
         tracing::info!(fence = %self.assignment.fence, "{text}");
@@ -347,16 +339,3 @@ fn until(micros: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_micros(micros).saturating_sub(now)
 }
-
-const NUDGE: &str = "Your turn has ended, and no outcome is recorded: nothing that you did counts yet. If the work is done, call the \
-    tool that ends it (`complete_work`, or `submit_review` for a review). If it was refused, mend what the answer said and call again. If \
-    the work is not done, go on. If you cannot, call `ask_human`, `block_work` or `report_failure`.";
-
-const ANSWER: &str = "Your turn has ended, and no answer is recorded. Call the tool `answer`; if you cannot answer, call `report_failure`. \
-    `get_packet` returns the question.";
-
-const STALLED: &str = "Your last turn was cancelled because nothing happened in it for a long time. Go on with your task, without \
-    whatever it was waiting for, and end it by its tool. `get_packet` returns it.";
-
-const GO_ON: &str = "Your last turn was cut short by a limit of your model's host, which should be lifted. Go on with your task, and end it \
-    by its tool. `get_packet` returns it.";
