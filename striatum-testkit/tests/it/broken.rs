@@ -20,6 +20,10 @@ use striatum_core::{
 };
 use striatum_testkit::store::{Ability, MemoryStores, Place, StoreFactory};
 
+use left::Asked;
+
+mod left;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A repeated batch is a conflict.
@@ -97,13 +101,6 @@ pub(crate) struct BrokenFactory {
     moved: Mutex<HashMap<Place, Place>>,
 }
 
-/// The batches that a store was asked to append, in order.
-#[derive(Debug, Default)]
-struct Asked {
-    appended: Vec<Batch>,
-    refused: Vec<Batch>,
-}
-
 impl BrokenFactory {
     pub(crate) fn new(fault: Fault) -> Self {
         Self { inner: MemoryStores::default(), fault, asked: Mutex::default(), moved: Mutex::default() }
@@ -116,23 +113,6 @@ impl BrokenFactory {
     /// Where a place lies by now.
     fn lies(&self, place: &Place) -> Place {
         self.moved.lock().unwrap().get(place).unwrap_or(place).clone()
-    }
-
-    /// What a crash that goes wrong leaves of what was asked; nothing if it goes well.
-    fn left(&self, asked: &Asked) -> Option<Vec<Batch>> {
-        let mut batches = asked.appended.clone();
-        match self.fault {
-            Fault::AcknowledgesEarly => drop(batches.pop()),
-            Fault::LeavesHalves => {
-                let last = batches.pop()?;
-                let half = last.bodies()[..last.bodies().len().div_ceil(2)].to_vec();
-                let (chain, expected, delta) = (last.chain().clone(), last.expected(), last.delta().clone());
-                batches.push(Batch::new(chain, last.run(), expected, half, delta).unwrap());
-            }
-            Fault::KeepsWhatItRefused => batches.extend(asked.refused.last().cloned()),
-            _ => return None,
-        }
-        Some(batches)
     }
 }
 
@@ -160,9 +140,8 @@ impl StoreFactory for BrokenFactory {
     }
 
     async fn crash(&self, place: &Place) -> Ability {
-        let Some(left) = self.left(&self.asked(place).lock().unwrap()) else {
-            return self.inner.crash(place).await;
-        };
+        let left = self.asked(place).lock().unwrap().left(self.fault);
+        let Some(left) = left else { return self.inner.crash(place).await };
         // The clock stands still, so what is written again is what it was.
         let (before, after) = (self.inner.open(&self.lies(place)).await, Place::unused());
         let store = self.inner.open(&after).await;

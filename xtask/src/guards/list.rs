@@ -211,12 +211,6 @@ pub(super) const GUARDS: &[Guard] = &[
         open: "if missing.len() > may_be_missing + 1 {",
     },
     Guard {
-        name: "labels",
-        file: "striatum-core/src/run/decide/claim.rs",
-        guarded: "        identity::expect_other_label(draft, index)?;",
-        open: "        if draft.state.paused {\n            identity::expect_other_label(draft, index)?;\n        }",
-    },
-    Guard {
         name: "command_content",
         file: "striatum-core/src/engine/fold.rs",
         guarded: "Some(place) if place.digest != command.digest => {",
