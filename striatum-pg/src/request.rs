@@ -1,6 +1,6 @@
 //! Runs that an application asks for together with what it writes itself.
 
-use std::fmt;
+use std::{fmt, future};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -110,7 +110,7 @@ impl Requests {
     /// # Errors
     /// [`EngineError`] if a request could neither become a run nor be refused; it is tried again at the next call.
     pub async fn begin(&mut self, engine: &Engine) -> Result<Vec<RunId>, EngineError> {
-        self.begin_each(engine, async |_| Ok(())).await
+        self.begin_each(engine, |_| future::ready(Ok(()))).await
     }
 
     /// The same, and does something about each run before its request is settled: if the process dies in between, or this
@@ -118,10 +118,10 @@ impl Requests {
     ///
     /// # Errors
     /// What `then` fails with, or [`EngineError`] as with [`begin`](Self::begin).
-    pub async fn begin_each<E: From<EngineError>>(
+    pub async fn begin_each<E: From<EngineError>, F: Future<Output = Result<(), E>>>(
         &mut self,
         engine: &Engine,
-        mut then: impl AsyncFnMut(RunId) -> Result<(), E>,
+        mut then: impl FnMut(RunId) -> F,
     ) -> Result<Vec<RunId>, E> {
         let mut begun = Vec::new();
         // Seen before it is read: what is asked for in between ends the next wait.

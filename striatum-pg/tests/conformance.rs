@@ -112,7 +112,7 @@ impl StoreFactory for Schemas {
     }
 
     /// Everybody's server does not crash for one test: one of its own does in `crash.rs`.
-    async fn crash(&self, place: &Place) -> Ability {
+    async fn crash(&self, _: &Place) -> Ability {
         match &self.own {
             None => Ability::Lacking,
             Some(cluster) => {

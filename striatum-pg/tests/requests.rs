@@ -103,10 +103,12 @@ async fn what_follows_on_a_run_is_done_again_until_it_succeeds() {
     store.request_run(&transaction, &request(run(1), 1)).await.unwrap();
     transaction.commit().await.unwrap();
     let mut requests = store.requests();
-    let failed = requests.begin_each(&engine, async |run| engine.load(run).await.and(Err(unready()))).await;
+    let engine = &engine;
+    let then = |run| async move { engine.load(run).await.and(Err(unready())) };
+    let failed = requests.begin_each(engine, then).await;
     assert_eq!(failed.unwrap_err().code(), "store_unavailable");
-    assert_eq!(requests.begin(&engine).await.unwrap(), [run(1)]);
-    assert_eq!(requests.begin(&engine).await.unwrap(), []);
+    assert_eq!(requests.begin(engine).await.unwrap(), [run(1)]);
+    assert_eq!(requests.begin(engine).await.unwrap(), []);
 }
 
 fn unready() -> striatum_core::engine::EngineError {

@@ -79,7 +79,7 @@ async fn nothing_of_a_migration_that_failed_remains_and_what_was_before_it_does(
     let stamps = format!("SELECT count(*) FROM {name}.migrations");
     let stamped: i64 = owner.query_one(&stamps, &[]).await.unwrap().get(0);
     assert_eq!((stamped, of_schema().await), (2, vec!["append".to_owned()]));
-    let refused = PgStore::connect(&schema.runtime()).await.unwrap_err();
+    let refused = PgStore::connect(&schema.config(OWNER)).await.unwrap_err();
     assert!(matches!(refused, SetupError::Older { found: 2, .. }), "{refused:?}");
 
     owner.batch_execute(&format!("DROP FUNCTION {name}.settle_request")).await.unwrap();

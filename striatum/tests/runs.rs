@@ -118,7 +118,7 @@ async fn a_repository_that_wants_filters_is_worked_on_where_every_lane_that_is_u
 }
 
 fn second_version(jobs: impl IntoIterator<Item = JobBuilder>) -> WorkflowBuilder {
-    workflow(jobs).version(SchemaVersion::V2)
+    workflow(jobs).schema(SchemaVersion::V2)
 }
 
 fn write_to(scene: &Scene, name: &str, text: &str) {

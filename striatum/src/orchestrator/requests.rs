@@ -26,7 +26,7 @@ impl Orchestrator {
         let shared = &self.shared;
         let mut requests = requests.of(shared.repository.chain().clone());
         while !shared.draining.is_cancelled() {
-            let served = requests.begin_each(&shared.engine, async |run| self.set_going(run).await).await;
+            let served = requests.begin_each(&shared.engine, |run| self.set_going(run)).await;
             let outage = match served {
                 Ok(_) => None,
                 Err(error) if error.is_retryable() => Some(error),
