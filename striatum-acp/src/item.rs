@@ -19,6 +19,8 @@ pub(crate) enum Item {
     Context(u64),
     /// The agent works with another model.
     Model(String),
+    /// The session is another than that which was to be gone on with.
+    Session(String),
     /// The turn is over.
     Turn(TurnEnd),
     /// The connection is of no more use.
@@ -39,7 +41,7 @@ impl Item {
             Self::Said { stream, text } => Some(AgentUpdate::Output { stream, text }),
             Self::Context(tokens) => Some(AgentUpdate::Context(tokens)),
             Self::Turn(end) => Some(AgentUpdate::TurnEnded(end)),
-            Self::Asked { .. } | Self::Model(_) | Self::Broken(_) => None,
+            Self::Asked { .. } | Self::Model(_) | Self::Session(_) | Self::Broken(_) => None,
         }
     }
 }

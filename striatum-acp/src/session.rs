@@ -118,7 +118,7 @@ impl AgentSession for AcpSession {
         };
         let (cancel, cancelled) = oneshot::channel();
         self.turn = Some(OpenTurn { cancel: Some(cancel) });
-        self.tasks.spawn(self.connection.prompt(&self.name, &prompt.text, cancelled, queue));
+        self.tasks.spawn(self.connection.prompt(&prompt.text, cancelled, queue));
         Ok(())
     }
 
@@ -138,6 +138,7 @@ impl AgentSession for AcpSession {
                     self.asked.clear();
                     return Err(self.failure("understand the agent", error));
                 }
+                Some(Item::Session(name)) => self.name = name,
                 Some(Item::Model(model)) => self.agent.model = Some(model),
                 Some(Item::Asked { reply, .. }) if self.is_cancelled() => {
                     let _ = reply.send(Reply::Withdrawn);
@@ -174,7 +175,7 @@ impl AgentSession for AcpSession {
     async fn cancel(&mut self) -> Result<(), TransportError> {
         let Some(cancel) = self.turn.as_mut().and_then(|turn| turn.cancel.take()) else { return Ok(()) };
         let _ = cancel.send(());
-        let told = self.connection.cancel(&self.name);
+        let told = self.connection.cancel();
         self.withdraw_requests();
         match told {
             // There is nothing left to cancel, and whoever listens is told of the end.

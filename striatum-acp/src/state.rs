@@ -8,7 +8,11 @@ use std::{
 
 use striatum_core::transport::Spend;
 
-use crate::{AcpLimits, ToolKind, ledger::Ledger, translate::Meter};
+use crate::{
+    AcpLimits, ToolKind,
+    ledger::Ledger,
+    translate::{Beginning, Meter},
+};
 
 /// No more tool calls of a session are remembered.
 const MAX_CALLS: usize = 512;
@@ -28,6 +32,7 @@ impl Shared {
             turn: None,
             calls: Calls::default(),
             meter: Meter::default(),
+            doubt: None,
         })))
     }
 
@@ -48,6 +53,8 @@ pub(crate) struct State {
     pub(crate) turn: Option<Turn>,
     pub(crate) calls: Calls,
     pub(crate) meter: Meter,
+    /// What a session is begun with, until it is sure that the agent goes on with an earlier one.
+    pub(crate) doubt: Option<Beginning>,
 }
 
 /// What was seen of a turn.
@@ -61,6 +68,11 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// Whether nothing was said or done in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls == 0 && self.tail.trim().is_empty()
+    }
+
     pub(crate) fn say(&mut self, text: &str) {
         self.tail.push_str(text);
         let excess = self.tail.len().saturating_sub(MAX_TAIL);

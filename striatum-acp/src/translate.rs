@@ -45,6 +45,7 @@ mod terminal;
 mod update;
 mod wire;
 
+pub(crate) use opening::Beginning;
 pub(crate) use spend::Meter;
 
 /// What a connection needs of its session.
@@ -208,20 +209,9 @@ impl Connection {
 
         let is_offered = |by: &&str| told.auth_methods.iter().any(|offered| *offered.id().0 == **by);
         let authenticate = options.auth_method.as_deref().filter(is_offered);
-        let mut offered = self.session(spec, abilities, authenticate).await?;
-        let session = offered.session.clone();
-        {
-            let mut state = self.state.lock();
-            state.session = Some(session.clone());
-            if offered.is_earlier {
-                state.meter = Meter::of_earlier();
-            }
-        }
-        let model = spec.choices.model.clone().or_else(|| offered.current_model());
-        for choice in offered::each(&spec.choices) {
-            let (method, params) = offered.choose(choice)?;
-            offered.renew(&self.call(method, params).await?);
-        }
+        let authenticate = authenticate.map(str::to_owned);
+        let beginning = Beginning { spec: spec.clone(), abilities, authenticate };
+        let (session, model) = self.begin(&beginning).await?;
         let remembers = abilities.remembers();
         Ok(Opened { agent: AgentIdentity { name, version, model }, session, remembers })
     }
@@ -229,30 +219,30 @@ impl Connection {
     /// Hands over a task. What is returned waits for the end of the turn and tells the session of it.
     pub(crate) fn prompt(
         &self,
-        session: &str,
         text: &str,
-        cancelled: oneshot::Receiver<()>,
+        mut cancelled: oneshot::Receiver<()>,
         queue: mpsc::Sender<Item>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        self.state.lock().turn = Some(Turn::default());
-        let text = ContentBlock::Text(TextContent::new(text));
-        let task = self.send("session/prompt", PromptRequest::new(session.to_owned(), vec![text]));
-        let Self { state, limits, usage, .. } = self.clone();
+        let doubt = self.state.lock().doubt.take();
+        let task = self.give(text);
+        let (this, text) = (self.clone(), text.to_owned());
         async move {
-            let answer = task;
-            tokio::pin!(answer);
-            let (answer, is_cancelled) = tokio::select! {
-                answer = &mut answer => (answer, false),
-                Ok(()) = cancelled => match timeout(limits.cancel, &mut answer).await {
-                    Ok(answer) => (answer, true),
-                    Err(_) => (Err(AcpError::Late { method: "session/cancel", after: limits.cancel }), true),
-                },
-            };
+            let (mut answer, mut is_cancelled) = this.answered(task, &mut cancelled).await;
+            if let Some(mut beginning) = doubt.filter(|_| !is_cancelled && this.has_forgotten(&answer)) {
+                beginning.spec.resume = None;
+                match this.begin(&beginning).await {
+                    Ok((session, _)) => {
+                        drop(queue.send(Item::Session(session)).await);
+                        (answer, is_cancelled) = this.answered(this.give(&text), &mut cancelled).await;
+                    }
+                    Err(error) => answer = Err(error),
+                }
+            }
             let (spend, turn) = {
-                let mut state = state.lock();
+                let mut state = this.state.lock();
                 let turn = state.turn.clone().unwrap_or_default();
                 let told = answer.as_ref().ok().and_then(spend::told);
-                let told = told.map(|told| state.meter.read(told, usage));
+                let told = told.map(|told| state.meter.read(told, this.usage));
                 // What was told call by call stands in no answer.
                 (told.unwrap_or(turn.spend), turn)
             };
@@ -266,8 +256,48 @@ impl Connection {
         }
     }
 
-    pub(crate) fn cancel(&self, session: &str) -> Result<(), AcpError> {
-        self.to.send_notification(CancelNotification::new(session.to_owned())).map_err(|_| AcpError::Gone)
+    /// Sends a task at once; what is returned waits for the end of the turn.
+    fn give(&self, text: &str) -> impl Future<Output = Result<Value, AcpError>> + Send + 'static {
+        let session = {
+            let mut state = self.state.lock();
+            state.turn = Some(Turn::default());
+            state.session.clone().unwrap_or_default()
+        };
+        let text = ContentBlock::Text(TextContent::new(text));
+        self.send("session/prompt", PromptRequest::new(session, vec![text]))
+    }
+
+    /// How a turn was answered, and whether it was cancelled before.
+    async fn answered(
+        &self,
+        task: impl Future<Output = Result<Value, AcpError>>,
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> (Result<Value, AcpError>, bool) {
+        tokio::pin!(task);
+        let after = self.limits.cancel;
+        tokio::select! {
+            answer = &mut task => (answer, false),
+            Ok(()) = &mut *cancelled, if !cancelled.is_terminated() => match timeout(after, &mut task).await {
+                Ok(answer) => (answer, true),
+                Err(_) => (Err(AcpError::Late { method: "session/cancel", after }), true),
+            },
+        }
+    }
+
+    /// Whether the first turn of an earlier session ended like that of an agent which no longer knows it: several say so only now.
+    fn has_forgotten(&self, answer: &Result<Value, AcpError>) -> bool {
+        let is_no = match answer {
+            Ok(answer) => answer.get("stopReason").is_some_and(|reason| reason == "refusal"),
+            Err(AcpError::Refused { outcome, .. }) => *outcome == Outcome::Failed,
+            Err(_) => false,
+        };
+        let state = self.state.lock();
+        is_no && state.turn.as_ref().is_none_or(Turn::is_empty)
+    }
+
+    pub(crate) fn cancel(&self) -> Result<(), AcpError> {
+        let session = self.state.lock().session.clone().unwrap_or_default();
+        self.to.send_notification(CancelNotification::new(session)).map_err(|_| AcpError::Gone)
     }
 
     async fn call(&self, method: &'static str, params: impl Serialize) -> Result<Value, AcpError> {
@@ -319,7 +349,7 @@ fn turn_end(answer: Result<Value, AcpError>, is_cancelled: bool, turn: &Turn) ->
         // Some agents end a cancelled turn as if nothing were the matter.
         "end_turn" | "cancelled" if is_cancelled => TurnEnd::new(Outcome::Cancelled),
         "cancelled" => TurnEnd::new(Outcome::Cancelled),
-        "end_turn" if turn.calls == 0 && turn.tail.trim().is_empty() => TurnEnd::new(Outcome::Idle),
+        "end_turn" if turn.is_empty() => TurnEnd::new(Outcome::Idle),
         "end_turn" if turn.calls == 0 => match of_words(&turn.tail) {
             Some(outcome) => TurnEnd::new(outcome).because(brief(turn.tail.trim())),
             None => TurnEnd::new(Outcome::Finished),

@@ -9,7 +9,7 @@ use crate::json;
 /// What is plain, as nearly everything is, is written in one pass, which is much faster than `serde_jcs`. Anything else is left
 /// to that.
 pub(crate) fn to_vec(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut text = Vec::with_capacity(1024);
+    let mut text = Vec::with_capacity(1000);
     json::write_in_order(value, &mut text).map(|()| text).or_else(|_| serde_jcs::to_vec(value))
 }
 

@@ -49,8 +49,8 @@ pub struct Engine {
 pub struct Applied {
     /// The events that it caused, in order; none if what was wanted was so already.
     pub events: Vec<Event>,
-    /// The state of the run behind the last command of the call.
-    pub state: State,
+    /// The state of the run behind the last command of the call, which the engine keeps in mind as well.
+    pub state: Arc<State>,
     /// Whether the command had been applied before.
     pub repeated: bool,
 }
@@ -202,7 +202,7 @@ impl Engine {
                     let batch = draft.batch(&fold)?;
                     match self.append(&batch).await {
                         Ok(head) => {
-                            fold.advance(draft, head);
+                            fold.advance(&draft, head);
                             // Of a run that is over nothing more is expected: it is not kept in mind.
                             let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
                             *cached = (!has_ended || batch.delta().run.active).then_some(fold);
@@ -242,9 +242,10 @@ impl Engine {
         fold: &Fold,
         commands: &[Command],
         references: &[CommandRef],
-    ) -> Result<Draft, EngineError> {
+    ) -> Result<Box<Draft>, EngineError> {
         let now = self.clock.now();
-        let mut draft = Draft::new(fold, commands.len());
+        // Behind a pointer, since it is carried across the append.
+        let mut draft = Box::new(Draft::new(fold, commands.len()));
         for (command, reference) in commands.iter().zip(references) {
             if let Some(place) = fold.place(reference)? {
                 draft.answers.push(Answer { said: Said::Before(place), written: None });
@@ -263,15 +264,11 @@ impl Engine {
                 }
                 draft.guard = draft.guard.or(guard);
                 draft.touched.merge(touched);
-                let (run, actor) = (fold.state.run(), &command.actor);
-                draft.written.begin(run, *reference, actor, events.len())?;
                 let first = draft.state.version() + 1;
-                for (n, event) in (first..).zip(&events) {
-                    draft.written.push(n, event)?;
-                }
+                draft.written.add(fold.state.run(), *reference, &command.actor, first, &events)?;
                 let place = Place { digest: reference.digest, first, last: state.version() };
                 written = Some((reference.id, place));
-                draft.state = Arc::new(state);
+                draft.state = state;
             }
             draft.answers.push(Answer { said: Said::Now(events), written });
         }
@@ -302,7 +299,7 @@ impl Engine {
                 Said::Again(events) => (std::mem::take(events), true),
                 Said::Before(place) => (fold.events(self, *place).await?, true),
             };
-            applied.push(Applied { events, state: State::clone(&draft.state), repeated });
+            applied.push(Applied { events, state: draft.state.clone(), repeated });
         }
         Ok(applied)
     }
@@ -357,7 +354,7 @@ impl Draft {
 
     /// Takes what is to be appended out of the draft.
     fn batch(&mut self, fold: &Fold) -> Result<Batch, InvalidBatch> {
-        let delta = index::delta(&self.state, &self.touched);
+        let delta = index::delta(&self.state, std::mem::take(&mut self.touched));
         let bodies = std::mem::take(&mut self.written).into_bodies();
         let batch = Batch::new(self.state.chain().clone(), self.state.run(), fold.head, bodies, delta)?;
         match self.guard.take() {

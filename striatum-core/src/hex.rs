@@ -12,7 +12,7 @@ pub(crate) fn encode(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(text(bytes, &mut [0; 2 * MOST]))
+    crate::json::plain(text(bytes, &mut [0; 2 * MOST]), to)
 }
 
 fn text<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a str {

@@ -5,14 +5,24 @@
 
 use std::ops::Range;
 
-use serde::ser::{
-    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
-};
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Error, Result};
+
+use compound::{Compound, Of};
+
+mod compound;
 
 #[cfg(test)]
 mod tests;
+
+/// How a text calls itself of which it is known that it stands between quotation marks as it is.
+const PLAIN: &str = "a plain text";
+
+/// Serialises a text without anything in it that JSON escapes, as names and hexadecimal digits are. Any serializer takes it for a
+/// string; ours does not look at each of its bytes.
+pub(crate) fn plain<S: Serializer>(text: &str, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_newtype_struct(PLAIN, text)
+}
 
 /// Writes a value behind what stands there, its members in the order in which they are declared.
 pub(crate) fn write(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>) -> Result<()> {
@@ -37,15 +47,11 @@ pub(crate) fn write_in_order(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>
 /// A serializer that appends to a text. What it does not know it refuses.
 struct Writer<'t, const IN_ORDER: bool> {
     text: &'t mut Vec<u8>,
-    /// If they are to be in order: the members of the objects that were begun, those of the innermost last.
-    members: Vec<Member>,
+    /// If they are to be in order: where the members of the objects that were begun stand, those of the innermost last.
+    members: Vec<Range<usize>>,
     aside: Vec<u8>,
-}
-
-/// A member of an object: where its key and where the whole of it stands in the text.
-struct Member {
-    key: Range<usize>,
-    whole: Range<usize>,
+    /// Whether what is written next called itself plain.
+    is_plain: bool,
 }
 
 fn unknown() -> Error {
@@ -55,23 +61,33 @@ fn unknown() -> Error {
 impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
     fn new(text: &'t mut Vec<u8>) -> Self {
         let members = Vec::with_capacity(if IN_ORDER { 32 } else { 0 });
-        Self { text, members, aside: Vec::new() }
+        Self { text, members, aside: Vec::new(), is_plain: false }
     }
 
     fn string(&mut self, text: &str) -> Result<()> {
-        if !is_plain(text.as_bytes()) {
+        if !std::mem::take(&mut self.is_plain) && !is_plain(text.as_bytes()) {
             return serde_json::to_writer(&mut *self.text, text);
         }
+        self.plain(text);
+        Ok(())
+    }
+
+    /// A text that is known to stand between quotation marks as it is.
+    #[inline]
+    fn plain(&mut self, text: &str) {
         self.text.reserve(text.len() + 2);
         self.text.push(b'"');
         self.text.extend_from_slice(text.as_bytes());
         self.text.push(b'"');
-        Ok(())
     }
 
     fn number(&mut self, mut number: u64) -> Result<()> {
         /// What every reader of RFC 8785 takes for the same number.
         const EXACT: u64 = 1_000_000_000_000_000;
+        if number < 10 {
+            self.text.push(b'0' + number as u8);
+            return Ok(());
+        }
         if IN_ORDER && number >= EXACT {
             return Err(unknown());
         }
@@ -89,13 +105,8 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
         Ok(())
     }
 
-    fn begin(&mut self, open: &'static [u8], close: &'static [u8]) -> Compound<'_, 't, IN_ORDER> {
-        self.text.extend_from_slice(open);
-        let (outer, start) = (self.members.len(), self.text.len());
-        Compound { outer, start, close, is_first: true, is_in_order: true, writer: self }
-    }
-
     /// `{"variant":` — names of variants are plain.
+    #[inline(always)]
     fn begin_variant(&mut self, variant: &'static str) {
         self.text.extend_from_slice(b"{\"");
         self.text.extend_from_slice(variant.as_bytes());
@@ -106,104 +117,16 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
 /// Whether a text stands between quotation marks as it is.
 fn is_plain(text: &[u8]) -> bool {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
     // For any byte of eight at once; a borrow can only come from a byte that is found itself.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let special = |word: u64| {
+        // What is below 0x20 stays so, and the quotation mark comes to stand behind it.
+        let low = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        (low | backslash) & !word
+    };
     let (words, rest) = text.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| {
-        let word = u64::from_le_bytes(*word);
-        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        found | below(word, 0x20) | is(b'"') | is(b'\\')
-    });
-    found == 0 && !rest.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
-}
-
-/// A list or an object that was begun.
-struct Compound<'w, 't, const IN_ORDER: bool> {
-    writer: &'w mut Writer<'t, IN_ORDER>,
-    close: &'static [u8],
-    is_first: bool,
-    /// Whether its members came in order so far.
-    is_in_order: bool,
-    /// How many members its surroundings have.
-    outer: usize,
-    /// Where its own begin in the text.
-    start: usize,
-}
-
-impl<const IN_ORDER: bool> Compound<'_, '_, IN_ORDER> {
-    #[inline]
-    fn separate(&mut self) {
-        if !std::mem::replace(&mut self.is_first, false) {
-            self.writer.text.push(b',');
-        }
-    }
-
-    #[inline(always)]
-    fn item(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        self.separate();
-        value.serialize(&mut *self.writer)
-    }
-
-    // Inlined, so that the length of the key is known.
-    #[inline(always)]
-    fn field(&mut self, key: &'static str, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        self.separate();
-        let begun = self.writer.text.len();
-        self.writer.text.push(b'"');
-        self.writer.text.extend_from_slice(key.as_bytes());
-        self.writer.text.extend_from_slice(b"\":");
-        self.note(begun, key.len());
-        value.serialize(&mut *self.writer)?;
-        self.end_member();
-        Ok(())
-    }
-
-    /// Takes down that a member begins here, with a key of this length.
-    fn note(&mut self, begun: usize, length: usize) {
-        if IN_ORDER {
-            let Writer { text, members, .. } = &mut *self.writer;
-            let key = begun + 1..begun + 1 + length;
-            let before = members[self.outer..].last().map(|member| &text[member.key.clone()]);
-            self.is_in_order &= before.is_none_or(|before| before <= &text[key.clone()]);
-            members.push(Member { key, whole: begun..begun });
-        }
-    }
-
-    fn end_member(&mut self) {
-        if IN_ORDER && let Some(member) = self.writer.members.last_mut() {
-            member.whole.end = self.writer.text.len();
-        }
-    }
-
-    #[inline]
-    fn finish(mut self) -> Result<()> {
-        if IN_ORDER {
-            self.arrange();
-        }
-        self.writer.text.extend_from_slice(self.close);
-        Ok(())
-    }
-
-    /// Puts the members in order, if they did not come so.
-    fn arrange(&mut self) {
-        let (Writer { text, members, aside }, start) = (&mut *self.writer, self.start);
-        if !self.is_in_order {
-            aside.clear();
-            aside.extend_from_slice(&text[start..]);
-            text.truncate(start);
-            let within = |range: &Range<usize>| range.start - start..range.end - start;
-            // Among plain keys the order of bytes is that of UTF-16 code units.
-            members[self.outer..].sort_unstable_by(|a, b| aside[within(&a.key)].cmp(&aside[within(&b.key)]));
-            for (place, member) in members[self.outer..].iter().enumerate() {
-                if place > 0 {
-                    text.push(b',');
-                }
-                text.extend_from_slice(&aside[within(&member.whole)]);
-            }
-        }
-        members.truncate(self.outer);
-    }
+    let found = words.iter().fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
+    found & (ONES << 7) == 0 && !rest.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
 }
 
 macro_rules! widened {
@@ -288,10 +211,13 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.string(variant)
+        self.plain(variant);
+        Ok(())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<()> {
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<()> {
+        self.is_plain = name == PLAIN;
         value.serialize(self)
     }
 
@@ -309,15 +235,15 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq> {
-        Ok(self.begin(b"[", b"]"))
+        Ok(Compound::begin(self, *b"[]", Of::Value))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple> {
-        Ok(self.begin(b"[", b"]"))
+        Ok(Compound::begin(self, *b"[]", Of::Value))
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct> {
-        Ok(self.begin(b"[", b"]"))
+        Ok(Compound::begin(self, *b"[]", Of::Value))
     }
 
     fn serialize_tuple_variant(
@@ -328,15 +254,15 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         _: usize,
     ) -> Result<Self::SerializeTupleVariant> {
         self.begin_variant(variant);
-        Ok(self.begin(b"[", b"]}"))
+        Ok(Compound::begin(self, *b"[]", Of::Variant))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap> {
-        Ok(self.begin(b"{", b"}"))
+        Ok(Compound::begin(self, *b"{}", Of::Value))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct> {
-        Ok(self.begin(b"{", b"}"))
+        Ok(Compound::begin(self, *b"{}", Of::Value))
     }
 
     fn serialize_struct_variant(
@@ -347,64 +273,6 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         _: usize,
     ) -> Result<Self::SerializeStructVariant> {
         self.begin_variant(variant);
-        Ok(self.begin(b"{", b"}}"))
-    }
-}
-
-/// The kinds of lists, and of objects whose keys are declared, differ in name only.
-macro_rules! compounds {
-    ($($trait:ident::$method:ident($([$key:ident: $type:ty],)? value) => $write:ident;)*) => {$(
-        impl<const IN_ORDER: bool> $trait for Compound<'_, '_, IN_ORDER> {
-            type Ok = ();
-            type Error = Error;
-
-            #[inline(always)]
-            fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<()> {
-                self.$write($($key,)? value)
-            }
-
-            fn end(self) -> Result<()> {
-                self.finish()
-            }
-        }
-    )*};
-}
-
-compounds! {
-    SerializeSeq::serialize_element(value) => item;
-    SerializeTuple::serialize_element(value) => item;
-    SerializeTupleStruct::serialize_field(value) => item;
-    SerializeTupleVariant::serialize_field(value) => item;
-    SerializeStruct::serialize_field([key: &'static str], value) => field;
-    SerializeStructVariant::serialize_field([key: &'static str], value) => field;
-}
-
-impl<const IN_ORDER: bool> SerializeMap for Compound<'_, '_, IN_ORDER> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.separate();
-        let begun = self.writer.text.len();
-        key.serialize(&mut *self.writer)?;
-        let written = &self.writer.text[begun..];
-        let is_string = written.first() == Some(&b'"');
-        if !is_string || IN_ORDER && !written.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
-            return Err(unknown());
-        }
-        let length = written.len() - 2;
-        self.writer.text.push(b':');
-        self.note(begun, length);
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        value.serialize(&mut *self.writer)?;
-        self.end_member();
-        Ok(())
-    }
-
-    fn end(self) -> Result<()> {
-        self.finish()
+        Ok(Compound::begin(self, *b"{}", Of::Variant))
     }
 }

@@ -80,7 +80,7 @@ pub struct Harness {
     engine: Arc<Engine>,
     store: Arc<MemoryStore>,
     clock: ManualClock,
-    state: State,
+    state: Arc<State>,
     scripts: BTreeMap<String, VecDeque<Turn>>,
     told: Vec<String>,
     minted: u64,
@@ -281,7 +281,7 @@ impl Harness {
     }
 
     /// Where everything else stands.
-    pub const fn state(&self) -> &State {
+    pub fn state(&self) -> &State {
         &self.state
     }
 

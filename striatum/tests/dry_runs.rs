@@ -114,6 +114,10 @@ async fn a_dry_run_of_a_review_at_a_desk_takes_nothing_from_it() {
     let run = begin(&orchestrator, &pulled([draft("a"), judge])).await.run;
     scene.work(&orchestrator).await;
     let (task, tools) = puller.work().await;
+    let packet = call(&tools, "get_packet", json!({"format": "json"})).await;
+    let packet: Value = serde_json::from_str(&packet).expect("JSON");
+    let digest = packet["inputs"][0]["job"]["artifacts"][0]["content"]["digest"].clone();
+    assert_eq!(call(&tools, "read_document", json!({"digest": digest})).await, "a at attempt 1\n");
     let written = folder(&task).join("out/r.md");
     let judged = json!({"verdict": "accept"});
     let mut dry = judged.clone();

@@ -63,7 +63,7 @@ pub(crate) async fn expect_reviewed(scene: &Scene, state: &State) -> Outcome<()>
 
 /// What the agents said that they are, in the order of their sessions.
 pub(crate) fn identities(state: &State) -> String {
-    let holders = state.jobs().flat_map(|(_, job)| &job.holders);
+    let holders = state.jobs().flat_map(|(_, job)| job.holders.iter());
     let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
     sessions.sort_by_key(|session| session.ordinal);
     let named = sessions.iter().filter_map(|session| {

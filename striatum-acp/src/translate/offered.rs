@@ -70,6 +70,11 @@ impl Offered {
         })
     }
 
+    /// Whether there is nothing to choose from.
+    pub(super) fn is_empty(&self) -> bool {
+        self.modes.is_empty() && self.models.is_none() && self.options.is_empty()
+    }
+
     /// The model in use. Where both ways tell one, the list beside the protocol says more: there, several agents add how hard
     /// the model thinks.
     pub(super) fn current_model(&self) -> Option<String> {

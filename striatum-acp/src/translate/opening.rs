@@ -13,7 +13,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use striatum_core::transport::{Bridge, Outcome, SessionSpec, ToolServer};
 
-use super::{Connection, Offers, offered::Offered};
+use super::{
+    Connection, Meter, Offers,
+    offered::{Offered, each},
+};
 use crate::{AcpError, FileAccess};
 
 /// What an agent can do of what we need.
@@ -76,14 +79,39 @@ pub(super) fn introduction(offers: Offers) -> InitializeRequest {
         .client_info(Implementation::new("striatum", env!("CARGO_PKG_VERSION")))
 }
 
+/// What a session is begun with; it is kept as long as it is not sure that an earlier one goes on.
+#[derive(Debug, Clone)]
+pub(crate) struct Beginning {
+    pub(super) spec: SessionSpec,
+    pub(super) abilities: Abilities,
+    pub(super) authenticate: Option<String>,
+}
+
 impl Connection {
-    /// Goes on with the conversation that is named, or begins one.
-    pub(super) async fn session(
-        &self,
-        spec: &SessionSpec,
-        abilities: Abilities,
-        authenticate: Option<&str>,
-    ) -> Result<Offered, AcpError> {
+    /// Goes on with the conversation that is named, or begins one, and chooses what is to be chosen.
+    pub(super) async fn begin(&self, beginning: &Beginning) -> Result<(String, Option<String>), AcpError> {
+        let Beginning { spec, .. } = beginning;
+        let mut offered = self.session(beginning).await?;
+        let session = offered.session.clone();
+        {
+            let mut state = self.state.lock();
+            state.session = Some(session.clone());
+            (state.meter, state.doubt) = match offered.is_earlier {
+                true => (Meter::of_earlier(), Some(beginning.clone())),
+                false => (Meter::default(), None),
+            };
+        }
+        let model = spec.choices.model.clone().or_else(|| offered.current_model());
+        for choice in each(&spec.choices) {
+            let (method, params) = offered.choose(choice)?;
+            offered.renew(&self.call(method, params).await?);
+        }
+        Ok((session, model))
+    }
+
+    async fn session(&self, beginning: &Beginning) -> Result<Offered, AcpError> {
+        let Beginning { spec, abilities, authenticate } = beginning;
+        let authenticate = authenticate.as_deref();
         let servers = abilities.servers(spec.tools.as_ref())?;
         if let Some(earlier) = spec.resume.as_ref().filter(|_| abilities.remembers()) {
             let named = earlier.clone();
@@ -97,6 +125,12 @@ impl Connection {
             };
             match opened {
                 Ok(answer) => match Offered::again(answer, earlier) {
+                    // What the lane chooses must hold, and a mode does not outlive its process everywhere.
+                    Ok(offered) if offered.is_empty() && !spec.choices.is_empty() => {
+                        tracing::debug!(
+                            "an agent goes on with an earlier conversation, and offers nothing to choose from"
+                        );
+                    }
                     Ok(offered) => return Ok(offered),
                     Err(error) => {
                         tracing::debug!(%error, "what an agent says of an earlier conversation is unclear")

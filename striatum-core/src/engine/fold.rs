@@ -98,10 +98,10 @@ impl Fold {
     }
 
     /// Takes over what was appended.
-    pub(super) fn advance(&mut self, draft: Draft, head: RunHead) {
-        self.state = draft.state;
+    pub(super) fn advance(&mut self, draft: &Draft, head: RunHead) {
+        self.state = draft.state.clone();
         self.head = head;
-        self.commands.extend(draft.answers.into_iter().filter_map(|answer| answer.written));
+        self.commands.extend(draft.answers.iter().filter_map(|answer| answer.written));
     }
 
     /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.

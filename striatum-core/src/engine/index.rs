@@ -10,12 +10,14 @@ use crate::{
 };
 
 /// How the index changes with events that touched these ids and led to this state.
-pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
+pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
+    let Touched { mut jobs, mut granted, ended, waits, waited } = touched;
     let mut delta = IndexDelta::new(row(state));
-    let mut jobs = touched.jobs.clone();
     // Whether a job of a parallel group may be claimed depends on which others of it are held.
     let graph = state.snapshot().graph();
-    jobs.extend(touched.jobs.iter().flat_map(|job| graph.companions(*job)));
+    for place in 0..jobs.len() {
+        jobs.extend(graph.companions(jobs[place]));
+    }
     jobs.sort_unstable();
     jobs.dedup();
     for job in jobs {
@@ -24,20 +26,18 @@ pub(super) fn delta(state: &State, touched: &Touched) -> IndexDelta {
             None => delta.unready.push(state.at(job).0.id.clone()),
         }
     }
-    delta.ended.clone_from(&touched.ended);
-    delta.freed = touched.ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
+    delta.freed = ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
+    delta.ended = ended;
     // What began and ended within the same append leaves no row.
-    let live = touched.granted.iter().filter(|(fence, _)| state.is_live(fence));
-    for (fence, term) in live {
-        delta.granted.push(LeaseRow { fence: fence.clone(), term: *term });
-        delta.taken.extend(taken(state, &fence.job));
-    }
-    let id = |job: &JobId, epoch| TimerId { run: state.run(), job: job.clone(), epoch };
-    delta.stopped.extend(touched.waited.iter().map(|(job, epoch)| id(job, *epoch)));
-    let waits = touched.waits.iter().filter(|(job, epoch, _)| {
+    granted.retain(|(fence, _)| state.is_live(fence));
+    delta.taken = granted.iter().flat_map(|(fence, _)| taken(state, &fence.job)).collect();
+    delta.granted = granted.into_iter().map(|(fence, term)| LeaseRow { fence, term }).collect();
+    let id = |job: JobId, epoch| TimerId { run: state.run(), job, epoch };
+    delta.stopped = waited.into_iter().map(|(job, epoch)| id(job, epoch)).collect();
+    let waits = waits.into_iter().filter(|(job, epoch, _)| {
         state.job(job).and_then(|job| job.wait).is_some_and(|wait| wait.epoch == *epoch)
     });
-    delta.started.extend(waits.map(|(job, epoch, after)| TimerRow { id: id(job, *epoch), after: *after }));
+    delta.started = waits.map(|(job, epoch, after)| TimerRow { id: id(job, epoch), after }).collect();
     delta
 }
 

@@ -140,7 +140,7 @@ impl Position {
             self.commands += 1;
             let id = CommandId::from_bytes(u128::from(self.commands).to_be_bytes());
             let planned = plan(&state, &Command { id, actor: actor.clone(), intent }, NOW)?;
-            state = planned.state;
+            state = Arc::unwrap_or_clone(planned.state);
             touched.extend(planned.touched.jobs);
         }
         touched.sort_unstable();

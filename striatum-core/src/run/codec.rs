@@ -6,6 +6,8 @@
 //! {"v":1,"run":"…","n":3,"command":{"id":"…","digest":"…"},"actor":{"human":"ada"},"kind":"run.started","data":{}}
 //! ```
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -115,72 +117,95 @@ impl Serialize for Data<'_> {
     }
 }
 
-/// What the bodies of a command's events have in common: the text before the number of the event, and the text behind it.
-#[derive(Debug, Default)]
-struct Frame {
-    text: Vec<u8>,
-    split: usize,
+/// Where the bodies of a command's events have the same text: before the number of the event, and behind it.
+struct Common {
+    before: Range<usize>,
+    behind: Range<usize>,
 }
 
-impl Frame {
-    fn set(&mut self, run: RunId, command: CommandRef, actor: &Actor) -> serde_json::Result<()> {
-        let text = &mut self.text;
-        text.clear();
-        text.reserve(TYPICAL / 2);
-        text.extend_from_slice(b"{\"v\":");
-        json::write(&VERSION, text)?;
-        text.extend_from_slice(b",\"run\":");
-        json::write(&run, text)?;
-        text.extend_from_slice(b",\"n\":");
-        self.split = text.len();
-        text.extend_from_slice(b",\"command\":");
-        json::write(&command, text)?;
-        text.extend_from_slice(b",\"actor\":");
-        json::write(actor, text)?;
-        text.extend_from_slice(b",\"kind\":");
-        Ok(())
+impl Common {
+    /// Begins the body of the first event.
+    fn write(
+        run: RunId,
+        n: u64,
+        command: CommandRef,
+        actor: &Actor,
+        to: &mut Vec<u8>,
+    ) -> serde_json::Result<Self> {
+        let start = to.len();
+        to.extend_from_slice(b"{\"v\":");
+        json::write(&VERSION, to)?;
+        to.extend_from_slice(b",\"run\":");
+        json::write(&run, to)?;
+        to.extend_from_slice(b",\"n\":");
+        let before = start..to.len();
+        json::write(&n, to)?;
+        let start = to.len();
+        to.extend_from_slice(b",\"command\":");
+        json::write(&command, to)?;
+        to.extend_from_slice(b",\"actor\":");
+        json::write(actor, to)?;
+        to.extend_from_slice(b",\"kind\":");
+        Ok(Self { before, behind: start..to.len() })
     }
 
-    /// Writes the body of an event.
-    fn write(&self, n: u64, event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
-        let (before, behind) = self.text.split_at(self.split);
-        to.extend_from_slice(before);
+    /// Begins the body of a further event.
+    fn repeat(&self, n: u64, to: &mut Vec<u8>) -> serde_json::Result<()> {
+        to.extend_from_within(self.before.clone());
         json::write(&n, to)?;
-        to.extend_from_slice(behind);
-        json::write(event.kind(), to)?;
-        to.extend_from_slice(b",\"data\":");
-        json::write(&Data(event), to)?;
-        to.push(b'}');
+        to.extend_from_within(self.behind.clone());
         Ok(())
     }
+}
+
+/// Ends a body with what the event says.
+fn write_event(event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
+    json::write(event.kind(), to)?;
+    to.extend_from_slice(b",\"data\":");
+    json::write(&Data(event), to)?;
+    to.push(b'}');
+    Ok(())
 }
 
 /// Bodies of events of one run, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
-    frame: Frame,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Bodies {
-    /// The events that follow, so many, are those of a command.
-    pub(crate) fn begin(
+    /// Writes the bodies of the events of a command, the first of which has this number in its run.
+    pub(crate) fn add(
         &mut self,
         run: RunId,
         command: CommandRef,
         actor: &Actor,
-        events: usize,
+        first: u64,
+        events: &[Event],
     ) -> Result<(), CodecError> {
-        self.bytes.reserve(events * TYPICAL);
-        self.ends.reserve(events);
-        self.frame.set(run, command, actor).map_err(CodecError::Encoding)
+        self.bytes.reserve(events.len() * TYPICAL);
+        self.ends.reserve(events.len());
+        self.write(run, command, actor, first, events).map_err(CodecError::Encoding)
     }
 
-    /// Writes the body of the event that has this number in its run.
-    pub(crate) fn push(&mut self, n: u64, event: &Event) -> Result<(), CodecError> {
-        self.frame.write(n, event, &mut self.bytes).map_err(CodecError::Encoding)?;
-        self.ends.push(self.bytes.len());
+    fn write(
+        &mut self,
+        run: RunId,
+        command: CommandRef,
+        actor: &Actor,
+        first: u64,
+        events: &[Event],
+    ) -> serde_json::Result<()> {
+        let mut common: Option<Common> = None;
+        for (n, event) in (first..).zip(events) {
+            match &common {
+                None => common = Some(Common::write(run, n, command, actor, &mut self.bytes)?),
+                Some(common) => common.repeat(n, &mut self.bytes)?,
+            }
+            write_event(event, &mut self.bytes)?;
+            self.ends.push(self.bytes.len());
+        }
         Ok(())
     }
 
@@ -203,10 +228,9 @@ impl Record {
     /// # Errors
     /// [`CodecError::Encoding`] if the event cannot be written, which no event of this version causes.
     pub fn encode(&self) -> Result<Bytes, CodecError> {
-        let (mut frame, mut bytes) = (Frame::default(), Vec::with_capacity(TYPICAL));
-        frame
-            .set(self.run, self.command, &self.actor)
-            .and_then(|()| frame.write(self.n, &self.event, &mut bytes))
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        Common::write(self.run, self.n, self.command, &self.actor, &mut bytes)
+            .and_then(|_| write_event(&self.event, &mut bytes))
             .map_err(CodecError::Encoding)?;
         Ok(bytes.into())
     }

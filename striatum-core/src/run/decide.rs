@@ -3,6 +3,8 @@
 //! One file per family of commands; what they share is the [`Draft`], on which every event is folded as it is emitted, so that
 //! whatever `decide` returns is accepted by `evolve`.
 
+use std::sync::Arc;
+
 use crate::{
     id::{Fence, JobId},
     run::{
@@ -52,14 +54,18 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Vec<Ev
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) events: Vec<Event>,
-    pub(crate) state: State,
+    pub(crate) state: Arc<State>,
     pub(crate) touched: Touched,
 }
+
+/// What most commands cause.
+const EVENTS: usize = 3;
 
 /// Decides, and keeps the state that the events add up to.
 pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
     authority::expect(command)?;
-    let mut draft = Draft { state: state.clone(), events: Vec::new(), touched: Touched::default(), now };
+    let events = Vec::with_capacity(EVENTS);
+    let mut draft = Draft { state: state.clone(), events, touched: Touched::default(), now };
     match &command.intent {
         Intent::Prepare => start::prepare(&mut draft)?,
         Intent::ConfirmBranch { branch, at } => {
@@ -116,7 +122,7 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
     }
     end::close(&mut draft)?;
     leave::withdraw_stale(&mut draft)?;
-    Ok(Plan { events: draft.events, state: draft.state, touched: draft.touched })
+    Ok(Plan { events: draft.events, state: Arc::new(draft.state), touched: draft.touched })
 }
 
 /// A decision in the making: the events so far, and the state that they add up to.
@@ -147,7 +153,7 @@ impl Draft {
     /// The index of the job that the fence holds.
     fn held(&self, fence: &Fence) -> Result<usize, Rejection> {
         let index = self.index(&fence.job)?;
-        if self.state.is_live(fence) {
+        if self.state.holds(index, fence) {
             Ok(index)
         } else {
             Err(Rejection::StaleFence { job: fence.job.clone(), epoch: fence.epoch })

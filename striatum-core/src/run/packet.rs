@@ -44,6 +44,7 @@ pub struct Packet {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<PacketFailure>,
     /// The grant.
+    #[serde(serialize_with = "part::in_order::fence")]
     pub fence: Fence,
     /// What the work builds on, or judges.
     pub inputs: Vec<PacketInput>,
@@ -77,6 +78,7 @@ pub struct Packet {
     /// The workflow.
     pub workflow: WorkflowId,
     /// What may be changed.
+    #[serde(serialize_with = "part::in_order::write_scope")]
     pub write_scope: WriteScope,
 }
 
@@ -186,13 +188,17 @@ impl Packet {
 
     /// The packet as canonical JSON (RFC 8785).
     pub fn bytes(&self) -> Bytes {
+        self.text().into()
+    }
+
+    fn text(&self) -> Vec<u8> {
         // Structs of names, numbers, texts and digests always serialise.
-        canonical::to_vec(self).unwrap_or_default().into()
+        canonical::to_vec(self).unwrap_or_default()
     }
 
     /// The digest of [`bytes`](Self::bytes), which the grant names.
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.bytes())
+        Digest::of(&self.text())
     }
 }
 

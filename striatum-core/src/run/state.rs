@@ -293,7 +293,14 @@ impl State {
 
     /// Whether the fence holds its job now.
     pub fn is_live(&self, fence: &Fence) -> bool {
-        self.fence(&fence.job).as_ref() == Some(fence)
+        self.snapshot.graph().index(&fence.job).is_some_and(|job| self.holds(job, fence))
+    }
+
+    /// Whether the fence, which names this job, holds it now.
+    pub(super) fn holds(&self, job: usize, fence: &Fence) -> bool {
+        let job = &self.jobs[job];
+        let is_holder = job.lease.as_ref().is_some_and(|lease| lease.session == fence.session);
+        is_holder && job.epoch == fence.epoch && self.run == fence.run
     }
 
     /// The number of the session that begins next.

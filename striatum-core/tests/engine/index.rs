@@ -126,7 +126,7 @@ fn the_index_by_deltas_equals_the_index_from_events() {
                 assert_eq!(grown, index(&table), "seed {seed}, step {step}");
             }
             let view = now(table.another().load(RUN)).unwrap();
-            assert_eq!((view.state, view.head.version), (state.clone(), state.version()));
+            assert_eq!((view.state, view.head.version), (state.as_ref().clone(), state.version()));
         }
     }
 }

@@ -228,7 +228,7 @@ impl Bench {
         run: RunId,
         actor: Actor,
         intent: Intent,
-    ) -> Result<striatum_core::run::State, EngineError> {
+    ) -> Result<Arc<striatum_core::run::State>, EngineError> {
         let id = CommandId::from_bytes(bits().unwrap_or_default());
         Ok(self.engine.execute(run, Command { id, actor, intent }).await?.state)
     }

@@ -3,7 +3,7 @@
 //! After every command the machine looks at what the command touched: jobs that may begin become ready, jobs that never can are
 //! skipped, and a run whose last job has ended ends itself.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::{
     digest::BlobRef,
@@ -134,12 +134,16 @@ fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
     // By rank, so that a job is looked at after everything before it.
     let snapshot = draft.state.snapshot.clone();
     let graph = snapshot.graph();
-    let concerned = |job: usize| std::iter::once(job).chain(graph.downstream(job).iter().copied());
-    let mut open: BTreeSet<(usize, usize)> =
-        draft.touched.jobs.iter().flat_map(|job| concerned(*job)).map(|job| (graph.rank(job), job)).collect();
-    while let Some((_, job)) = open.pop_first() {
-        if draft.job(job).status == JobStatus::Pending && settle(draft, job)? {
-            open.extend(graph.downstream(job).iter().map(|next| (graph.rank(*next), *next)));
+    let place = |job: usize| Reverse((graph.rank(job), job));
+    let concerned = |job: &usize| std::iter::once(*job).chain(graph.downstream(*job).iter().copied());
+    let mut open: BinaryHeap<_> = draft.touched.jobs.iter().flat_map(concerned).map(place).collect();
+    let mut last = None;
+    while let Some(first) = open.pop() {
+        // The same job comes at once again, if it does.
+        let Reverse((_, job)) = first;
+        let is_new = last.replace(first) != Some(first);
+        if is_new && draft.job(job).status == JobStatus::Pending && settle(draft, job)? {
+            open.extend(graph.downstream(job).iter().copied().map(place));
         }
     }
     Ok(())

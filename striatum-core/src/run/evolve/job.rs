@@ -74,7 +74,7 @@ impl Fold<'_> {
         let job = self.job(index);
         job.epoch = epoch;
         job.deliveries += 1;
-        job.holders.insert(e.session);
+        Arc::make_mut(&mut job.holders).insert(e.session);
         job.lease = Some(Lease {
             session: e.session,
             mode: e.mode,

@@ -164,3 +164,27 @@ pub struct PacketQuestion {
     /// The question.
     pub text: BlobRef,
 }
+
+/// What has its members elsewhere in another order.
+pub(super) mod in_order {
+    use serde::ser::{SerializeStruct, Serializer};
+
+    use crate::{id::Fence, workflow::WriteScope};
+
+    pub(crate) fn fence<S: Serializer>(fence: &Fence, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_struct("Fence", 4)?;
+        members.serialize_field("epoch", &fence.epoch)?;
+        members.serialize_field("job", &fence.job)?;
+        members.serialize_field("run", &fence.run)?;
+        members.serialize_field("session", &fence.session)?;
+        members.end()
+    }
+
+    pub(crate) fn write_scope<S: Serializer>(scope: &WriteScope, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_struct("WriteScope", 3)?;
+        members.serialize_field("allowed_paths", &scope.allowed_paths)?;
+        members.serialize_field("forbidden_paths", &scope.forbidden_paths)?;
+        members.serialize_field("mode", &scope.mode)?;
+        members.end()
+    }
+}

@@ -61,7 +61,7 @@ pub struct JobState {
     /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
     pub failed: Option<FailedGrant>,
     /// Every session that ever held it.
-    pub holders: BTreeSet<SessionId>,
+    pub holders: Arc<BTreeSet<SessionId>>,
     /// The session whose work completed it; nothing while it is not completed, or if that was a person's.
     pub author: Option<SessionId>,
 }
@@ -156,7 +156,7 @@ impl JobState {
             used: Usage::default(),
             set_aside: None,
             failed: None,
-            holders: BTreeSet::new(),
+            holders: Arc::default(),
             author: None,
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn read(at: &At<'_>, context: &Context<'_>) -> Option<Lane> {
         worktree_isolation: fields.choice("worktree_isolation").unwrap_or(WorktreeIsolation::Off),
         env: env(&fields),
         adapter_timeout_seconds: fields.number("adapter_timeout_seconds", 1..=86_400),
-        allowed_filters: panel::distinct(&fields, "allowed_filters", |at| filter(at)),
+        allowed_filters: panel::distinct(&fields, "allowed_filters", filter),
         harness_profile_id: fields.get("harness_profile_id").and_then(|at| context.profiles.resolve(&at)),
     };
     fields.since(SchemaVersion::V2, &["agent", "allowed_filters"], context.version);

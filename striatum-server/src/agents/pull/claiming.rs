@@ -156,7 +156,7 @@ impl Pulling {
         run: RunId,
         session: SessionId,
         intent: Intent,
-    ) -> Result<State, EngineError> {
+    ) -> Result<Arc<State>, EngineError> {
         let no_chance = |_| EngineError::Contended;
         let id = documents::command_id().map_err(no_chance)?;
         let command = Command { id, actor: Actor::Session(session), intent };

@@ -40,7 +40,7 @@ impl World<'_> {
                     for (wanted, applied) in wanted.iter().zip(&applied) {
                         self.expect_answer(wanted, applied, before)?;
                     }
-                    let same = applied.last().is_none_or(|applied| applied.state == *self.state());
+                    let same = applied.last().is_none_or(|applied| *applied.state == *self.state());
                     return Property::Agreement
                         .holds(same, || "an engine has another state than the log gives".to_owned());
                 }

@@ -193,6 +193,8 @@ impl<'a> Conversation<'a> {
     fn heard(&mut self, update: Result<Option<AgentUpdate>, TransportError>) -> Option<Turn> {
         self.life.seen();
         self.assignment.account.identify(self.session.agent());
+        // It may be another than the one that was to be gone on with.
+        self.assignment.account.converse(self.session.conversation());
         let update = match update {
             Err(error) => return Some(Turn::Over(given_up(&error))),
             Ok(None) => return Some(Turn::Over(gone(None))),
