@@ -25,7 +25,7 @@ pub async fn what_was_acknowledged_is_there_after_a_crash(factory: &dyn StoreFac
     let other = bench.refusal(bench.first(run(2)).take("two", resource("db"))).await;
     assert_refused!(other, AppendError::Busy { holder: ref it, .. } if *it == holder(run(1), "draft"));
     bench.advance(TERM).await;
-    assert_eq!(bench.due().await.lapsed, [lease.clone()]);
+    assert_eq!(bench.due().await.lapsed, std::slice::from_ref(&lease));
     let expiry = bench.next(run(1), acknowledged).end(lease.clone()).guard(Guard::Lapsed(lease));
     bench.append(expiry).await;
     bench.verify(&bench.chain).await;
