@@ -36,6 +36,8 @@ pub struct AcpOptions {
     pub scope: Option<WriteScope>,
     /// Whether an agent may have commands run by us.
     pub terminals: TerminalAccess,
+    /// How an agent reaches the tools that it is given.
+    pub tools: ToolAccess,
     /// The method by which an agent authenticates with what stands in its environment, if it says that it must. It is used
     /// only where the agent offers it.
     pub auth_method: Option<String>,
@@ -55,12 +57,24 @@ impl Default for AcpOptions {
             files: FileAccess::default(),
             scope: None,
             terminals: TerminalAccess::default(),
+            tools: ToolAccess::default(),
             auth_method: None,
             at_least: None,
             usage: UsageMeaning::Turn,
             limits: AcpLimits::default(),
         }
     }
+}
+
+/// How an agent reaches a server of tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ToolAccess {
+    /// Over HTTP where it says that it can, and else as by [`Bridge`](Self::Bridge).
+    #[default]
+    Http,
+    /// Through a program that it starts, whatever it says: some cannot do what they say that they can.
+    Bridge,
 }
 
 /// What the numbers mean that an agent gives of its tokens at the end of a turn.

@@ -100,6 +100,8 @@ async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(), Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut missing =
         preflight(known, &Surroundings { path, variables: lane.env.keys().cloned().collect() }).await;
+    // This program brings one.
+    missing.retain(|missing| !missing.is_bridge());
     if let Some((variable, folder)) =
         known.home.and_then(|(variable, folder)| Some((variable, home(folder)?)))
         && !lane.env.contains_key(variable)

@@ -165,7 +165,7 @@ fn adapters(args: &Args, sandbox: &dyn Sandbox, gateways: &[Arc<dyn Gateway>]) -
     let process = gateways.iter().cloned().fold(ProcessAdapter::default(), ProcessAdapter::gateway);
     let builder = Orchestrator::builder().adapter("process", Arc::new(process));
     let builder = builder.adapter("acp", Arc::new(equipped(AcpAdapter::default())));
-    Adapter::ALL.into_iter().try_fold(builder, |builder, known| {
+    Adapter::ALL.iter().copied().try_fold(builder, |builder, known| {
         let mut adapter = equipped(AcpAdapter::of(known));
         if is_walled && let Some((gateway, variable)) = model::broker(known)? {
             if args.runs_agents() && args.names(known) {

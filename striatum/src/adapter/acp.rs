@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use striatum_acp::{
-    AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy, Spawner as _, TerminalAccess,
+    AcpOptions, AcpTransport, Adapter, Failure, PermissionPolicy, Spawner as _, TerminalAccess, ToolAccess,
 };
 use striatum_core::{
     run::Usage,
@@ -123,8 +123,8 @@ impl AcpAdapter {
     }
 
     /// Puts this program between an agent that reaches tools only as programs that it starts, and the tools: `striatum-mcp`, or one
-    /// that finds their address in `STRIATUM_MCP_URL` and the token in `STRIATUM_MCP_TOKEN` like it. Without one, such an agent is
-    /// refused.
+    /// that finds their address in `STRIATUM_MCP_URL` and the token in `STRIATUM_MCP_TOKEN` like it. Without one, `striatum-mcp` is
+    /// looked up where an agent runs that is [known](Adapter::tools) to need it, and any other such agent is refused.
     #[must_use]
     pub fn bridge<A: Into<OsString>>(self, argv: impl IntoIterator<Item = A>) -> Self {
         Self { bridge: Some(argv.into_iter().map(Into::into).collect()), ..self }
@@ -140,7 +140,9 @@ impl AcpAdapter {
     /// How an agent reaches the tools.
     fn server(&self, tools: &OpenTools) -> ToolServer {
         let server = tools.server();
-        let Some(argv) = self.bridge.clone() else { return server };
+        let needed = self.known.filter(|known| known.tools == ToolAccess::Bridge);
+        let found = || needed.map(|_| vec![OsString::from(Adapter::BRIDGE)]);
+        let Some(argv) = self.bridge.clone().or_else(found) else { return server };
         let env = vec![
             EnvVar::new("STRIATUM_MCP_URL", &server.address.url),
             EnvVar::new("STRIATUM_MCP_TOKEN", server.address.token.reveal()),
