@@ -1,6 +1,14 @@
 //! Coding agents that are known to work, as data.
 
-use crate::{AcpOptions, FileAccess, TerminalAccess, UsageMeaning, Version};
+use crate::{AcpOptions, FileAccess, TerminalAccess, ToolAccess, UsageMeaning, Version};
+
+mod claude;
+mod codex;
+mod copilot;
+mod gemini;
+mod kimi;
+mod opencode;
+mod python;
 
 /// A coding agent that speaks the protocol: what it needs, and what is odd about it.
 ///
@@ -36,6 +44,8 @@ pub struct Adapter {
     pub files: FileAccess,
     /// Whether it is offered terminals.
     pub terminals: TerminalAccess,
+    /// How it reaches the tools of its grant.
+    pub tools: ToolAccess,
     /// The mode that fits work without a person, if it must be chosen.
     pub mode: Option<&'static str>,
     /// What its numbers of tokens mean.
@@ -50,16 +60,35 @@ pub struct Adapter {
 pub struct Endpoint {
     /// Whose interface it speaks: `anthropic`, `openai`, `gemini`.
     pub provider: &'static str,
-    /// The variable in which a person gives it another endpoint.
-    pub url: &'static str,
-    /// The variables that lead it elsewhere: in each value `{}` stands for an address such as `127.0.0.1:8931`, and `{variable}` for
+    /// The variable in which a person gives it another endpoint, if there is one.
+    pub url: Option<&'static str>,
+    /// Where its credentials belong while nobody gives another endpoint; nothing if only a person knows that.
+    pub host: Option<&'static str>,
+    /// The variables that lead it elsewhere: in their values `{}` stands for an address such as `127.0.0.1:8931`, and `{variable}` for
     /// the name of the one that holds its credential.
     pub variables: &'static [(&'static str, &'static str)],
 }
 
 impl Adapter {
     /// All that are known, by name.
-    pub const ALL: [&'static Self; 5] = [&CLAUDE, &CODEX, &GEMINI, &OPENCODE, &ZEDCODEX];
+    pub const ALL: &'static [&'static Self] = &[
+        &claude::CLAUDE,
+        &codex::CODEX,
+        &copilot::COPILOT,
+        &python::FASTAGENT,
+        &gemini::GEMINI,
+        &python::HERMES,
+        &opencode::KILO,
+        &kimi::KIMI,
+        &opencode::OPENCODE,
+        &python::OPENHANDS,
+        &gemini::QWEN,
+        &python::VIBE,
+        &codex::ZEDCODEX,
+    ];
+
+    /// The program between the tools and an agent that reaches them only through one, where nothing else is given.
+    pub const BRIDGE: &'static str = "striatum-mcp";
 
     /// The one with this name.
     ///
@@ -70,7 +99,7 @@ impl Adapter {
     /// assert_eq!(Adapter::named("nobody"), None);
     /// ```
     pub fn named(name: &str) -> Option<&'static Self> {
-        Self::ALL.into_iter().find(|adapter| adapter.name == name)
+        Self::ALL.iter().copied().find(|adapter| adapter.name == name)
     }
 
     /// How it is spoken to.
@@ -78,6 +107,7 @@ impl Adapter {
         AcpOptions {
             files: self.files,
             terminals: self.terminals,
+            tools: self.tools,
             auth_method: self.auth_method.map(str::to_owned),
             at_least: Some(self.at_least),
             usage: self.usage,
@@ -91,173 +121,16 @@ const NODE: &str = "node";
 /// These run commands by themselves, in the room in which they are: with their `/tmp`, and with the way out that they were given.
 const TERMINALS: TerminalAccess = TerminalAccess::Off;
 
-static CLAUDE: Adapter = Adapter {
-    name: "claude",
-    command: &["claude-agent-acp"],
-    install: "npm install -g @agentclientprotocol/claude-agent-acp",
-    at_least: Version::new(0, 100, 0),
-    runtime: Some((NODE, Version::new(22, 0, 0))),
-    env: &[
-        // Else tools that we bring hide behind a tool that searches for tools.
-        ("ENABLE_TOOL_SEARCH", "false"),
-        // Else it hides a limit behind retries that outlast every patience.
-        ("CLAUDE_CODE_MAX_RETRIES", "1"),
-        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-        ("DISABLE_AUTOUPDATER", "1"),
-        ("DISABLE_TELEMETRY", "1"),
-    ],
-    walled: &[],
-    credentials: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
-    settings: &["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR"],
-    endpoint: Some(Endpoint {
-        provider: "anthropic",
-        url: "ANTHROPIC_BASE_URL",
-        variables: &[("ANTHROPIC_BASE_URL", "http://{}")],
-    }),
-    home: Some(("CLAUDE_CONFIG_DIR", ".claude")),
-    auth_method: None,
-    files: FileAccess::ReadWrite,
-    terminals: TERMINALS,
-    mode: None,
-    usage: UsageMeaning::Turn,
-    notes: &[
-        "its child goes on when it is killed alone: end its process group",
-        "the last answer may be cut without a word",
-    ],
-};
-
-static CODEX: Adapter = Adapter {
-    name: "codex",
-    command: &["codex-acp"],
-    install: "npm install -g @agentclientprotocol/codex-acp @openai/codex",
-    at_least: Version::new(2, 6, 0),
-    runtime: Some((NODE, Version::new(20, 0, 0))),
-    env: &[("NO_BROWSER", "1")],
-    walled: &[("INITIAL_AGENT_MODE", "agent-full-access")],
-    credentials: &["OPENAI_API_KEY", "CODEX_API_KEY"],
-    settings: &["CODEX_HOME", "INITIAL_AGENT_MODE", "OPENAI_BASE_URL"],
-    endpoint: Some(Endpoint {
-        provider: "openai",
-        url: "OPENAI_BASE_URL",
-        // The search is the provider's, and reaches further than its model.
-        variables: &[(
-            "CODEX_CONFIG",
-            r#"{"model_provider":"striatum","web_search":"disabled","check_for_update_on_startup":false,"model_providers":{"striatum":{"name":"striatum","base_url":"http://{}/v1","env_key":"{variable}","wire_api":"responses"}}}"#,
-        )],
-    }),
-    home: Some(("CODEX_HOME", ".codex")),
-    auth_method: Some("api-key"),
-    files: FileAccess::ReadWrite,
-    terminals: TERMINALS,
-    mode: None,
-    usage: UsageMeaning::Turn,
-    notes: &[
-        "it asks for leave only in the mode `read-only`",
-        "a rejected request ends its turn as cancelled",
-        "it tells of a permanent 429 as the text of a turn that ended well",
-        "it may stay when its input ends: end its process group",
-    ],
-};
-
-static GEMINI: Adapter = Adapter {
-    name: "gemini",
-    command: &["gemini", "--acp"],
-    install: "npm install -g @google/gemini-cli",
-    at_least: Version::new(0, 61, 0),
-    runtime: Some((NODE, Version::new(20, 0, 0))),
-    env: &[
-        // Else it starts itself again, and the child outlives it with its streams.
-        ("GEMINI_CLI_NO_RELAUNCH", "true"),
-        // Else it leaves out tools that we bring: to it every work tree is a folder that nobody has trusted yet.
-        ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
-        ("GEMINI_TELEMETRY_ENABLED", "false"),
-    ],
-    walled: &[],
-    credentials: &["GEMINI_API_KEY"],
-    settings: &["GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL"],
-    endpoint: Some(Endpoint {
-        provider: "gemini",
-        url: "GOOGLE_GEMINI_BASE_URL",
-        variables: &[("GOOGLE_GEMINI_BASE_URL", "http://{}")],
-    }),
-    home: None,
-    auth_method: Some("gemini-api-key"),
-    // It cannot make a new file through a client.
-    files: FileAccess::Off,
-    terminals: TERMINALS,
-    mode: None,
-    usage: UsageMeaning::Turn,
-    notes: &[
-        "it asks for leave for tools that it never announces",
-        "the code of an error may be the status that the model's host answered with",
-    ],
-};
-
-static OPENCODE: Adapter = Adapter {
-    name: "opencode",
-    command: &["opencode", "acp"],
-    install: "npm install -g opencode-ai",
-    at_least: Version::new(1, 18, 33),
-    runtime: None,
-    env: &[
-        ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
-        ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
-        ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
-        ("OPENCODE_DISABLE_SHARE", "1"),
-    ],
-    walled: &[],
-    // It reads the keys of dozens of providers, and its own file.
-    credentials: &[],
-    settings: &["OPENCODE_CONFIG"],
-    endpoint: None,
-    home: None,
-    auth_method: None,
-    files: FileAccess::ReadWrite,
-    terminals: TERMINALS,
-    mode: None,
-    usage: UsageMeaning::LastCall,
-    notes: &[
-        "it asks for leave only where its configuration says `\"permission\": {\"*\": \"ask\"}`",
-        "a turn that is cancelled during a retry ends as if all were well",
-        "its mode is an option",
-    ],
-};
-
-static ZEDCODEX: Adapter = Adapter {
-    name: "zedcodex",
-    command: &["codex-acp"],
-    install: "npm install -g @zed-industries/codex-acp",
-    at_least: Version::new(0, 16, 0),
-    runtime: None,
-    env: &[("NO_BROWSER", "1")],
-    walled: &[],
-    credentials: &["OPENAI_API_KEY"],
-    settings: &["CODEX_HOME", "OPENAI_BASE_URL"],
-    endpoint: None,
-    home: Some(("CODEX_HOME", ".codex")),
-    auth_method: Some("openai-api-key"),
-    files: FileAccess::ReadWrite,
-    terminals: TERMINALS,
-    mode: None,
-    usage: UsageMeaning::Turn,
-    notes: &[
-        "its program has the name of that of `codex`, which is another",
-        "it begins in the mode `read-only`, in which it asks for leave; a lane may choose `auto` or `full-access`",
-        "a rejected request ends its turn as cancelled",
-        "it does not try again when its model's host refuses it, and tells no tokens",
-        "it may stay when its input ends: end its process group",
-    ],
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_adapter_can_be_found_and_holds_no_secret() {
-        for adapter in Adapter::ALL {
+        for &adapter in Adapter::ALL {
             assert_eq!(Adapter::named(adapter.name), Some(adapter));
             assert!(!adapter.command.is_empty() && !adapter.install.is_empty());
+            assert!(!adapter.notes.is_empty(), "{}", adapter.name);
             for (name, _) in adapter.env {
                 assert!(!adapter.credentials.contains(name), "{name}");
                 assert!(!name.contains("KEY") && !name.contains("TOKEN"), "{name}");
@@ -270,13 +143,16 @@ mod tests {
 
     #[test]
     fn an_agent_is_led_elsewhere_by_its_address_alone() {
-        for adapter in Adapter::ALL {
+        for &adapter in Adapter::ALL {
             let Some(endpoint) = adapter.endpoint else { continue };
             assert!(!adapter.credentials.is_empty(), "{}", adapter.name);
+            assert!(endpoint.url.is_some() || endpoint.host.is_some(), "{}", adapter.name);
+            let leading = endpoint.variables.iter().filter(|(_, value)| value.contains("http://{}"));
+            assert_eq!(leading.count(), 1, "{}", adapter.name);
             for (name, value) in endpoint.variables {
-                assert_eq!(value.matches("http://{}").count(), 1, "{name}");
+                assert!(value.matches("{}").count() <= 1, "{name}");
                 assert!(!adapter.credentials.contains(name), "{name}");
-                if value.starts_with('{') {
+                if value.starts_with(['{', '[']) {
                     let value = value.replace("{}", "127.0.0.1:1").replace("{variable}", "KEY");
                     serde_json::from_str::<serde_json::Value>(&value).expect(name);
                 }

@@ -144,7 +144,7 @@ impl TreeFiles {
         Ok(text.split_inclusive('\n').skip(skip).take(take).collect())
     }
 
-    /// What is in a file, which is named by an absolute path.
+    /// What is in a file. A relative path starts in the tree.
     ///
     /// # Errors
     /// [`FileError`].
@@ -167,7 +167,7 @@ impl TreeFiles {
         Ok(bytes)
     }
 
-    /// Makes or replaces a file, and the folders that lead to it.
+    /// Makes or replaces a file, and the folders that lead to it. A relative path starts in the tree.
     ///
     /// # Errors
     /// [`FileError`].
@@ -199,7 +199,9 @@ impl TreeFiles {
     /// The folder of a file, open, and the file's name in it, which is no symbolic link at this moment.
     fn find(&self, path: &Path, missing: MissingFolders) -> Result<(OwnedFd, OsString), FileError> {
         let mut ahead = VecDeque::new();
-        prepend(&mut ahead, self.inside(path).ok_or(FileError::Outside)?)?;
+        // Some agents pass on what their model says, which was told no folder: for it everything starts in the tree.
+        let inside = if path.is_relative() { Some(path) } else { self.inside(path) };
+        prepend(&mut ahead, inside.ok_or(FileError::Outside)?)?;
         let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = open(&self.roots[1], folder, Mode::empty())?;
         let mut behind: Vec<OwnedFd> = Vec::new();

@@ -37,5 +37,5 @@ pub use limits::AcpLimits;
 pub use permission::{Decision, PermissionPolicy, Reach, ToolKind};
 pub use preflight::{Missing, Surroundings, look_for, preflight};
 pub use terminals::{Spawner, TerminalAccess};
-pub use transport::{AcpOptions, AcpTransport, UsageMeaning};
+pub use transport::{AcpOptions, AcpTransport, ToolAccess, UsageMeaning};
 pub use version::Version;

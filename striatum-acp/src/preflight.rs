@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{process::Command, time::timeout};
 
-use crate::{Adapter, Version};
+use crate::{Adapter, ToolAccess, Version};
 
 /// How long a program may take to tell its version.
 const SOON: Duration = Duration::from_secs(10);
@@ -45,6 +45,11 @@ pub enum Missing {
         /// What is needed.
         at_least: Version,
     },
+    /// A way to its tools: it reaches them only through a program that it starts.
+    Bridge {
+        /// The program that is looked for.
+        program: &'static str,
+    },
     /// Credentials.
     Credentials {
         /// The variables of which one is needed.
@@ -53,6 +58,11 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// Whether this is the way to its tools, which whoever embeds it may bring as well.
+    pub const fn is_bridge(&self) -> bool {
+        matches!(self, Self::Bridge { .. })
+    }
+
     /// Whether these are credentials, which may also stand in a file that the agent keeps.
     pub const fn is_credentials(&self) -> bool {
         matches!(self, Self::Credentials { .. })
@@ -71,6 +81,13 @@ impl fmt::Display for Missing {
             Self::Version { program, found: None, at_least } => {
                 write!(f, "{program} does not tell its version; install {at_least} or later")
             }
+            Self::Bridge { program } => {
+                write!(
+                    f,
+                    "it reaches its tools only through a program, and {program:?} is not in PATH; build it from the \
+                     package striatum-server"
+                )
+            }
             Self::Credentials { any_of } => {
                 write!(f, "there are no credentials; let the lane name one of {}", any_of.join(", "))
             }
@@ -79,7 +96,7 @@ impl fmt::Display for Missing {
 }
 
 /// Everything that an agent lacks. Credentials may also stand in a file that the agent keeps; whoever knows of one may pass
-/// over that they are missing.
+/// over that they are missing. The same is true of the way to its tools.
 ///
 /// Runs nothing but the agent's runtime, to ask for its version.
 pub async fn preflight(adapter: &Adapter, surroundings: &Surroundings) -> Vec<Missing> {
@@ -104,6 +121,9 @@ pub async fn preflight(adapter: &Adapter, surroundings: &Surroundings) -> Vec<Mi
                 }
             }
         }
+    }
+    if adapter.tools == ToolAccess::Bridge && find(Adapter::BRIDGE, &surroundings.path).is_none() {
+        missing.push(Missing::Bridge { program: Adapter::BRIDGE });
     }
     let has = |name: &&str| surroundings.variables.contains(*name);
     if !adapter.credentials.is_empty() && !adapter.credentials.iter().any(has) {

@@ -95,6 +95,8 @@ pub(crate) struct Calls {
 pub(crate) struct Call {
     pub(crate) kind: Option<ToolKind>,
     pub(crate) title: Option<String>,
+    /// What it was called when it was announced, until it ends: later titles say what it is about to do. Ids may come again.
+    pub(crate) name: Option<String>,
     pub(crate) status: Option<&'static str>,
     pub(crate) paths: Option<Vec<PathBuf>>,
 }
@@ -116,6 +118,8 @@ impl Calls {
         call.title = news.title.or(call.title.take());
         call.status = news.status.or(call.status);
         call.paths = news.paths.or(call.paths.take());
+        let has_ended = matches!(call.status, Some("done" | "failed"));
+        call.name = if has_ended { None } else { news.name.or(call.name.take()) };
         let is_news = call.title != before.title || call.status != before.status;
         (call.clone(), is_news)
     }

@@ -198,7 +198,7 @@ impl Connection {
         let raw = told?;
         let told: InitializeResponse = parse("initialize", raw.clone())?;
 
-        let abilities = Abilities::of(&told, &raw);
+        let abilities = Abilities::of(&told, &raw, options.tools);
         let (name, version) = told.agent_info.map(|agent| (agent.name, agent.version)).unzip();
         let found: Option<Version> = version.as_deref().and_then(|version| version.parse().ok());
         if let (Some(found), Some(at_least)) = (found, options.at_least)

@@ -39,6 +39,8 @@ pub struct AcpOptions {
     pub scope: Option<WriteScope>,
     /// Whether an agent may have commands run by us.
     pub terminals: TerminalAccess,
+    /// How an agent reaches the tools that it is given.
+    pub tools: ToolAccess,
     /// The method by which an agent authenticates with what stands in its environment, if it says that it must. It is used
     /// only where the agent offers it.
     pub auth_method: Option<String>,
@@ -46,7 +48,7 @@ pub struct AcpOptions {
     pub at_least: Option<Version>,
     /// The names of the tools that the session's server offers: some agents name one of them without its server when they ask for
     /// leave. What such a tool may do is decided where it is served, so it needs no leave.
-    pub tools: BTreeSet<String>,
+    pub own_tools: BTreeSet<String>,
     /// What the numbers mean that the agent gives of its tokens.
     pub usage: UsageMeaning,
     /// What an agent may cost.
@@ -61,13 +63,25 @@ impl Default for AcpOptions {
             files: FileAccess::default(),
             scope: None,
             terminals: TerminalAccess::default(),
+            tools: ToolAccess::default(),
             auth_method: None,
             at_least: None,
-            tools: BTreeSet::new(),
+            own_tools: BTreeSet::new(),
             usage: UsageMeaning::Turn,
             limits: AcpLimits::default(),
         }
     }
+}
+
+/// How an agent reaches a server of tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ToolAccess {
+    /// Over HTTP where it says that it can, and else as by [`Bridge`](Self::Bridge).
+    #[default]
+    Http,
+    /// Through a program that it starts, whatever it says: some cannot do what they say that they can.
+    Bridge,
 }
 
 /// What the numbers mean that an agent gives of its tokens at the end of a turn.
@@ -138,7 +152,7 @@ impl AgentTransport for AcpTransport {
         if let Some(stderr) = stderr {
             tasks.spawn(tail.clone().read(stderr, weak.clone()));
         }
-        let named = &self.options.tools;
+        let named = &self.options.own_tools;
         let tools =
             spec.tools.as_ref().map(|tools| Served { server: tools.name.clone(), tools: named.clone() });
         let mut files = TreeFiles::new(&spec.tree);

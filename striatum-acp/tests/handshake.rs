@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use serde_json::json;
-use striatum_acp::{AcpError, AcpOptions, FileAccess, Version};
+use striatum_acp::{AcpError, AcpOptions, AcpTransport, FileAccess, ToolAccess, Version};
 use striatum_core::{
     sandbox::{EnvVar, Exit},
-    transport::{Advice, AgentUpdate, Bridge, Outcome, Secret, Spend, ToolServer, TransportErrorKind},
+    transport::{
+        Advice, AgentTransport as _, AgentUpdate, Bridge, Outcome, Secret, Spend, ToolServer,
+        TransportErrorKind,
+    },
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::agent::{Agent, SESSION, cause, connect, listen, open, soon, spec, work};
+use crate::agent::{Agent, SESSION, cause, connect, listen, open, soon, spec, start, work};
 
 #[tokio::test(start_paused = true)]
 async fn both_sides_say_what_they_are() {
@@ -177,6 +180,24 @@ async fn an_agent_without_http_gets_a_program_between_or_is_refused() {
     assert_eq!(refused.kind, TransportErrorKind::Unsupported);
     assert_eq!(cause(&refused), AcpError::NoBridge { server: "striatum".to_owned() });
     assert_eq!(cause(&refused).advice(), Advice::Checkpoint);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_do_what_it_says_gets_a_program_between_as_well() {
+    let script = |mut agent: Agent| async move {
+        let hello = agent.expect("initialize").await;
+        let can = json!({"mcpCapabilities": {"http": true}});
+        agent.answer(&hello, json!({"protocolVersion": 1, "agentCapabilities": can})).await;
+        let new = agent.expect("session/new").await;
+        let server = &new["params"]["mcpServers"][0];
+        assert_eq!((&server["command"], server.get("url")), (&json!("/bin/bridge"), None));
+        agent.answer(&new, json!({"sessionId": SESSION})).await;
+        agent.linger().await;
+    };
+    let bridge = Bridge { argv: vec!["/bin/bridge".into()], env: Vec::new() };
+    let transport = AcpTransport::new(options(|options| options.tools = ToolAccess::Bridge));
+    let spec = spec().with_tools(tools().with_bridge(bridge));
+    soon(transport.connect(start(script), &spec)).await.expect("a session");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,14 +3,17 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use striatum_acp::{AcpOptions, Decision, FileAccess, PermissionPolicy, ToolKind};
+use striatum_acp::{AcpOptions, AcpTransport, Decision, FileAccess, PermissionPolicy, ToolKind};
 use striatum_core::{
     sandbox::{Exit, Isolation, Level},
-    transport::{AgentUpdate, Answer, Outcome, Prompt, RequestId, TransportErrorKind},
+    transport::{
+        AgentTransport as _, AgentUpdate, Answer, Bridge, Outcome, Prompt, RequestId, Secret, ToolServer,
+        TransportErrorKind,
+    },
 };
 
 use crate::{
-    agent::{Agent, connect, listen, soon, work},
+    agent::{Agent, connect, listen, soon, spec, start, work},
     handshake::options,
 };
 
@@ -169,6 +172,43 @@ async fn a_call_is_judged_by_all_that_was_told_of_it() {
     let policy = PermissionPolicy::uniform(Decision::AllowOnce).with(ToolKind::Fetch, Decision::Reject);
     let mut session = work(options(|options| options.policy = policy), script).await;
     assert_eq!(listen(session.as_mut()).await.exit, Some(Exit::Code(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_our_own_tools_is_known_by_what_it_was_called_when_it_was_announced() {
+    let script = |mut agent: Agent| async move {
+        let task = agent.begin().await;
+        let announced = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "kind": "other",
+                               "title": "complete_work (striatum MCP Server)"});
+        let call = |kind: &str| json!({"toolCallId": "c", "kind": kind, "title": "{\"dry_run\":true}"});
+        agent.update(announced.clone()).await;
+        assert_eq!(permission(&mut agent, call("other"), offers()).await, selected("no"), "it is ours");
+        assert_eq!(
+            permission(&mut agent, call("execute"), offers()).await,
+            selected("yes"),
+            "it is another kind"
+        );
+
+        // An id may come again, for something else.
+        agent.update(announced).await;
+        agent
+            .update(json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed"}))
+            .await;
+        assert_eq!(permission(&mut agent, call("other"), offers()).await, selected("yes"), "it has ended");
+        let other = json!({"sessionUpdate": "tool_call", "toolCallId": "c", "kind": "other", "title": "rm"});
+        agent.update(other).await;
+        assert_eq!(permission(&mut agent, call("other"), offers()).await, selected("yes"), "it is another");
+        agent.end_turn(&task, "end_turn").await;
+    };
+    let options = options(|options| options.policy = PermissionPolicy::uniform(Decision::Reject));
+    let tools = ToolServer::http("striatum", "http://127.0.0.1:1/mcp", Secret::new("hunter2-hunter2"));
+    let bridge = Bridge { argv: vec!["/bin/bridge".into()], env: Vec::new() };
+    let spec = spec().with_tools(tools.with_bridge(bridge));
+    let mut session =
+        soon(AcpTransport::new(options).connect(start(script), &spec)).await.expect("a session");
+    soon(session.prompt(&Prompt { text: "Work.".to_owned() })).await.expect("it is taken");
+    let story = listen(session.as_mut()).await;
+    assert_eq!((story.errors, story.exit), (vec![], Some(Exit::Code(0))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,21 @@ async fn everything_that_is_missing_is_said_with_a_remedy() {
 }
 
 #[tokio::test]
+async fn an_agent_without_http_lacks_a_program_between_it_and_its_tools() {
+    let folder = tempfile::tempdir().expect("a folder");
+    program(folder.path(), "vibe-acp", "exit 1");
+    let variables = BTreeSet::from(["MISTRAL_API_KEY".to_owned()]);
+    let here = Surroundings { path: folder.path().into(), variables };
+    let adapter = Adapter::named("vibe").expect("it is known");
+    let missing = preflight(adapter, &here).await;
+    assert_eq!(missing, [Missing::Bridge { program: "striatum-mcp" }]);
+    assert!(missing[0].is_bridge() && missing[0].to_string().contains("striatum-server"));
+
+    program(folder.path(), "striatum-mcp", "exit 1");
+    assert_eq!(preflight(adapter, &here).await, []);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_run_is_no_program() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("opencode"), "").expect("a file");

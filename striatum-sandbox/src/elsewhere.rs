@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fmt,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,7 @@ use striatum_core::sandbox::{
     Access, Isolation, Reaped, Sandbox, SandboxError, SandboxErrorKind, SandboxSession, SandboxSpec,
 };
 
-use crate::{measured::Measured, shim::Shim};
+use crate::{accelerator::Accelerator, measured::Measured, shim::Shim};
 
 /// A sandbox of which there is no value, and its builder.
 macro_rules! nowhere {
@@ -114,19 +113,3 @@ nowhere!(
     accelerator(Accelerator),
     processors(u16)
 );
-
-/// What would carry out a machine's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Accelerator {
-    /// The processor, through the host's kernel.
-    Kvm,
-    /// A translator.
-    Emulation,
-}
-
-impl fmt::Display for Accelerator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("none")
-    }
-}

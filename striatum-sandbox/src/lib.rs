@@ -18,6 +18,7 @@
 //!
 //! Everything here runs on tokio, with its IO and time drivers enabled.
 
+mod accelerator;
 mod blocking;
 #[cfg(feature = "broker")]
 pub mod broker;
@@ -53,15 +54,16 @@ pub mod shim;
 #[cfg_attr(not(feature = "broker"), expect(dead_code, reason = "the broker alone asks a fixed host"))]
 pub mod upstream;
 
+pub use accelerator::Accelerator;
 #[cfg(target_os = "linux")]
 pub use container::{Container, ContainerBuilder};
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use elsewhere::{Accelerator, MicroVm, MicroVmBuilder};
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Container, ContainerBuilder, Namespaces, NamespacesBuilder};
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub use elsewhere::{MicroVm, MicroVmBuilder};
 pub use measured::{Bounds, Measured};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use microvm::{Accelerator, MicroVm, MicroVmBuilder};
+pub use microvm::{MicroVm, MicroVmBuilder};
 #[cfg(target_os = "linux")]
 pub use namespaces::{Namespaces, NamespacesBuilder};
 pub use none::NoSandbox;

@@ -19,6 +19,7 @@ use self::{
     session::{Place, Session},
 };
 use crate::{
+    accelerator::Accelerator,
     blocking::aside,
     crew,
     environment::check,
@@ -39,8 +40,6 @@ mod machine;
 mod session;
 mod unpacked;
 pub(crate) mod wire;
-
-pub use hypervisor::Accelerator;
 
 /// Runs agents in small virtual machines, on Linux and x86-64, as any user.
 ///

@@ -6,24 +6,24 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Request, Response, Uri,
-    body::Incoming,
+    header::{HOST, HeaderValue},
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use tokio_rustls::TlsConnector;
+
+mod lines;
+
+pub(crate) use lines::Arriving;
+use lines::Lines;
 
 /// How long a host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// How long a connection is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// Connects to hosts, with TLS where their URL says so.
 pub type Connector = HttpsConnector<HttpConnector>;
@@ -78,12 +78,8 @@ impl Trust {
 
     /// What connects to hosts that are believed, and to those without TLS.
     pub fn connector(&self) -> Connector {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(self.config());
-        connector.https_or_http().enable_http1().wrap_connector(tcp)
+        connector.https_or_http().enable_http1().wrap_connector(tcp())
     }
 
     /// What a TLS client needs to know.
@@ -127,11 +123,12 @@ impl Trust {
 /// One host, fixed by whoever runs Striatum. No request leads anywhere else.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    scheme: Scheme,
     authority: Authority,
+    /// As requests name it.
+    name: HeaderValue,
     /// What goes before each path, without a slash at its end.
     prefix: String,
-    client: Client<Connector, Full<Bytes>>,
+    lines: Lines,
 }
 
 impl Upstream {
@@ -161,19 +158,28 @@ impl Upstream {
         if path.query().is_some() {
             return Err(refused("it has a query"));
         }
-        let trust = match scheme.as_str() {
-            "https" => match trust {
-                Some(trust) => trust.clone(),
-                None => Trust::of_this_host()?,
-            },
-            "http" if is_this_machine(authority.host()) => Trust::of_nobody()?,
+        let tls = match scheme.as_str() {
+            "https" => {
+                let trust = match trust {
+                    Some(trust) => trust.clone(),
+                    None => Trust::of_this_host()?,
+                };
+                let name = ServerName::try_from(bare(authority.host()).to_owned());
+                let name = name.map_err(|_| refused("its host can have no certificate"))?;
+                Some((TlsConnector::from(trust.config), name))
+            }
+            "http" if is_this_machine(authority.host()) => None,
             "http" => return Err(refused("without TLS only this machine is spoken to")),
             _ => return Err(refused("its scheme is neither https nor http")),
         };
-        let mut client = Client::builder(TokioExecutor::new());
-        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
         let prefix = path.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, prefix, client: client.build(trust.connector()) })
+        let usual = if scheme == Scheme::HTTPS { 443 } else { 80 };
+        let is_usual = authority.port_u16().is_none_or(|port| port == usual);
+        let name = if is_usual { authority.host() } else { authority.as_str() };
+        let name = HeaderValue::from_str(name).map_err(|_| refused("its host can stand in no request"))?;
+        let host = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query("/").build();
+        let host = host.map_err(|_| refused("it is no URL"))?;
+        Ok(Self { authority, name, prefix, lines: Lines::to(host, tcp(), tls) })
     }
 
     /// The host, with its port if it is named.
@@ -186,16 +192,29 @@ impl Upstream {
         &self,
         path: &str,
         mut request: Request<Full<Bytes>>,
-    ) -> io::Result<Response<Incoming>> {
-        let path = format!("{}{path}", self.prefix);
-        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
-        *request.uri_mut() = uri.path_and_query(path).build().map_err(io::Error::other)?;
-        self.client.request(request).await.map_err(io::Error::other)
+    ) -> io::Result<Response<Arriving>> {
+        *request.uri_mut() = format!("{}{path}", self.prefix).parse().map_err(io::Error::other)?;
+        request.headers_mut().insert(HOST, self.name.clone());
+        self.lines.send(request).await
     }
 }
 
+/// What connects to hosts.
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp
+}
+
+/// An address without what encloses it in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = bare(host);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

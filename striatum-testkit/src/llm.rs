@@ -1,7 +1,7 @@
 //! A model on loopback that says what a script wants, so that real agents can be tested without network or credentials.
 //!
-//! It speaks what agents speak to their providers: Anthropic's messages, OpenAI's responses, Google's generated content; streaming or
-//! not. What it answers is a function of the conversation as the agent sends it, so an agent that repeats a request, or asks for
+//! It speaks what agents speak to their providers: Anthropic's messages, OpenAI's responses and chat completions, Google's generated
+//! content; streaming or not. What it answers is a function of the conversation as the agent sends it, so an agent that repeats a request, or asks for
 //! a title on the side, does not shift the script.
 //!
 //! ```
@@ -36,6 +36,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 mod anthropic;
+mod chat;
 mod conversation;
 mod gemini;
 mod responses;
@@ -53,6 +54,8 @@ pub enum Api {
     Anthropic,
     /// OpenAI's responses.
     Responses,
+    /// OpenAI's chat completions, which many other providers speak as well.
+    Chat,
     /// Google's generated content.
     Gemini,
 }
@@ -145,6 +148,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     match path {
         _ if path.ends_with("/messages") => anthropic::answer(&body, &*shared.script),
+        _ if path.ends_with("/chat/completions") => chat::answer(&body, &*shared.script),
         _ if path.ends_with("/responses") => responses::answer(&body, &*shared.script),
         _ if path.to_ascii_lowercase().ends_with("generatecontent") => {
             gemini::answer(path, &body, &*shared.script)
@@ -158,7 +162,7 @@ fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-/// A list of models that readers of all three interfaces understand.
+/// A list of models that readers of all four interfaces understand.
 fn models() -> axum::Json<Value> {
     let ids = ["mock-model", "claude-sonnet-4-5-20250929", "gemini-2.5-pro"];
     let data: Vec<_> = ids

@@ -45,7 +45,7 @@ pub(crate) fn equip(
     let builder = builder.adapter("process", Arc::new(process));
     let builder = if args.pulled().is_empty() { builder } else { builder.pulled(PULLED) };
     let builder = builder.adapter("acp", Arc::new(equipped(AcpAdapter::default())));
-    Adapter::ALL.into_iter().try_fold(builder, |builder, known| {
+    Adapter::ALL.iter().copied().try_fold(builder, |builder, known| {
         let mut adapter = equipped(AcpAdapter::of(known));
         if is_walled && let Some((gateway, variable)) = model::broker(known)? {
             if args.runs_agents() && args.hired().contains(&Some(known.name)) {
@@ -70,6 +70,8 @@ pub(crate) async fn hire(lane: &mut Lane, known: &'static Adapter) -> Result<(),
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut missing =
         preflight(known, &Surroundings { path, variables: lane.env.keys().cloned().collect() }).await;
+    // This program brings one.
+    missing.retain(|missing| !missing.is_bridge());
     if let Some((variable, folder)) =
         known.home.and_then(|(variable, folder)| Some((variable, home(folder)?)))
         && !lane.env.contains_key(variable)

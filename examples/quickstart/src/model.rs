@@ -20,8 +20,11 @@ pub(crate) fn broker(known: &'static Adapter) -> Result<Option<(ModelGateway, &'
     let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let Some(variable) = known.credentials.iter().find(is_set) else { return Ok(None) };
     let mut broker = Broker::of(provider, Credential::new(CredentialSource::Env((*variable).to_owned())));
-    if let Some(url) = std::env::var_os(endpoint.url).filter(|url| !url.is_empty()) {
-        let url = url.to_string_lossy();
+    let given = endpoint.url.and_then(std::env::var_os).filter(|url| !url.is_empty());
+    let given = given.map(|url| url.to_string_lossy().into_owned());
+    // A credential goes to the host that it is for, and nowhere else.
+    let Some(url) = given.or(endpoint.host.map(str::to_owned)) else { return Ok(None) };
+    if url != provider.url() {
         // What agents ask for begins with the version.
         let base = url.trim_end_matches('/').trim_end_matches("/v1");
         broker = broker.upstream(Upstream::at(base, None).map_err(unreachable)?).models(["*"]);

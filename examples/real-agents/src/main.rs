@@ -12,6 +12,7 @@ mod script;
 mod secrecy;
 mod success;
 mod walled;
+mod written;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -25,7 +26,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Drives real coding agents through reviewed changes, with a model on loopback that follows a script.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where npm installed the agents, each into a folder of its own name, and Node into `node22`.
+    /// Where the agents were installed, each into a folder of its own name, and Node into `node22`.
     #[arg(long, value_name = "DIR")]
     agents: PathBuf,
     /// Play only scenarios whose names contain this.
@@ -34,12 +35,20 @@ struct Args {
     /// Leave what the scenarios make in this folder.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Let each of these play every part, in place of claude, codex and gemini together.
+    #[arg(value_name = "AGENT")]
+    named: Vec<String>,
 }
 
 fn main() -> Outcome<ExitCode> {
     // The walls around agents are built by this program too, once more.
     striatum::sandbox::shim::main_if_shim();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?.block_on(play())
+    let is_bridge = std::env::args().nth(1).is_some_and(|first| first == scene::BRIDGE);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    if is_bridge {
+        return runtime.block_on(scene::bridge());
+    }
+    runtime.block_on(play())
 }
 
 async fn play() -> Outcome<ExitCode> {
@@ -47,46 +56,87 @@ async fn play() -> Outcome<ExitCode> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    let args = Args::parse();
-    let installed = Installed::at(&args.agents, args.keep)?;
-    let mut failed = 0;
+    let Args { agents, only, keep, named } = Args::parse();
+    let mut stage = Stage { only, failed: 0 };
+    if named.is_empty() {
+        let known = ["claude", "codex", "gemini"].map(Agent::named);
+        let [claude, codex, gemini] = known;
+        let known = [claude?, codex?, gemini?];
+        stage.three(&Installed::at(&agents, &known, keep)?, known).await;
+    } else {
+        for name in named {
+            let agent = Agent::named(&name)?;
+            stage.one(&Installed::at(&agents, &[agent], keep.clone())?, agent).await;
+        }
+    }
+    println!("{} failed", stage.failed);
+    Ok(if stage.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    macro_rules! play {
-        ($($name:literal => $scenario:expr,)*) => {$(
-            if $name.contains(&args.only) {
-                let begun = Instant::now();
-                let outcome: Outcome<String> = $scenario.await;
-                let took = begun.elapsed();
-                match outcome {
-                    Ok(summary) => println!("ok      {:5.1?}  {}: {summary}", took, $name),
-                    Err(error) => {
-                        failed += 1;
-                        println!("FAILED  {:5.1?}  {}: {error}", took, $name);
-                    }
-                }
+/// Where scenarios are played, one after the other.
+struct Stage {
+    only: String,
+    failed: usize,
+}
+
+impl Stage {
+    async fn play(&mut self, name: &str, scenario: impl Future<Output = Outcome<String>>) {
+        if !name.contains(&self.only) {
+            return;
+        }
+        let begun = Instant::now();
+        let outcome = scenario.await;
+        let took = begun.elapsed();
+        match outcome {
+            Ok(summary) => println!("ok      {took:5.1?}  {name}: {summary}"),
+            Err(error) => {
+                self.failed += 1;
+                println!("FAILED  {took:5.1?}  {name}: {error}");
             }
-        )*};
+        }
     }
 
-    play! {
-        "nothing is missing" => success::nothing_is_missing(&installed),
-        "claude writes, codex reviews" => success::reviewed(&installed, [Agent::Claude, Agent::Codex, Agent::Claude]),
-        "codex writes, claude reviews, gemini finishes" => success::reviewed(&installed, [Agent::Codex, Agent::Claude, Agent::Gemini]),
-        "behind walls claude writes, codex reviews, and no credential gets in" => secrecy::kept(&installed, [Agent::Claude, Agent::Codex, Agent::Claude]),
-        "behind walls codex writes, claude reviews, gemini finishes, and no credential gets in" => secrecy::kept(&installed, [Agent::Codex, Agent::Claude, Agent::Gemini]),
-        "claude is not let in (401)" => failures::not_let_in(&installed, Agent::Claude),
-        "codex is not let in (401)" => failures::not_let_in(&installed, Agent::Codex),
-        "claude is limited for a while (429)" => failures::recovers(&installed, Agent::Claude, Reply::limit(1)),
-        "codex is limited for a while (429)" => failures::recovers(&installed, Agent::Codex, Reply::limit(1)),
-        "the model of claude is broken once (500)" => failures::recovers(&installed, Agent::Claude, Reply::refuse(500)),
-        "the model of codex is broken once (500)" => failures::recovers(&installed, Agent::Codex, Reply::refuse(500)),
-        "claude is stopped in a turn" => failures::stopped(&installed, Agent::Claude),
-        "codex is stopped in a turn" => failures::stopped(&installed, Agent::Codex),
-        "claude is killed in a turn" => failures::killed(&installed, Agent::Claude),
-        "codex is killed in a turn" => failures::killed(&installed, Agent::Codex),
+    /// What is always played: three agents together, and what may befall two of them.
+    async fn three(&mut self, installed: &Installed, [claude, codex, gemini]: [Agent; 3]) {
+        let (short, long) = ([claude, codex, claude], [codex, claude, gemini]);
+        self.play("nothing is missing", success::nothing_is_missing(installed)).await;
+        self.play("claude writes, codex reviews", success::reviewed(installed, short)).await;
+        self.play("codex writes, claude reviews, gemini finishes", success::reviewed(installed, long)).await;
+        let name = "behind walls claude writes, codex reviews, and no credential gets in";
+        self.play(name, secrecy::kept(installed, short)).await;
+        let name = "behind walls codex writes, claude reviews, gemini finishes, and no credential gets in";
+        self.play(name, secrecy::kept(installed, long)).await;
+        for agent in [claude, codex] {
+            let name = agent.name();
+            self.play(&format!("{name} is not let in (401)"), failures::not_let_in(installed, agent)).await;
+            let limit = failures::recovers(installed, agent, Reply::limit(1));
+            self.play(&format!("{name} is limited for a while (429)"), limit).await;
+            let broken = failures::recovers(installed, agent, Reply::refuse(500));
+            self.play(&format!("the model of {name} is broken once (500)"), broken).await;
+            self.interrupted(installed, agent).await;
+        }
     }
-    println!("{failed} failed");
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+
+    /// What any agent can be asked to show: that it writes, reviews and finishes, and that nothing of it is left.
+    async fn one(&mut self, installed: &Installed, agent: Agent) {
+        let name = agent.name();
+        self.play(&format!("{name} lacks nothing"), success::nothing_is_missing(installed)).await;
+        let reviewed = success::reviewed(installed, [agent; 3]);
+        self.play(&format!("{name} writes, reviews and finishes"), reviewed).await;
+        if agent.can_be_led() {
+            let kept = secrecy::kept(installed, [agent; 3]);
+            let title =
+                format!("behind walls {name} writes, reviews and finishes, and no credential gets in");
+            self.play(&title, kept).await;
+        }
+        self.interrupted(installed, agent).await;
+    }
+
+    async fn interrupted(&mut self, installed: &Installed, agent: Agent) {
+        let name = agent.name();
+        self.play(&format!("{name} is stopped in a turn"), failures::stopped(installed, agent)).await;
+        self.play(&format!("{name} is killed in a turn"), failures::killed(installed, agent)).await;
+    }
 }
 
 /// Ends a scenario that does not go as it should.

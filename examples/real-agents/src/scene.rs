@@ -1,8 +1,9 @@
 //! A repository, a workflow whose lanes are real agents, and an orchestrator, all in a folder that goes with it.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +20,7 @@ use striatum::{
         store::RunHead,
     },
     sandbox::NoSandbox,
+    server::agents::Endpoint,
     sqlite::SqliteStore,
     workspace::{Git, ObjectBlobs, Repository},
 };
@@ -34,7 +36,7 @@ use crate::{
 const WORKFLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows/code_change");
 
 /// How long a scenario may take.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) struct Scene {
     pub(crate) orchestrator: Orchestrator,
@@ -72,13 +74,14 @@ impl Scene {
     pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
         let place = Place::make(installed)?;
         let allow = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
-        let adapters = Adapter::ALL.map(|known| {
-            let adapter: Arc<dyn LaneAdapter> = Arc::new(AcpAdapter::of(known).policy(allow.clone()));
-            (known, adapter)
-        });
+        let mut adapters = Vec::new();
+        for &known in Adapter::ALL {
+            let adapter: Arc<dyn LaneAdapter> = Arc::new(equipped(known)?.policy(allow.clone()));
+            adapters.push((known, adapter));
+        }
         let sandbox = Arc::new(NoSandbox::new(installed.path()?));
         let lanes = parts.map(|agent| installed.lane(agent, model, place.folder.path()));
-        Self::prepare(place, sandbox, adapters.into(), lanes).await
+        Self::prepare(place, sandbox, adapters, lanes).await
     }
 
     /// The same behind walls, through a broker.
@@ -90,7 +93,7 @@ impl Scene {
     ) -> Outcome<Self> {
         let place = Place::make(installed)?;
         let mut adapters = Vec::new();
-        for known in Adapter::ALL {
+        for &known in Adapter::ALL {
             adapters.push((known, brokered.adapter(known, model)?));
         }
         let sandbox = brokered.walls(installed, &place.data()).await?;
@@ -217,6 +220,22 @@ pub(crate) fn leaders(sessions: &Path) -> Outcome<Vec<i32>> {
         }
     }
     Ok(pids)
+}
+
+/// By what argument this program is asked to carry tools.
+pub(crate) const BRIDGE: &str = "bridge";
+
+/// How an agent is worked with: one that reaches tools only as programs that it starts has this one for a bridge.
+pub(crate) fn equipped(known: &'static Adapter) -> Outcome<AcpAdapter> {
+    let mine = std::env::current_exe()?;
+    Ok(AcpAdapter::of(known).bridge([mine.as_os_str(), BRIDGE.as_ref()]))
+}
+
+/// Carries tools between an agent that started this program and their server.
+pub(crate) async fn bridge() -> Outcome<ExitCode> {
+    let endpoint = Endpoint::new(env::var("STRIATUM_MCP_URL")?, env::var("STRIATUM_MCP_TOKEN")?.into());
+    striatum::server::bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The document of the reviewed change with real agents for lanes.

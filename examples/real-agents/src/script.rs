@@ -17,10 +17,17 @@ pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
     if let Some(done) = results(DRAFT) {
         let again = conversation.turns.iter().any(|turn| format!("{turn:?}").contains("This is attempt 2"));
         let greeting = if again { "Good morning, everybody" } else { "hello" };
+        // Some agents overwrite nothing that they have not read.
+        let must_read = again && conversation.tools.iter().any(|tool| tool.is("read_file"));
+        let done = match (must_read, done) {
+            (true, 0) => return read(conversation, "src/greeting.txt"),
+            (true, done) => done - 1,
+            (false, done) => done,
+        };
         return match done {
             0 => write(conversation, "src/greeting.txt", greeting),
             1 => publish(conversation, "change_note", &format!("The greeting is now: {greeting}")),
-            2 => conversation.call(&[("complete_work", json!({}))]),
+            2 => record(conversation, "complete_work", &json!({})),
             _ => Reply::say("The change is drafted."),
         };
     }
@@ -32,14 +39,18 @@ pub(crate) fn reviewed_change(conversation: &Conversation) -> Reply {
         };
         return match done {
             0 => publish(conversation, "review", finding),
-            1 => conversation.call(&[("submit_review", json!({"verdict": verdict, "findings": [finding]}))]),
+            1 => record(
+                conversation,
+                "submit_review",
+                &json!({"verdict": verdict, "findings": [{"title": finding}]}),
+            ),
             _ => Reply::say("The change is judged."),
         };
     }
     if let Some(done) = results(APPLY) {
         return match done {
             0 => write(conversation, "docs/code_change/SUMMARY.md", "The greeting greets everybody."),
-            1 => conversation.call(&[("complete_work", json!({}))]),
+            1 => record(conversation, "complete_work", &json!({})),
             _ => Reply::say("The change is finished."),
         };
     }
@@ -79,16 +90,45 @@ pub(crate) fn at_first(
 }
 
 fn publish(conversation: &Conversation, name: &str, text: &str) -> Reply {
-    conversation.call(&[("publish_artifact", json!({"name": name, "text": format!("{text}\n")}))])
+    record(conversation, "publish_artifact", &json!({"name": name, "text": format!("{text}\n")}))
+}
+
+/// Calls a tool of the grant: by its name, or by a line of program where the agent has its model write programs.
+fn record(conversation: &Conversation, tool: &str, arguments: &Value) -> Reply {
+    let code =
+        format!("async function main() {{\n  return await tools.mcp_striatum.{tool}({arguments});\n}}");
+    let mut whole = arguments.clone();
+    whole["security_risk"] = json!("LOW");
+    whole["summary"] = json!("Record it");
+    conversation.call(&[(tool, whole), ("run_typescript", json!({"code": code}))])
+}
+
+/// A file under the name by which agents know it.
+fn named(conversation: &Conversation, path: &str) -> String {
+    folder(conversation).map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
+}
+
+/// Reads a file with a tool of the agent's own.
+fn read(conversation: &Conversation, path: &str) -> Reply {
+    let file = named(conversation, path);
+    conversation.call(&[("read_file", json!({"file_path": file, "path": file, "absolute_path": file}))])
 }
 
 /// Writes a file with a tool of the agent's own.
 fn write(conversation: &Conversation, path: &str, text: &str) -> Reply {
-    let file = format!("{}/{path}", folder(conversation).unwrap_or_default());
+    let file = named(conversation, path);
     let shell = format!("mkdir -p $(dirname {path}) && echo '{text}' > {path}");
+    let text = format!("{text}\n");
+    // Each agent has names of its own for the same things, and takes those that it knows.
+    let whole = json!({"file_path": file, "filePath": file, "path": file, "content": text});
     conversation.call(&[
-        ("Write", json!({"file_path": file, "content": format!("{text}\n")})),
-        ("write_file", json!({"file_path": file, "content": format!("{text}\n")})),
+        ("Write", whole.clone()),
+        ("write_file", whole.clone()),
+        ("write_text_file", whole.clone()),
+        ("write", whole),
+        // Beside it there is a tool that makes files, but no folders.
+        ("bash", json!({"command": shell, "description": "Write a file"})),
+        ("terminal", json!({"command": shell, "security_risk": "LOW", "summary": "Write a file"})),
         ("exec_command", json!({"cmd": shell})),
         ("shell_command", json!({"command": shell})),
         ("shell", json!({"command": ["bash", "-lc", shell]})),
@@ -100,11 +140,18 @@ fn folder(conversation: &Conversation) -> Option<String> {
     let said = conversation.turns.iter().map(|turn| match turn {
         striatum_testkit::llm::Turn::Said(text) | striatum_testkit::llm::Turn::Result(text) => text.as_str(),
     });
-    let words = ["orking directory: ", "Workspace Directories:**\n  - ", "<cwd>"];
+    let words = [
+        "orking directory: ",
+        "orking directory is `",
+        "orking in the directory: ",
+        "Workspace Directories:**\n  - ",
+        "Absolute path: ",
+        "<cwd>",
+    ];
     [conversation.instructions.as_str()].into_iter().chain(said).find_map(|text| {
         words.iter().find_map(|word| {
             let (_, rest) = text.split_once(word)?;
-            let end = rest.find(['\n', '<', ' ']).unwrap_or(rest.len());
+            let end = rest.find(['\n', '<', ' ', '`']).unwrap_or(rest.len());
             rest.get(..end).map(|path| path.trim_end_matches('.').to_owned())
         })
     })

@@ -10,9 +10,7 @@ use std::{
 
 use striatum::{
     acp::Adapter,
-    adapter::{
-        AcpAdapter, AdapterError, Assignment, Gateway, LaneAdapter, ModelGateway, Passage, Porter, Seen,
-    },
+    adapter::{AdapterError, Assignment, Gateway, LaneAdapter, ModelGateway, Passage, Porter, Seen},
     core::sandbox::{Access, Sandbox},
     sandbox::{
         Namespaces,
@@ -28,7 +26,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Outcome, agents::Installed};
+use crate::{Outcome, agents::Installed, scene::equipped};
 
 /// What every placeholder of a broker begins with.
 pub(crate) const PLACEHOLDER: &str = "sk-striatum-placeholder-";
@@ -68,7 +66,7 @@ impl Brokered {
 
     /// How an agent is worked with that asks the model at this URL through a broker.
     pub(crate) fn adapter(&self, known: &'static Adapter, model: &str) -> Outcome<Arc<dyn LaneAdapter>> {
-        let adapter = AcpAdapter::of(known);
+        let adapter = equipped(known)?;
         let (Some(endpoint), Some(variable)) = (known.endpoint, known.credentials.first()) else {
             return Ok(Arc::new(adapter));
         };

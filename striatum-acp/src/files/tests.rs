@@ -51,12 +51,21 @@ fn nothing_outside_the_tree_can_be_reached() {
         let refused = files.write(&path, b"mine").expect_err(way);
         assert!(matches!(refused, FileError::Outside | FileError::Git), "{way}: {refused:?}");
     }
-    for way in ["/etc/passwd", "relative", "/"] {
+    for way in ["/etc/passwd", "../secret", "src/../../secret", "up/secret", "/"] {
         let refused = files.read(Path::new(way), None, None).expect_err(way);
         assert!(matches!(refused, FileError::Outside), "{way}: {refused:?}");
+        files.write(Path::new(way), b"mine").expect_err(way);
     }
     let secret = fs::read_to_string(tree.with_file_name("secret")).expect("it is there");
     assert_eq!(secret, "secret");
+}
+
+#[test]
+fn a_relative_path_starts_in_the_tree() {
+    let Place { tree, files, .. } = &place();
+    assert_eq!(files.read(Path::new("src/a.txt"), None, Some(1)).expect("text"), "one\n");
+    files.write(Path::new("new/b.txt"), b"mine").expect("written");
+    assert_eq!(fs::read_to_string(tree.join("new/b.txt")).expect("text"), "mine");
 }
 
 #[test]

@@ -54,10 +54,12 @@ impl Clerk {
         let reach = if is_inside { Reach::Tree } else { Reach::Beyond };
         let options = request.options;
         let kind = call.kind.unwrap_or(ToolKind::Other);
-        let title = call.title.as_deref().unwrap_or_default();
+        let mut titles = [&call.title, &call.name].into_iter().flatten();
         let decision = match &self.tools {
             // What these may do is decided where they are served.
-            Some(served) if kind == ToolKind::Other && is_tool_of(served, title) => Decision::AllowOnce,
+            Some(served) if kind == ToolKind::Other && titles.any(|title| is_tool_of(served, title)) => {
+                Decision::AllowOnce
+            }
             _ => self.policy.decide(kind, reach),
         };
         let leave = match decision {

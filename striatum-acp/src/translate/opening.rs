@@ -17,7 +17,7 @@ use super::{
     Connection, Meter, Offers,
     offered::{Offered, each},
 };
-use crate::{AcpError, FileAccess};
+use crate::{AcpError, FileAccess, ToolAccess};
 
 /// What an agent can do of what we need.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +28,11 @@ pub(super) struct Abilities {
 }
 
 impl Abilities {
-    pub(super) fn of(told: &InitializeResponse, raw: &Value) -> Self {
+    pub(super) fn of(told: &InitializeResponse, raw: &Value, tools: ToolAccess) -> Self {
         let capabilities = &told.agent_capabilities;
         let resume = raw.pointer("/agentCapabilities/sessionCapabilities/resume");
         Self {
-            http: capabilities.mcp_capabilities.http,
+            http: capabilities.mcp_capabilities.http && tools != ToolAccess::Bridge,
             load: capabilities.load_session,
             resume: resume.is_some_and(|resume| !resume.is_null()),
         }

@@ -86,6 +86,7 @@ pub(super) fn of_call_update(update: ToolCallUpdate) -> (String, Call) {
     let call = Call {
         kind: fields.kind.map(kind),
         title: fields.title,
+        name: None,
         status: fields.status.and_then(status),
         paths: fields.locations.map(paths),
     };
@@ -95,6 +96,7 @@ pub(super) fn of_call_update(update: ToolCallUpdate) -> (String, Call) {
 fn of_call(call: ToolCall) -> (String, Call) {
     let news = Call {
         kind: Some(kind(call.kind)),
+        name: Some(call.title.clone()),
         title: Some(call.title),
         status: status(call.status),
         paths: Some(paths(call.locations)),

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
     HeaderMap,
-    body::Incoming,
     header::{self, HeaderName},
 };
 use memchr::memmem;
@@ -22,6 +21,7 @@ use tokio::{
 };
 
 use super::{Limits, ledger::Charge, usage::Reader};
+use crate::upstream::Arriving;
 
 /// What belongs to a connection and not to an answer, and what would have an agent remember or trust something of the host.
 const KEPT_BACK: [HeaderName; 14] = [
@@ -76,10 +76,15 @@ impl Echo {
     /// Whether it is in this part of a text or ends in it.
     fn ends_in(&mut self, part: &[u8]) -> bool {
         let most = self.finder.needle().len().saturating_sub(1);
-        self.tail.extend(part.iter().take(most));
+        let (start, end) = (part.len().min(most), part.len().saturating_sub(most));
+        self.tail.extend_from_slice(part.get(..start).unwrap_or_default());
         let found = self.is_in(&self.tail) || self.is_in(part);
-        let end = if part.len() >= most { part } else { &self.tail };
-        self.tail = end.get(end.len().saturating_sub(most)..).unwrap_or_default().to_vec();
+        if end > 0 {
+            self.tail.clear();
+            self.tail.extend_from_slice(part.get(end..).unwrap_or_default());
+        } else {
+            self.tail.drain(..self.tail.len().saturating_sub(most));
+        }
         found
     }
 }
@@ -87,7 +92,7 @@ impl Echo {
 /// The body of a successful answer.
 #[derive(Debug)]
 pub(super) struct Answer {
-    body: Incoming,
+    body: Arriving,
     reader: Reader,
     echo: Echo,
     /// What the answer will have cost; nothing if it is of no model.
@@ -97,12 +102,16 @@ pub(super) struct Answer {
     silent: Pin<Box<Sleep>>,
     /// When it took too long in all.
     over: Pin<Box<Sleep>>,
+    /// Something was passed on since it was last waited for, and may not be written yet.
+    has_passed: bool,
+    /// Why it breaks off, once that is written.
+    broken: Option<io::Error>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Answer {
     pub(super) fn new(
-        body: Incoming,
+        body: Arriving,
         headers: &HeaderMap,
         charge: Option<Charge>,
         slot: OwnedSemaphorePermit,
@@ -113,7 +122,23 @@ impl Answer {
         let reader = Reader::new(kind.starts_with(b"text/event-stream"));
         let silence = limits.silence;
         let (silent, over) = (Box::pin(sleep(silence)), Box::pin(sleep(limits.whole)));
-        Self { body, reader, echo, charge, silence, silent, over, _slot: slot }
+        let (has_passed, broken) = (false, None);
+        Self { body, reader, echo, charge, silence, silent, over, has_passed, broken, _slot: slot }
+    }
+
+    /// Breaks off, behind what came before: whoever writes it forgets what is not written when it fails, and writes when there is nothing
+    /// more to be had.
+    fn break_off(
+        &mut self,
+        error: io::Error,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if !std::mem::take(&mut self.has_passed) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        self.broken = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Books what it cost, whether it came to its end or not.
@@ -136,8 +161,12 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() {
+            self.has_passed = false;
             let is_late = self.silent.as_mut().poll(cx).is_ready() || self.over.as_mut().poll(cx).is_ready();
             return match is_late {
                 true => Poll::Ready(Some(Err(io::Error::new(
@@ -152,7 +181,7 @@ impl Body for Answer {
                 self.settle(true);
                 Poll::Ready(None)
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Some(Err(error)) => self.break_off(io::Error::other(error), cx),
             Some(Ok(frame)) => {
                 let (silence, Ok(data)) = (self.silence, frame.into_data()) else {
                     // Nobody waits for trailers.
@@ -161,10 +190,10 @@ impl Body for Answer {
                 self.silent.as_mut().reset(Instant::now() + silence);
                 if self.echo.ends_in(&data) {
                     tracing::warn!("a model's host repeated its credential; its answer was cut off");
-                    return Poll::Ready(Some(Err(io::Error::other(
-                        "the answer repeated what is not for agents",
-                    ))));
+                    let error = io::Error::other("the answer repeated what is not for agents");
+                    return self.break_off(error, cx);
                 }
+                self.has_passed = true;
                 self.reader.read(&data);
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }

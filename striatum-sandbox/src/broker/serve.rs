@@ -22,6 +22,7 @@ use super::{
     refusal::Refusal,
     session::Desk,
 };
+use crate::upstream::Arriving;
 
 /// No more of an answer that is no success is passed on.
 const COMPLAINT: usize = 1 << 20;
@@ -104,7 +105,7 @@ struct Asking<'a> {
 
 /// What came of it, and with which credential.
 struct Asked {
-    response: Response<Incoming>,
+    response: Response<Arriving>,
     secret: Arc<SecretString>,
     charge: Option<Charge>,
 }
@@ -138,7 +139,7 @@ impl Asking<'_> {
         Refusal::Credential
     }
 
-    async fn send(&mut self, secret: &SecretString) -> Result<Response<Incoming>, Refusal> {
+    async fn send(&mut self, secret: &SecretString) -> Result<Response<Arriving>, Refusal> {
         let settings = &self.desk.settings;
         let mut request = self.request.clone();
         self.admitted.authorise(secret, request.headers_mut())?;
@@ -161,7 +162,7 @@ impl Asking<'_> {
 /// Passes on an answer that is no success, and notes what it says of the session's standing.
 async fn complain(
     desk: &Desk,
-    response: Response<Incoming>,
+    response: Response<Arriving>,
     secret: &SecretString,
 ) -> Result<Response<Either<Full<Bytes>, Answer>>, Refusal> {
     let (head, body) = response.into_parts();

@@ -18,6 +18,9 @@ use crate::patient::Patient;
 /// The longest head of a request, in bytes.
 const HEAD: usize = 64 << 10;
 
+/// About how much of an answer is written at once, in bytes, if so much has come.
+const WRITTEN: usize = 256 << 10;
+
 /// How long is waited when the host gives no more connections.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -113,7 +116,7 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>, _seat: OwnedSemaphorePermi
     let _ = stream.set_nodelay(true);
     let arrival = desk.settings.limits.arrival;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(arrival).max_buf_size(HEAD);
+    http.timer(TokioTimer::new()).header_read_timeout(arrival).max_header_size(HEAD).max_buf_size(WRITTEN);
     let answer = service_fn(move |request| serve::answer(desk.clone(), request));
     // Whoever hangs up, or speaks something else, has no more to do with us.
     if let Err(error) = http.serve_connection(TokioIo::new(Patient::new(stream, arrival)), answer).await {

@@ -1,6 +1,8 @@
 //! The tokens that an answer tells of, whoever's it is, streamed or not.
 
-use memchr::{memchr, memmem};
+use std::{mem, sync::LazyLock};
+
+use memchr::{memchr, memmem, memrchr};
 use serde_json::Value;
 use striatum_core::transport::Spend;
 
@@ -30,20 +32,19 @@ impl Reader {
         if !self.is_streamed {
             return self.keep(bytes);
         }
-        while let Some(end) = memchr(b'\n', bytes) {
-            let (line, rest) = bytes.split_at(end);
-            if self.kept.is_empty() && !self.is_cut {
-                self.line(line);
-            } else {
-                self.keep(line);
-                let line = std::mem::take(&mut self.kept);
-                if !std::mem::take(&mut self.is_cut) {
-                    self.line(&line);
-                }
+        if !self.kept.is_empty() || self.is_cut {
+            let Some(end) = memchr(b'\n', bytes) else { return self.keep(bytes) };
+            let (line, rest) = split(bytes, end);
+            self.keep(line);
+            let line = mem::take(&mut self.kept);
+            if !mem::take(&mut self.is_cut) {
+                self.line(&line);
             }
-            bytes = rest.get(1..).unwrap_or_default();
+            bytes = rest;
         }
-        self.keep(bytes);
+        let (lines, rest) = memrchr(b'\n', bytes).map_or((&[][..], bytes), |end| split(bytes, end));
+        self.lines(lines);
+        self.keep(rest);
     }
 
     /// What was told, once all has been read.
@@ -69,6 +70,17 @@ impl Reader {
         }
     }
 
+    /// Reads those of several lines that can tell anything; most do not.
+    fn lines(&mut self, mut lines: &[u8]) {
+        while let Some(at) = USAGE.find(lines) {
+            let (before, after) = lines.split_at(at);
+            let start = memrchr(b'\n', before).map_or(0, |end| end + 1);
+            let end = memchr(b'\n', after).map_or(lines.len(), |end| at + end);
+            self.line(lines.get(start..end).unwrap_or_default());
+            lines = lines.get(end..).unwrap_or_default();
+        }
+    }
+
     fn line(&mut self, line: &[u8]) {
         if let Some(data) = line.strip_prefix(b"data:") {
             self.json(data);
@@ -77,7 +89,7 @@ impl Reader {
 
     fn json(&mut self, text: &[u8]) {
         // Most events tell nothing of it, and need not be read.
-        if memmem::find(text, b"\"usage").is_none() {
+        if USAGE.find(text).is_none() {
             return;
         }
         match serde_json::from_slice::<Value>(text) {
@@ -105,6 +117,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// What stands wherever anything is told of it.
+static USAGE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\"usage"));
+
+/// What stands before and after the byte at this place.
+fn split(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    let (before, after) = bytes.split_at(at);
+    (before, after.get(1..).unwrap_or_default())
 }
 
 /// No two of one provider name the same tokens.

@@ -1,7 +1,6 @@
 //! The program that makes machines.
 
 use std::{
-    fmt,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -16,25 +15,6 @@ const QEMU: Wanted = Wanted {
     file: "qemu-system-x86_64",
     remedy: "install it with: apt-get install qemu-system-x86 (dnf: qemu-system-x86-core, apk: qemu-system-x86_64)",
 };
-
-/// What carries out a machine's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Accelerator {
-    /// The processor, through the host's kernel.
-    Kvm,
-    /// A translator: slow, and possible everywhere.
-    Emulation,
-}
-
-impl fmt::Display for Accelerator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kvm => "kvm",
-            Self::Emulation => "emulated",
-        })
-    }
-}
 
 /// The device through which the kernel gives the processor away.
 pub(super) const KVM: &str = "/dev/kvm";

@@ -22,10 +22,11 @@ use tokio::{
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::{
-    hypervisor::{Accelerator, KVM},
+    hypervisor::KVM,
     wire::{Ask, LIVE_TAG, MOST_SAID, Refused, Start, Tell, receive, send},
 };
 use crate::{
+    accelerator::Accelerator,
     failure::failed,
     namespaces::{plan::Plan, root::EXPORT, root::Root, session::Session as Walls, start::FIRST_PORT},
     shim::order::Order,

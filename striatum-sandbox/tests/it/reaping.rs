@@ -81,8 +81,7 @@ fn marked(session: SessionId) -> Vec<String> {
 async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
     let name = "nothing_behind_walls_outlives_its_host_whenever_that_is_killed";
     let Some(walls) = crate::support::walls(name).await else { return };
-    // Not to wait for anything: to spread the moments.
-    killed(&walls, "namespaces", (0..20).map(|moment| Duration::from_millis(moment * 4))).await;
+    killed(&walls, "namespaces", in_turns(4)).await;
 }
 
 /// The same with containers, whose engine takes its time.
@@ -91,23 +90,47 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
 async fn no_containers_outlive_their_host_whenever_that_is_killed() {
     let name = "no_containers_outlive_their_host_whenever_that_is_killed";
     let Some(containers) = crate::support::containers_with(name, |builder| builder).await else { return };
-    killed(&containers, "container", (0..20).map(|moment| Duration::from_millis(moment * 40))).await;
+    killed(&containers, "container", in_turns(40)).await;
 }
 
-/// The same with a machine: while it boots for the probe, while it boots for the agent, and with the agent at work.
+/// The same with a machine. Most of the moments are in the boot for the probe, to reach which takes no time; the others while it boots
+/// for the agent, and with the agent at work.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test]
 async fn no_machines_outlive_their_host_whenever_that_is_killed() {
     let name = "no_machines_outlive_their_host_whenever_that_is_killed";
     let Some(machines) = crate::support::machines_with(name, |builder| builder).await else { return };
-    killed(&machines, "microvm", [900, 700, 0].map(Duration::from_millis)).await;
+    let moments = |landmark, count: u64, step: u64| {
+        (0..count).map(move |moment| (landmark, Duration::from_millis(moment * step)))
+    };
+    let moments = moments(BEGUN, 15, 90).chain(moments(PROBED, 4, 300)).chain(moments(AT_WORK, 1, 0));
+    killed(&machines, "microvm", moments).await;
 }
 
-/// Kills hosts: somewhere in the probe, somewhere in the start, and with the agent at work, in turns.
+/// What a host says before its probe, before the session, and when its agent is at work.
 #[cfg(target_os = "linux")]
-async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item = Duration>) {
+const BEGUN: &str = "running 1 test";
+#[cfg(target_os = "linux")]
+const PROBED: &str = "probed";
+#[cfg(target_os = "linux")]
+const AT_WORK: &str = "agent ";
+
+/// Twenty moments, a third after each of these. The pauses, in milliseconds, wait for nothing: they spread the moments.
+#[cfg(target_os = "linux")]
+fn in_turns(step: u64) -> impl Iterator<Item = (&'static str, Duration)> {
+    let landmarks = [BEGUN, PROBED, AT_WORK].into_iter().cycle();
+    landmarks.zip((0..20).map(move |moment| Duration::from_millis(moment * step)))
+}
+
+/// Kills a host at each of these moments after what it says.
+#[cfg(target_os = "linux")]
+async fn killed(
+    walls: &dyn Sandbox,
+    kind: &str,
+    moments: impl IntoIterator<Item = (&'static str, Duration)>,
+) {
     let restless = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo $$; while :; do sleep 1000; done";
-    for (moment, pause) in pauses.into_iter().enumerate() {
+    for (moment, (landmark, pause)) in moments.into_iter().enumerate() {
         let place = Place::new();
         let mut host = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "reaping::host", "--nocapture"])
@@ -119,12 +142,11 @@ async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item 
             .spawn()
             .expect("it starts");
         let mut lines = BufReader::new(host.stdout.take().expect("an output")).lines().map_while(Result::ok);
-        let landmark = ["running 1 test", "probed", "agent "][moment % 3];
         assert!(lines.any(|line| line.starts_with(landmark)), "{landmark}");
         std::thread::sleep(pause);
         host.kill().expect("it is ours");
         host.wait().expect("it ended");
-        if landmark == "agent " {
+        if landmark == AT_WORK {
             // Whatever the agent ignores, and whatever it has started.
             until("all that was behind walls ends", || marked(place.spec.fence.session).is_empty());
         }
@@ -132,7 +154,7 @@ async fn killed(walls: &dyn Sandbox, kind: &str, pauses: impl IntoIterator<Item 
         let reaped = soon(walls.reap(&place.spec.folder)).await.expect("nothing is left");
         assert_eq!(reaped.outcome, None, "moment {moment}");
         let waiting = usize::from(kind == "container");
-        assert!(reaped.killed <= waiting || landmark != "agent ", "moment {moment}: {reaped:?}");
+        assert!(reaped.killed <= waiting || landmark != AT_WORK, "moment {moment}: {reaped:?}");
         assert_eq!(marked(place.spec.fence.session), [""; 0], "moment {moment}");
         // The next probe does this with what is old enough.
         for entry in std::fs::read_dir(place.path()).expect("a folder").flatten() {

@@ -131,7 +131,7 @@ impl Conversation {
     }
 }
 
-/// The text of a value as the three interfaces nest it: a string, a list, or an object with `text`, `content`, `parts` or `output`.
+/// The text of a value as the interfaces nest it: a string, a list, or an object with `text`, `content`, `parts` or `output`.
 pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

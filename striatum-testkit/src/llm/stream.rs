@@ -34,6 +34,11 @@ impl Events {
         self.0.push_str(&format!("data: {data}\n\n"));
     }
 
+    /// Adds the line by which chat completions say that there is no more.
+    pub(super) fn done(&mut self) {
+        self.0.push_str("data: [DONE]\n\n");
+    }
+
     pub(super) fn send(self, ending: Ending) -> Response {
         let sent = stream::iter([Ok(Bytes::from(self.0))]);
         let body = match ending {

@@ -44,7 +44,7 @@ fn script(conversation: &Conversation) -> Reply {
 }
 
 /// What an agent of each interface sends: the task, and then the task with the answer of a tool.
-fn tasks() -> [(Api, &'static str, Value, Value); 3] {
+fn tasks() -> [(Api, &'static str, Value, Value); 4] {
     let schema =
         json!({"type": "object", "properties": {"path": {"type": "string"}, "cmd": {"type": "string"}}});
     let text = "Greet them";
@@ -69,6 +69,13 @@ fn tasks() -> [(Api, &'static str, Value, Value); 3] {
         "input",
         json!({"type": "function_call_output", "call_id": "call_1", "output": "done"}),
     );
+    let tools = json!([{"type": "function", "function": {"name": "x_write_file", "parameters": schema}}]);
+    let messages = json!([{"role": "user", "content": text}]);
+    let chat = of(
+        json!({"model": "m", "stream": true, "tools": tools, "messages": messages}),
+        "messages",
+        json!({"role": "tool", "tool_call_id": "call_1", "content": "done"}),
+    );
     let tools = json!([{"functionDeclarations": [{"name": "write_file", "parameters": schema}]}]);
     let contents = json!([{"role": "user", "parts": [{"text": text}]}]);
     let gemini = of(
@@ -79,6 +86,7 @@ fn tasks() -> [(Api, &'static str, Value, Value); 3] {
     [
         (Api::Anthropic, "/v1/messages", anthropic.0, anthropic.1),
         (Api::Responses, "/v1/responses", responses.0, responses.1),
+        (Api::Chat, "/v1/chat/completions", chat.0, chat.1),
         (Api::Gemini, "/v1beta/models/m:streamGenerateContent?alt=sse", gemini.0, gemini.1),
     ]
 }
@@ -90,7 +98,7 @@ async fn every_interface_calls_a_tool_with_the_arguments_that_it_takes_and_goes_
         let called = ask(&model, path, &first).await;
         let name = if api == Api::Responses { "exec_command" } else { "write_file" };
         assert!(called.contains(name) && !called.contains("because"), "{api:?}: {called}");
-        let whole = ["message_stop", "response.completed", "\"finishReason\":\"STOP\""];
+        let whole = ["message_stop", "response.completed", "data: [DONE]", "\"finishReason\":\"STOP\""];
         assert!(whole.iter().any(|end| called.contains(end)), "{api:?}: {called}");
         let said = ask(&model, path, &second).await;
         assert!(said.contains("It says done"), "{api:?}: {said}");
@@ -127,7 +135,7 @@ async fn a_refusal_has_its_status_and_headers_and_a_side_question_no_part_in_the
         assert!(aside.contains("A title"), "{api:?}: {aside}");
     }
     let asked = model.asked();
-    assert_eq!(asked.len(), 6);
+    assert_eq!(asked.len(), 8);
     assert!(asked[0].headers.contains(&("x-api-key".to_owned(), "placeholder".to_owned())));
 }
 

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use striatum_acp::{
     AcpOptions, AcpTransport, Adapter, Failure, Missing, PermissionPolicy, Spawner as _, Surroundings,
-    TerminalAccess, look_for, preflight,
+    TerminalAccess, ToolAccess, look_for, preflight,
 };
 use striatum_core::{
     run::Usage,
@@ -149,8 +149,8 @@ impl AcpAdapter {
     }
 
     /// Puts this program between an agent that reaches tools only as programs that it starts, and the tools: `striatum-mcp`, or one
-    /// that finds their address in `STRIATUM_MCP_URL` and the token in `STRIATUM_MCP_TOKEN` like it. Without one, such an agent is
-    /// refused.
+    /// that finds their address in `STRIATUM_MCP_URL` and the token in `STRIATUM_MCP_TOKEN` like it. Without one, `striatum-mcp` is
+    /// looked up where an agent runs that is [known](Adapter::tools) to need it, and any other such agent is refused.
     #[must_use]
     pub fn bridge<A: Into<OsString>>(self, argv: impl IntoIterator<Item = A>) -> Self {
         Self { bridge: Some(argv.into_iter().map(Into::into).collect()), ..self }
@@ -166,7 +166,9 @@ impl AcpAdapter {
     /// How an agent reaches the tools.
     fn server(&self, tools: &OpenTools) -> ToolServer {
         let server = tools.server();
-        let Some(argv) = self.bridge.clone() else { return server };
+        let needed = self.known.filter(|known| known.tools == ToolAccess::Bridge);
+        let found = || needed.map(|_| vec![OsString::from(Adapter::BRIDGE)]);
+        let Some(argv) = self.bridge.clone().or_else(found) else { return server };
         let env = vec![
             EnvVar::new("STRIATUM_MCP_URL", &server.address.url),
             EnvVar::new("STRIATUM_MCP_TOKEN", server.address.token.reveal()),
@@ -178,7 +180,7 @@ impl AcpAdapter {
         let known = || self.known.map(Adapter::options);
         let mut options = self.options.clone().or_else(known).unwrap_or_default();
         options.scope = Some(assignment.packet.write_scope.clone());
-        options.tools.extend(tool_names().map(str::to_owned));
+        options.own_tools.extend(tool_names().map(str::to_owned));
         options.terminals = self.terminals.unwrap_or(options.terminals);
         options.policy =
             self.policy.clone().unwrap_or_else(|| PermissionPolicy::within(&assignment.sandbox.offers()));
@@ -208,7 +210,10 @@ impl AcpAdapter {
         // It may keep a login of its own there.
         let has_home = known.home.is_some_and(|(variable, _)| lane.env.contains_key(variable));
         let mut missing = preflight(known, &Surroundings { path: path.to_owned(), variables }).await;
-        missing.retain(|missing| !(has_home && missing.is_credentials()));
+        let is_brought = |missing: &Missing| {
+            (has_home && missing.is_credentials()) || (self.bridge.is_some() && missing.is_bridge())
+        };
+        missing.retain(|missing| !is_brought(missing));
         missing
     }
 

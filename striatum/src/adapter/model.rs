@@ -45,7 +45,7 @@ impl ModelGateway {
         }
         let home = known.home.map(|(variable, _)| variable);
         let credentials = known.credentials.iter().copied();
-        gateway.withheld.extend(credentials.chain(home).chain([endpoint.url]).map(str::to_owned));
+        gateway.withheld.extend(credentials.chain(home).chain(endpoint.url).map(str::to_owned));
         Some(gateway)
     }
 

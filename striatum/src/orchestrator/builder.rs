@@ -74,7 +74,7 @@ fn adapters() -> Vec<(String, Arc<dyn LaneAdapter>)> {
 
         let shared = |adapter| -> Arc<dyn LaneAdapter> { Arc::new(adapter) };
         let any = ("acp".to_owned(), shared(AcpAdapter::default()));
-        let known = striatum_acp::Adapter::ALL.into_iter();
+        let known = striatum_acp::Adapter::ALL.iter().copied();
         let known = known.map(move |known| (format!("acp:{}", known.name), shared(AcpAdapter::of(known))));
         adapters.chain([any]).chain(known)
     };

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::{io::AsyncWriteExt as _, sync::Notify};
-use tokio_rustls::{TlsAcceptor, rustls};
+use futures_util::future::BoxFuture;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Notify};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{self, pki_types::PrivateKeyDer},
+};
 
 use striatum_sandbox::{
     broker::{Broker, Budget, Provider},
@@ -99,22 +103,7 @@ async fn a_host_is_believed_by_its_certificate_alone() {
     for (served, believed, expected) in
         [(&key, &key, 200), (&key, &other, 502), (&elsewhere, &elsewhere, 502)]
     {
-        let config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("versions")
-                .with_no_client_auth()
-                .with_single_cert(
-                    vec![served.cert.der().clone()],
-                    rustls::pki_types::PrivateKeyDer::try_from(served.signing_key.serialize_der())
-                        .expect("a key"),
-                )
-                .expect("a configuration");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let wrap = move |stream| {
-            let acceptor = acceptor.clone();
-            async move { Some(Box::new(acceptor.accept(stream).await.ok()?) as Box<dyn Wire>) }
-        };
+        let wrap = within_tls(served);
         let host =
             Host::behind(wrap, |_, mut wire| async move { say(wire.as_mut(), &used(1, 2)).await }).await;
         let trust = Trust::in_pem(believed.cert.pem().as_bytes()).expect("a certificate");
@@ -127,6 +116,63 @@ async fn a_host_is_believed_by_its_certificate_alone() {
     }
     let nobody = Trust::in_pem(b"nothing").expect_err("there is no certificate");
     assert_eq!(nobody.kind, UpstreamErrorKind::NoAuthorities);
+}
+
+/// What gives a host this certificate.
+fn within_tls(
+    served: &rcgen::CertifiedKey<rcgen::KeyPair>,
+) -> impl Fn(TcpStream) -> BoxFuture<'static, Option<Box<dyn Wire>>> + Send + Sync + 'static {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::try_from(served.signing_key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![served.cert.der().clone()], key)
+        .expect("a configuration");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    move |stream| {
+        let acceptor = acceptor.clone();
+        Box::pin(async move { Some(Box::new(acceptor.accept(stream).await.ok()?) as Box<dyn Wire>) })
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_arrives_whole_however_it_is_divided() {
+    // Parts of all sizes, so that ends of parts, records of TLS and reads fall on each other in many ways.
+    let parts: Vec<String> = (0..400_usize)
+        .map(|nth| format!("data: {{\"{nth}\":\"{}\"}}\n\n", "x".repeat(nth * 7919 % 40_000)))
+        .collect();
+    let told = "data: {\"usage\":{\"input_tokens\":7,\"output_tokens\":8}}\n\n";
+    let whole = format!("{}{told}", parts.concat());
+    let mut said: String = parts.iter().map(|part| chunk(part)).collect();
+    said.push_str(&told.split_inclusive('u').map(chunk).collect::<String>());
+    let said = format!("{STREAM}{said}0\r\n\r\n");
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let host = Host::behind(within_tls(&key), move |_, mut wire| {
+        let said = said.clone();
+        async move { say(wire.as_mut(), &said).await }
+    })
+    .await;
+    let trust = Trust::in_pem(key.cert.pem().as_bytes()).expect("a certificate");
+    let url = format!("https://localhost:{}", host.address().port());
+    let upstream = Upstream::at(&url, Some(&trust)).expect("a URL");
+    let scene = Scene::of(Provider::Anthropic, &host, Budget::default(), |broker| broker.upstream(upstream));
+    let answered = scene.ask_anything().await;
+    assert!(unchunked(&answered.body) == whole, "it is not the same");
+    let observed = scene.session.observed();
+    assert_eq!((observed.input_tokens, observed.output_tokens), (7, 8));
+}
+
+/// A body without what divides it.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        whole.push_str(&rest[..size]);
+        body = rest[size..].strip_prefix("\r\n").expect("the end of a part");
+    }
+    whole
 }
 
 #[tokio::test]
