@@ -9,10 +9,11 @@ pub(super) static FASTAGENT: Adapter = Adapter {
     install: "uv tool install fast-agent-mcp",
     at_least: Version::new(0, 10, 46),
     runtime: None,
-    env: &[],
+    // Else it keeps sessions and a log in the tree.
+    env: &[("FAST_AGENT_HOME", "~/.fast-agent")],
     walled: &[],
     credentials: &["OPENAI_API_KEY"],
-    settings: &["FAST_AGENT_MODEL", "OPENAI_BASE_URL", "FAST_AGENT_HOME"],
+    settings: &["FAST_AGENT_MODEL", "OPENAI_BASE_URL"],
     endpoint: Some(Endpoint {
         provider: "openai",
         url: Some("OPENAI_BASE_URL"),
