@@ -6,7 +6,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,14 +16,16 @@ use striatum::{
         run::{Actor, Event, Intent},
         workflow::{BranchMode, JobBuilder, LaneBuilder, Workflow, WorkflowBuilder},
     },
-    sandbox::NoSandbox,
-    workspace::{Git, ObjectBlobs, Repository},
 };
-use striatum_sqlite::SqliteStore;
 use striatum_testkit::agent::Script;
 use tokio::{sync::broadcast, time::timeout};
 
-use crate::{Outcome, measure::Turns, table::Table};
+use crate::{
+    Outcome,
+    measure::Turns,
+    site::{Site, expect_success, git},
+    table::Table,
+};
 
 /// The jobs of a run: a draft, and the review that accepts it.
 const JOBS: u32 = 2;
@@ -79,22 +80,13 @@ struct Scene {
 
 impl Scene {
     async fn open(folder: &Path) -> Outcome<Self> {
-        let (root, data) = (folder.join("repository"), folder.join("data"));
-        plant(&root)?;
-        let repository = Repository::open(&root, &data, Git::new()).await?;
-        let orchestrator = Orchestrator::builder()
-            .store(Arc::new(SqliteStore::open(data.join("striatum.db")).await?))
-            .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
-            .repository(repository)
-            .sandbox(Arc::new(NoSandbox::new("/usr/bin:/bin".into())))
-            .data(&data)
-            .build()
-            .await?;
+        let site = Site::plant(folder, FILES)?;
+        let orchestrator = site.orchestrator().await?.build().await?;
         let mine = std::env::current_exe()?.to_str().ok_or("this program's path is no text")?.to_owned();
         let packet =
             r#"{"fence":{"job":"draft"},"attempt":1,"expected_artifacts":[{"path":"out/draft.md"}]}"#;
         fs::write(folder.join("packet.json"), packet)?;
-        Ok(Self { orchestrator, root, folder: folder.to_owned(), mine })
+        Ok(Self { orchestrator, root: site.root, folder: folder.to_owned(), mine })
     }
 
     /// From the start of a run, which was prepared before, to its end. What is owed then, trees to close and the delivery, is done
@@ -171,27 +163,4 @@ fn workflow(agent: &str) -> WorkflowBuilder {
         .role("reviewer", "Judges.")
         .job(draft)
         .job(review)
-}
-
-/// A repository with one commit.
-fn plant(root: &Path) -> Outcome {
-    for number in 0..FILES {
-        let folder = root.join(format!("src/part-{}", number % 10));
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("{number}.rs")), format!("// {number}\n").repeat(100))?;
-    }
-    git(root, &["init", "-q", "-b", "main"])?;
-    git(root, &["add", "-A"])?;
-    git(root, &["commit", "-q", "-m", "begin"])
-}
-
-fn git(folder: &Path, args: &[&str]) -> Outcome {
-    expect_success(striatum_testkit::git::call(folder, "Ada").args(args))
-}
-
-fn expect_success(command: &mut Command) -> Outcome {
-    match command.status()? {
-        status if status.success() => Ok(()),
-        status => Err(format!("{command:?}: {status}").into()),
-    }
 }

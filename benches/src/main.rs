@@ -24,6 +24,8 @@ mod recorder;
 mod resident;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(any(feature = "job", feature = "takeover"))]
+mod site;
 mod sqlite;
 #[cfg(feature = "stream")]
 mod stream;

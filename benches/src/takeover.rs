@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use striatum::{
-    Document, Orchestrator, Progress,
+    Document, Progress,
     adapter::{AdapterError, Assignment, End, Finished, LaneAdapter},
     core::{
         engine::Engine,
@@ -25,12 +25,11 @@ use striatum::{
         workflow::{BranchMode, JobBuilder, LaneBuilder, Offers, Workflow},
     },
     mint,
-    sandbox::NoSandbox,
-    workspace::{Git, ObjectBlobs, Repository},
+    workspace::ObjectBlobs,
 };
 use striatum_sqlite::SqliteStore;
 
-use crate::{Outcome, table::Table};
+use crate::{Outcome, site::Site, table::Table};
 
 /// The lease of the job, and so the longest that its holder may be silent.
 const LEASE: Duration = Duration::from_secs(3);
@@ -61,26 +60,16 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
 
 async fn kill_and_wait(folder: &Path) -> Outcome<Duration> {
     let folder = tempfile::tempdir_in(folder)?;
-    let (root, data) = (folder.path().join("repository"), folder.path().join("data"));
-    plant(&root)?;
-    let repository = Repository::open(&root, &data, Git::new()).await?;
-    let orchestrator = Orchestrator::builder()
-        .store(Arc::new(SqliteStore::open(data.join("striatum.db")).await?))
-        .blobs(Arc::new(ObjectBlobs::local(&data.join("blobs"))?))
-        .repository(repository)
-        .sandbox(Arc::new(NoSandbox::new("/usr/bin:/bin".into())))
-        .data(&data)
-        .adapter("idle", Arc::new(Idle))
-        .build()
-        .await?;
+    let site = Site::plant(folder.path(), 0)?;
+    let orchestrator = site.orchestrator().await?.adapter("idle", Arc::new(Idle)).build().await?;
     let ada = Actor::Human("ada".to_owned());
-    let document = Document::new(serde_json::to_vec(&workflow().document())?, &data);
+    let document = Document::new(serde_json::to_vec(&workflow().document())?, &site.data);
     let run = orchestrator.prepare(&document, ada.clone()).await?.run;
     orchestrator.command(run, ada, Intent::Start).await?;
 
     let mut worker = Command::new(std::env::current_exe()?)
         .arg("worker")
-        .env(TOLD[0], &data)
+        .env(TOLD[0], &site.data)
         .env(TOLD[1], run.to_string())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -140,24 +129,6 @@ pub(crate) async fn worker() -> Outcome {
 
 fn now() -> Timestamp {
     Timestamp::default().after(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
-}
-
-/// A repository with one commit.
-fn plant(root: &Path) -> Outcome {
-    std::fs::create_dir(root)?;
-    for args in [&["init", "-q", "-b", "main"][..], &["commit", "-q", "--allow-empty", "-m", "begin"][..]] {
-        let git = Command::new("git")
-            .current_dir(root)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.invalid"])
-            .args(args)
-            .status()?;
-        if !git.success() {
-            return Err("git failed".into());
-        }
-    }
-    Ok(())
 }
 
 fn workflow() -> striatum::core::workflow::WorkflowBuilder {

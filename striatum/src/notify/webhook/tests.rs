@@ -84,6 +84,10 @@ async fn serve(
             Ok(read @ 1..) => text += &String::from_utf8_lossy(&part[..read]),
             _ => return,
         }
+        // It hangs up on what is no request, a greeting of TLS say.
+        if !text.starts_with('P') {
+            return;
+        }
     }
     told.lock().expect("nobody panicked").push(text);
     let Some(answer) = answer else { return std::future::pending().await };
