@@ -53,7 +53,8 @@ fn judged(json: &str) -> Outcome<(Duration, u64)> {
         return Err("the child failed; it said why above".into());
     }
     let said = String::from_utf8(output.stdout)?;
-    let (micros, memory) = said.trim().split_once(' ').ok_or("a child says two numbers")?;
+    let (micros, memory) =
+        said.lines().last().and_then(|line| line.split_once(' ')).ok_or("a child says two numbers")?;
     Ok((Duration::from_micros(micros.parse()?), memory.parse()?))
 }
 
