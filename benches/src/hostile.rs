@@ -23,15 +23,15 @@ mod documents;
 
 const LIMIT: Duration = Duration::from_secs(1);
 /// What a process may have in memory that was given a document of 4 MiB.
-const MEMORY: u64 = 256_000_000;
+const MEMORY: u64 = 128_000_000;
 
 pub(crate) fn run() -> Outcome {
-    let mut table = Table::new("Documents that were made to hurt");
+    let mut table = Table::new("Documents that were made to hurt, each in less than 1 s and 128 MB");
     let mut refused = Vec::new();
     for (name, json) in documents::all() {
         let (time, memory) = judged(&json)?;
         let figure = format!("{:.0} ms, {}", time.as_secs_f64() * 1e3, megabytes(memory));
-        table.plain(name, figure, "< 1 s, ≤ 256 MB");
+        table.plain(name, figure, "");
         if time >= LIMIT || memory > MEMORY {
             refused.push(name);
         }
@@ -53,7 +53,8 @@ fn judged(json: &str) -> Outcome<(Duration, u64)> {
         return Err("the child failed; it said why above".into());
     }
     let said = String::from_utf8(output.stdout)?;
-    let (micros, memory) = said.trim().split_once(' ').ok_or("a child says two numbers")?;
+    let (micros, memory) =
+        said.lines().last().and_then(|line| line.split_once(' ')).ok_or("a child says two numbers")?;
     Ok((Duration::from_micros(micros.parse()?), memory.parse()?))
 }
 
