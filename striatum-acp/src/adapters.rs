@@ -81,7 +81,6 @@ impl Adapter {
         &opencode::KILO,
         &kimi::KIMI,
         &opencode::OPENCODE,
-        &python::OPENHANDS,
         &gemini::QWEN,
         &python::VIBE,
         &codex::ZEDCODEX,

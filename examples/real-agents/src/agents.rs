@@ -107,10 +107,6 @@ impl Installed {
                 keep("config.yaml", written::hermes(model))?;
                 env.insert("HERMES_HOME", text(&home));
             }
-            "openhands" => {
-                keep("agent_settings.json", written::openhands(model).to_string())?;
-                env.insert("OPENHANDS_PERSISTENCE_DIR", text(&home));
-            }
             _ => {
                 let (endpoint, variable) = agent
                     .0

@@ -97,10 +97,7 @@ fn publish(conversation: &Conversation, name: &str, text: &str) -> Reply {
 fn record(conversation: &Conversation, tool: &str, arguments: &Value) -> Reply {
     let code =
         format!("async function main() {{\n  return await tools.mcp_striatum.{tool}({arguments});\n}}");
-    let mut whole = arguments.clone();
-    whole["security_risk"] = json!("LOW");
-    whole["summary"] = json!("Record it");
-    conversation.call(&[(tool, whole), ("run_typescript", json!({"code": code}))])
+    conversation.call(&[(tool, arguments.clone()), ("run_typescript", json!({"code": code}))])
 }
 
 /// A file under the name by which agents know it.
@@ -128,7 +125,6 @@ fn write(conversation: &Conversation, path: &str, text: &str) -> Reply {
         ("write", whole),
         // Beside it there is a tool that makes files, but no folders.
         ("bash", json!({"command": shell, "description": "Write a file"})),
-        ("terminal", json!({"command": shell, "security_risk": "LOW", "summary": "Write a file"})),
         ("exec_command", json!({"cmd": shell})),
         ("shell_command", json!({"command": shell})),
         ("shell", json!({"command": ["bash", "-lc", shell]})),

@@ -43,15 +43,3 @@ pub(crate) fn hermes(model: &str) -> String {
         "model:\n  default: mock-model\n  provider: custom\n  base_url: {model}/v1\n  api_key: {PLACEHOLDER}\n"
     )
 }
-
-pub(crate) fn openhands(model: &str) -> Value {
-    let llm = json!({"model": "openai/mock-model", "api_key": PLACEHOLDER, "base_url": format!("{model}/v1"),
-                     "usage_id": "agent"});
-    let tools = ["terminal", "file_editor", "task_tracker"].map(|name| json!({"name": name, "params": {}}));
-    json!({
-        "kind": "Agent",
-        "llm": llm,
-        "tools": tools,
-        "system_prompt_kwargs": {"cli_mode": true, "llm_security_analyzer": true},
-    })
-}

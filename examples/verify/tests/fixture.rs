@@ -194,7 +194,7 @@ impl Shell {
         self.engine.prepare(&chain(), run, snapshot, id, Actor::Human("ada".to_owned())).await.unwrap();
     }
 
-    async fn execute(&mut self, run: RunId, actor: Actor, intent: Intent) -> striatum_core::run::State {
+    async fn execute(&mut self, run: RunId, actor: Actor, intent: Intent) -> Arc<striatum_core::run::State> {
         let id = self.id();
         self.engine.execute(run, RunCommand { id, actor, intent }).await.unwrap().state
     }

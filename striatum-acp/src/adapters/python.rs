@@ -63,39 +63,6 @@ pub(super) static HERMES: Adapter = Adapter {
     ],
 };
 
-pub(super) static OPENHANDS: Adapter = Adapter {
-    name: "openhands",
-    command: &["openhands", "acp"],
-    install: "uv tool install openhands --python 3.12",
-    at_least: Version::new(1, 16, 0),
-    runtime: None,
-    env: &[
-        ("OPENHANDS_SUPPRESS_BANNER", "1"),
-        // Else it fetches the prices of models before it answers.
-        ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
-    ],
-    walled: &[],
-    // They stand in its own file.
-    credentials: &[],
-    settings: &["OPENHANDS_PERSISTENCE_DIR"],
-    endpoint: None,
-    home: Some(("OPENHANDS_PERSISTENCE_DIR", ".openhands")),
-    auth_method: None,
-    files: FileAccess::ReadWrite,
-    terminals: TERMINALS,
-    // It says that it reaches servers over HTTP, and then every turn fails.
-    tools: ToolAccess::Bridge,
-    mode: None,
-    usage: UsageMeaning::Turn,
-    notes: &[
-        "its model, and where that is, stand in its own `agent_settings.json` alone",
-        "it answers a cancel only when its model has answered",
-        "its terminals leave its process group: only a sandbox that finds every process ends them",
-        "it does not say what it asks leave for, and asks before every step: a lane may choose `always-approve`",
-        "it tells no tokens",
-    ],
-};
-
 pub(super) static VIBE: Adapter = Adapter {
     name: "vibe",
     command: &["vibe-acp"],
