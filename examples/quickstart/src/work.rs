@@ -16,7 +16,7 @@ use striatum::{
     },
 };
 
-use crate::{args::Args, cast, demo, failure::Failure, live::Live, report, scene::Scene};
+use crate::{args::Args, cast, demo, failure::Failure, live::Live, outside, report, scene::Scene};
 
 /// Says something to the person, beside the report.
 macro_rules! say {
@@ -75,9 +75,8 @@ async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
 /// Confirms the suggested branch and starts the run, whichever of the two is left to do.
 async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
     let state = scene.orchestrator.load(run).await?.state;
-    if let Some(egress) = &scene.egress {
-        egress.check_lanes(state.workflow()).map_err(|error| Failure::from(error).resumable())?;
-    }
+    let known = outside::lanes_are_known(scene.egress.as_ref(), state.workflow());
+    known.map_err(|error| Failure::from(error).resumable())?;
     if state.status() == Some(RunStatus::NeedsBranchConfirmation) {
         let suggested = &state.workflow().branch.suggested_name;
         let branch = scene.orchestrator.free_branch(suggested).await?;

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::place::{Place, Running, git, start, until};
+use crate::place::{Place, Running, git, start, until, write};
 
 /// A service, as an operator at the same machine knows it.
 struct Service {
@@ -22,7 +22,11 @@ struct Service {
 
 impl Service {
     fn of(place: &Place) -> Self {
-        let running = start(&mut place.quickstart(&["serve"]));
+        Self::with(place, &[])
+    }
+
+    fn with(place: &Place, options: &[&str]) -> Self {
+        let running = start(place.quickstart(&["serve"]).args(options));
         until("the address", || running.out().contains("try:"));
         let out = running.out();
         let address = out.split_once("http://").unwrap().1.split_whitespace().next().unwrap().to_owned();
@@ -91,6 +95,23 @@ fn an_operator_with_the_token_takes_a_run_to_its_delivery() {
     stranger.running.signal(Signal::INT);
     stranger.running.end().expect_code(0);
     place.assert_tidy(&place.demo(), "served");
+}
+
+#[test]
+fn a_run_is_not_confirmed_when_rules_are_for_a_lane_that_it_does_not_have() {
+    let place = Place::new();
+    let rules = place.path("rules.json");
+    write(&rules, &json!({"lanes": {"mian": ["example.com"]}}).to_string());
+    let service = Service::with(&place, &["--egress", rules.to_str().unwrap()]);
+    let document = json!({ "workflow": { "path": "workflow/workflow.json" } });
+    let prepared = service.json("POST", "/v1/runs", &document);
+    let run = prepared["run"]["run"].as_str().unwrap_or_else(|| panic!("{prepared}"));
+    let refused = service.json("POST", &format!("/v1/runs/{run}/confirm"), &json!({}));
+    assert_eq!(refused["error"]["code"], "egress_lane_unknown", "{refused}");
+    let shown = service.json("GET", &format!("/v1/runs/{run}"), &json!({}));
+    assert_eq!(shown["status"], "needs_branch_confirmation", "{shown}");
+    service.running.signal(Signal::INT);
+    service.running.end().expect_code(0);
 }
 
 #[test]
