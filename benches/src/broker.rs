@@ -19,7 +19,12 @@ use striatum_sandbox::{
     upstream::{Trust, Upstream},
 };
 
-use crate::{Outcome, measure::Turns, table::Table, tls};
+use crate::{
+    Outcome,
+    measure::{Turns, effort_of_all},
+    table::Table,
+    tls,
+};
 
 /// What the host is called.
 const NAME: &str = "localhost";
@@ -51,7 +56,7 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     let (requests, streams) = if quick { (200, 3) } else { (2000, 9) };
     let clients = [Client::to_host(host, tls::client(&pem)?, &key)?, Client::to_broker(address, &key)?];
     let taken = tokio::task::spawn_blocking(move || take(clients, requests, streams)).await??;
-    let (direct, brokered, throughput) = taken;
+    let Taken { firsts: [direct, brokered], throughput, effort } = taken;
 
     let mut table = Table::new("Broker of a model, loopback");
     let milliseconds = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
@@ -61,16 +66,25 @@ pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
     let [_, ratio] = throughput.ratios();
     table.base("a streamed answer of 64 MiB, direct", format!("{plain:.0} MiB/s"));
     table.row("the same through the broker", format!("{through:.0} MiB/s"), ratio, "≥ 0.8");
+    // What they work at once in three threads and in the system: it does not change much with what else runs.
+    let [plain, through] = effort.rates(LONG >> 20).map(f64::recip);
+    table.base("processors' time for a MiB of it, direct", format!("{:.2} ms", plain * 1e3));
+    table.base("the same through the broker", format!("{:.2} ms", through * 1e3));
     table.print();
     Ok(())
 }
 
-/// The median times to a first byte, direct and through the broker, and the times of whole streams.
-fn take(
-    mut clients: [Client; 2],
-    requests: usize,
-    streams: usize,
-) -> io::Result<(Duration, Duration, Turns<2>)> {
+/// What was taken, direct and through the broker.
+struct Taken {
+    /// The median times to a first byte.
+    firsts: [Duration; 2],
+    /// The times of whole streams.
+    throughput: Turns<2>,
+    /// The time that processors worked for these.
+    effort: Turns<2>,
+}
+
+fn take(mut clients: [Client; 2], requests: usize, streams: usize) -> io::Result<Taken> {
     let mut firsts = [Vec::new(), Vec::new()];
     for nth in 0..requests + 20 {
         for (client, times) in clients.iter_mut().zip(&mut firsts) {
@@ -81,16 +95,22 @@ fn take(
             }
         }
     }
-    let mut throughput = Turns::default();
+    let (mut throughput, mut effort) = (Turns::default(), Turns::default());
     for _ in 0..streams {
-        let [direct, brokered] = &mut clients;
-        throughput.take([direct.ask("claude-long")?.1, brokered.ask("claude-long")?.1]);
+        let (mut times, mut efforts) = ([Duration::ZERO; 2], [Duration::ZERO; 2]);
+        for (nth, client) in clients.iter_mut().enumerate() {
+            let before = effort_of_all();
+            times[nth] = client.ask("claude-long")?.1;
+            efforts[nth] = effort_of_all().saturating_sub(before);
+        }
+        throughput.take(times);
+        effort.take(efforts);
     }
-    let [direct, brokered] = firsts.map(|mut times| {
+    let firsts = firsts.map(|mut times| {
         times.sort_unstable();
         times.get(times.len() / 2).copied().unwrap_or_default()
     });
-    Ok((direct, brokered, throughput))
+    Ok(Taken { firsts, throughput, effort })
 }
 
 /// What is written and read in both directions, encrypted or not.

@@ -89,9 +89,19 @@ impl Effort {
     }
 
     fn so_far() -> Duration {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+        told_by(ClockId::ThreadCPUTime)
     }
+}
+
+fn told_by(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// The time that processors have worked for this process so far, in all of its threads and for it in the system.
+#[cfg(feature = "broker")]
+pub(crate) fn effort_of_all() -> Duration {
+    told_by(ClockId::ProcessCPUTime)
 }
 
 /// How long `work` takes.

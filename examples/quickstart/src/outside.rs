@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use striatum::{adapter::EgressGateway, sandbox::egress::Rule};
+use striatum::{
+    adapter::EgressGateway,
+    core::workflow::Workflow,
+    sandbox::egress::{EgressError, Rule},
+};
 
 use crate::{args::Args, failure::Failure, work::say};
 
@@ -28,4 +32,12 @@ pub(crate) async fn gateway(args: &Args) -> Result<Option<EgressGateway>, Failur
         say!("network: {gateway}");
     }
     Ok(Some(gateway))
+}
+
+/// Refuses rules for a lane that a workflow does not have.
+pub(crate) fn lanes_are_known(
+    egress: Option<&EgressGateway>,
+    workflow: &Workflow,
+) -> Result<(), EgressError> {
+    egress.map_or(Ok(()), |gateway| gateway.check_lanes(workflow))
 }

@@ -36,6 +36,7 @@ use crate::{
     args::Args,
     demo,
     failure::Failure,
+    outside,
     scene::Scene,
     work::{self, say},
 };
@@ -188,6 +189,10 @@ impl Repository for Recast {
     }
 
     async fn branch(&self, run: RunId, wanted: Option<&str>) -> Result<Branch, Problem> {
+        // No run starts before this, whoever prepared it.
+        let loaded = self.scene.orchestrator.load(run).await.map_err(|error| problem(error.into()))?;
+        let known = outside::lanes_are_known(self.scene.egress.as_ref(), loaded.state.workflow());
+        known.map_err(|error| problem(error.into()))?;
         self.scene.orchestrator.branch(run, wanted).await
     }
 

@@ -76,9 +76,8 @@ async fn begin(scene: &Scene, args: &Args) -> Result<RunId, Failure> {
 async fn set_going(scene: &Scene, run: RunId) -> Result<(), Failure> {
     let state = scene.orchestrator.load(run).await?.state;
     #[cfg(feature = "acp")]
-    if let Some(egress) = &scene.egress {
-        egress.check_lanes(state.workflow()).map_err(|error| Failure::from(error).resumable())?;
-    }
+    crate::outside::lanes_are_known(scene.egress.as_ref(), state.workflow())
+        .map_err(|error| Failure::from(error).resumable())?;
     if state.status() == Some(RunStatus::NeedsBranchConfirmation) {
         let suggested = &state.workflow().branch.suggested_name;
         let branch = scene.orchestrator.free_branch(suggested).await?;

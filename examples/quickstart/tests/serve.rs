@@ -105,6 +105,24 @@ fn an_operator_with_the_token_takes_a_run_to_its_delivery() {
 }
 
 #[test]
+fn a_run_is_not_confirmed_when_rules_are_for_a_lane_that_it_does_not_have() {
+    let place = Place::new();
+    let rules = place.path("rules.json");
+    write(&rules, &json!({"lanes": {"mian": ["example.com"]}}).to_string());
+    let service =
+        Service::start(&place, &mut place.quickstart(&["serve", "--egress", rules.to_str().unwrap()]));
+    let document = json!({ "workflow": { "path": "workflow/workflow.json" } });
+    let prepared = service.json("POST", "/v1/runs", &document);
+    let run = prepared["run"]["run"].as_str().unwrap_or_else(|| panic!("{prepared}"));
+    let refused = service.json("POST", &format!("/v1/runs/{run}/confirm"), &json!({}));
+    assert_eq!(refused["error"]["code"], "egress_lane_unknown", "{refused}");
+    let shown = service.json("GET", &format!("/v1/runs/{run}"), &json!({}));
+    assert_eq!(shown["status"], "needs_branch_confirmation", "{shown}");
+    service.running.signal(Signal::INT);
+    service.running.end().expect_code(0);
+}
+
+#[test]
 fn a_token_outlives_a_restart_of_the_service() {
     let place = Place::new();
     let first = Service::of(&place);
