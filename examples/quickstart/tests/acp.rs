@@ -255,8 +255,8 @@ fn an_agent_that_only_the_document_names_is_missed_before_a_run_begins() {
     let place = Place::new();
     let document =
         place.document(r#""adapter": "process", "command": ["reviewer"]"#, r#""adapter": "acp:gemini""#);
-    let mut command = place.quickstart(&["--workflow"]);
-    command.arg(document).env_remove("GEMINI_API_KEY");
+    let mut command = place.quickstart(&[]);
+    command.arg("--workflow").arg(document).env_remove("GEMINI_API_KEY");
     let words = ["lane reviewer, acp:gemini", "let the lane name one of GEMINI_API_KEY"];
     let said = run(command).expect_error("agent_missing", &words);
     assert!(!said.out.contains("prepared run"), "{}", said.out);
