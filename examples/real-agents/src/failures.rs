@@ -1,9 +1,12 @@
 //! What becomes of a change when its first turn goes wrong.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use striatum::core::run::{JobState, JobStatus, State};
+use striatum::{
+    Limits,
+    core::run::{JobState, JobStatus, State},
+};
 use striatum_testkit::llm::{MockLlm, Reply};
 use tokio::sync::Notify;
 
@@ -12,8 +15,11 @@ use crate::{
     agents::{Agent, Installed},
     ensure,
     scene::{Scene, job},
-    script,
+    script, success,
 };
+
+/// How long an agent may give no sign of life, where that is tried.
+const SILENCE: Duration = Duration::from_secs(20);
 
 fn draft(state: &State) -> Outcome<JobState> {
     Ok(state.job(&job("draft")?).ok_or("there is a draft")?.clone())
@@ -31,15 +37,34 @@ pub(crate) async fn not_let_in(installed: &Installed, agent: Agent) -> Outcome<S
     Ok(format!("the draft is {} ({:?})", draft.status, draft.checkpoint))
 }
 
-/// What ends by itself is waited for, or costs an attempt at most: a limit, a model that is broken for a moment.
+/// What ends by itself is waited for, and costs no attempt: a limit, a model that is broken for a moment.
 pub(crate) async fn recovers(installed: &Installed, agent: Agent, at_first: Reply) -> Outcome<String> {
     // The agent itself tries once more before it gives up.
     let model = MockLlm::start(script::at_first(move |nth| (nth < 2).then(|| at_first.clone()))).await?;
     let scene = Scene::open(installed, &model.url(), [agent; 3]).await?;
     let state = scene.work().await?;
-    scene.expect_completed(&state).await?;
-    let draft = draft(&state)?;
-    Ok(format!("the draft was granted {} times", draft.epoch))
+    expect_none_lost(&scene, &state).await
+}
+
+/// A turn in which nothing happens any more is cancelled, and the agent goes on when it is asked to.
+pub(crate) async fn stalled(installed: &Installed, agent: Agent) -> Outcome<String> {
+    let (model, begun) = thinking().await?;
+    let limits = Limits::default().silence(SILENCE);
+    let scene = Scene::within(installed, &model.url(), [agent; 3], limits).await?;
+    let ((), state) = tokio::join!(begun.notified(), scene.work());
+    expect_none_lost(&scene, &state?).await
+}
+
+/// The change was reviewed, and no grant ended badly on the way.
+async fn expect_none_lost(scene: &Scene, state: &State) -> Outcome<String> {
+    success::expect_reviewed(scene, state).await?;
+    let reasons = scene.reasons().await?;
+    ensure(reasons.is_empty(), || format!("grants were lost: {}", reasons.join("; ")))?;
+    let draft = draft(state)?;
+    ensure((draft.attempt, draft.epoch) == (2, 2), || {
+        format!("the draft was granted {} times, and is at attempt {}", draft.epoch, draft.attempt)
+    })?;
+    Ok("the same agent went on".to_owned())
 }
 
 /// A model that thinks for ever at first, and who waits for it.

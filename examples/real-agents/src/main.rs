@@ -113,6 +113,7 @@ impl Stage {
             self.play(&format!("{name} is limited for a while (429)"), limit).await;
             let broken = failures::recovers(installed, agent, Reply::refuse(500));
             self.play(&format!("the model of {name} is broken once (500)"), broken).await;
+            self.play(&format!("{name} is silent in a turn"), failures::stalled(installed, agent)).await;
             self.interrupted(installed, agent).await;
         }
     }

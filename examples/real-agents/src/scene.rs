@@ -72,6 +72,16 @@ impl Place {
 impl Scene {
     /// A prepared run of the reviewed change, whose author, reviewer and finisher ask the model at this URL.
     pub(crate) async fn open(installed: &Installed, model: &str, parts: [Agent; 3]) -> Outcome<Self> {
+        Self::within(installed, model, parts, Limits::default()).await
+    }
+
+    /// The same within these limits.
+    pub(crate) async fn within(
+        installed: &Installed,
+        model: &str,
+        parts: [Agent; 3],
+        limits: Limits,
+    ) -> Outcome<Self> {
         let place = Place::make(installed)?;
         let allow = PermissionPolicy::uniform(Decision::AllowOnce).beyond(Decision::Reject);
         let mut adapters = Vec::new();
@@ -81,7 +91,7 @@ impl Scene {
         }
         let sandbox = Arc::new(NoSandbox::new(installed.path()?));
         let lanes = parts.map(|agent| installed.lane(agent, model, place.folder.path()));
-        Self::prepare(place, sandbox, adapters, lanes).await
+        Self::prepare(place, sandbox, adapters, lanes, limits).await
     }
 
     /// The same behind walls, through a broker.
@@ -98,7 +108,7 @@ impl Scene {
         }
         let sandbox = brokered.walls(installed, &place.data()).await?;
         let lanes = parts.map(|agent| Ok(Installed::brokered_lane(agent)));
-        Self::prepare(place, sandbox, adapters, lanes).await
+        Self::prepare(place, sandbox, adapters, lanes, Limits::default()).await
     }
 
     async fn prepare(
@@ -106,6 +116,7 @@ impl Scene {
         sandbox: Arc<dyn Sandbox>,
         adapters: Vec<(&'static Adapter, Arc<dyn LaneAdapter>)>,
         lanes: [Outcome<Value>; 3],
+        limits: Limits,
     ) -> Outcome<Self> {
         let (repository, data) = (place.repository(), place.data());
         fs::create_dir_all(&repository)?;
@@ -122,7 +133,7 @@ impl Scene {
             .repository(Repository::open(&repository, &data, Git::default()).await?)
             .sandbox(sandbox)
             .data(&data)
-            .limits(Limits::default());
+            .limits(limits);
         for (known, adapter) in adapters {
             builder = builder.adapter(format!("acp:{}", known.name), adapter);
         }
@@ -238,7 +249,7 @@ pub(crate) async fn bridge() -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The document of the reviewed change with real agents for lanes.
+/// The document of the reviewed change with real agents for lanes, of whom the third sums it up.
 fn workflow(lanes: [Outcome<Value>; 3]) -> Outcome<Vec<u8>> {
     let [author, reviewer, finisher] = lanes;
     let mut document: Value = serde_json::from_slice(&fs::read(Path::new(WORKFLOW).join("workflow.json"))?)?;
@@ -246,6 +257,7 @@ fn workflow(lanes: [Outcome<Value>; 3]) -> Outcome<Vec<u8>> {
     let jobs = document["jobs"].as_array_mut().ok_or("the workflow has jobs")?;
     for job in jobs.iter_mut().filter(|job| job["id"] == "apply") {
         job["lane_id"] = json!("finisher");
+        job["type"] = json!("synthesis");
     }
     Ok(serde_json::to_vec(&document)?)
 }

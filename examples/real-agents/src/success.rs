@@ -1,6 +1,11 @@
 //! Changes that come to a good end.
 
-use striatum::core::run::{IdentityBasis, State, Verdict};
+use std::collections::BTreeSet;
+
+use striatum::core::{
+    run::{IdentityBasis, State, Verdict},
+    transport::AgentIdentity,
+};
 use striatum_testkit::llm::MockLlm;
 
 use crate::{
@@ -28,6 +33,13 @@ pub(crate) async fn reviewed(installed: &Installed, parts: [Agent; 3]) -> Outcom
     let scene = Scene::open(installed, &model.url(), parts).await?;
     let state = scene.work().await?;
     expect_reviewed(&scene, &state).await?;
+    let reported: BTreeSet<_> = sessions(&state).filter_map(|agent| agent.name.as_ref()).collect();
+    let played: BTreeSet<_> = parts.iter().map(|part| part.name()).collect();
+    ensure(reported.len() == played.len(), || format!("{played:?} call themselves {reported:?}"))?;
+    // Those that are always played say their model too.
+    let verdicts = &state.job(&job("review")?).ok_or("there is a review")?.verdicts;
+    let say_all = verdicts.iter().all(|verdict| verdict.agent.model.is_some());
+    ensure(played.len() == 1 || say_all, || identities(&state))?;
 
     let asked = model.asked();
     let placeholder =
@@ -47,10 +59,10 @@ pub(crate) async fn expect_reviewed(scene: &Scene, state: &State) -> Outcome<()>
     })?;
     for verdict in verdicts {
         let agent = &verdict.agent;
-        ensure(
-            verdict.basis == IdentityBasis::Reported && agent.name.is_some() && agent.version.is_some(),
-            || format!("the reviewer is {agent:?} by {:?}", verdict.basis),
-        )?;
+        let is_whole = agent.name.is_some() && agent.version.is_some();
+        ensure(verdict.basis == IdentityBasis::Reported && is_whole, || {
+            format!("the reviewer is {agent:?} by {:?}", verdict.basis)
+        })?;
     }
 
     let greeting = scene.delivered("src/greeting.txt").await?;
@@ -63,15 +75,18 @@ pub(crate) async fn expect_reviewed(scene: &Scene, state: &State) -> Outcome<()>
 
 /// What the agents said that they are, in the order of their sessions.
 pub(crate) fn identities(state: &State) -> String {
-    let holders = state.jobs().flat_map(|(_, job)| job.holders.iter());
-    let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
-    sessions.sort_by_key(|session| session.ordinal);
-    let named = sessions.iter().filter_map(|session| {
-        let agent = session.agent.as_ref()?;
-        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
-        Some(format!("{} {} ({})", part(&agent.name), part(&agent.version), part(&agent.model)))
-    });
+    let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
+    let named = sessions(state)
+        .map(|agent| format!("{} {} ({})", part(&agent.name), part(&agent.version), part(&agent.model)));
     let mut named: Vec<String> = named.collect();
     named.dedup();
     named.join(", ")
+}
+
+/// What the agent of each session said that it is, in the order of the sessions.
+fn sessions(state: &State) -> impl Iterator<Item = &AgentIdentity> {
+    let holders = state.jobs().flat_map(|(_, job)| job.holders.iter());
+    let mut sessions: Vec<_> = holders.filter_map(|session| state.session(session)).collect();
+    sessions.sort_by_key(|session| session.ordinal);
+    sessions.into_iter().filter_map(|session| session.agent.as_ref())
 }
