@@ -272,7 +272,8 @@ impl Script {
     fn begin(&self, task: &Task) -> io::Result<()> {
         if let Some(mark) = &self.mark {
             let mut file = fs::OpenOptions::new().create(true).append(true).open(mark)?;
-            writeln!(file, "{} {}", task.job(), task.attempt())?;
+            // In one piece, since others begin at the same time.
+            file.write_all(format!("{} {}\n", task.job(), task.attempt()).as_bytes())?;
         }
         Ok(())
     }
