@@ -14,14 +14,14 @@ pub(super) const GUARDS: &[Guard] = &[
     Guard {
         name: "fence",
         file: "striatum-core/src/run/decide.rs",
-        guarded: "if self.state.is_live(fence) {",
-        open: "if self.state.is_live(fence) || fence.epoch > 0 {",
+        guarded: "if self.state.holds(index, fence) {",
+        open: "if self.state.holds(index, fence) || fence.epoch > 0 {",
     },
     Guard {
         name: "fence_session",
         file: "striatum-core/src/run/state.rs",
-        guarded: "self.fence(&fence.job).as_ref() == Some(fence)",
-        open: "self.fence(&fence.job).is_some_and(|live| live.epoch == fence.epoch)",
+        guarded: "job.lease.as_ref().is_some_and(|lease| lease.session == fence.session)",
+        open: "job.lease.is_some()",
     },
     Guard {
         name: "session_speaks",
@@ -225,8 +225,8 @@ pub(super) const GUARDS: &[Guard] = &[
     Guard {
         name: "cancel_is_an_answer",
         file: "striatum-core/src/run/decide/checkpoint.rs",
-        guarded: "_ if state.checkpoint.is_some() =>",
-        open: "_ if state.checkpoint == Some(Checkpoint::Planned) =>",
+        guarded: "if state.checkpoint.is_some() {",
+        open: "if state.checkpoint == Some(Checkpoint::Planned) {",
     },
     Guard {
         name: "decision",
