@@ -50,13 +50,18 @@ impl Board {
         Some(format!("/v1/runs/{}", self.runs.get(self.chosen)?["run"].as_str()?))
     }
 
-    /// Takes up what happened, and reads everything anew if anything did.
+    /// Takes up what happened, and reads everything anew if anything did. The begin of a stream is not told.
     pub(crate) fn take_up(&mut self, happened: impl Iterator<Item = Value>) {
-        let Some(event) = happened.last() else { return };
-        let (at, body) = (text(&event["at"], 19), &event["body"]);
-        let (run, kind, job) =
-            (text(&body["run"], 8), text(&body["kind"], 40), text(&body["data"]["job"], 40));
-        self.happened = format!("{at} {run} {kind} {job}");
+        let happened: Vec<Value> = happened.collect();
+        if happened.is_empty() {
+            return;
+        }
+        if let Some(event) = happened.iter().rfind(|event| !event.is_null()) {
+            let (at, body) = (text(&event["at"], 19), &event["body"]);
+            let (run, kind, job) =
+                (text(&body["run"], 8), text(&body["kind"], 40), text(&body["data"]["job"], 40));
+            self.happened = format!("{at} {run} {kind} {job}");
+        }
         self.renew();
     }
 
