@@ -102,10 +102,8 @@ fn home(folder: &str) -> Option<PathBuf> {
 /// Carries tools between an agent that starts this program for them and their server, whose address it finds in its environment.
 pub(crate) fn bridge() -> ExitCode {
     let carry = async {
-        let unset = |_| io::Error::other("STRIATUM_MCP_URL and STRIATUM_MCP_TOKEN are not set");
-        let url = std::env::var("STRIATUM_MCP_URL").map_err(unset)?;
-        let token = std::env::var("STRIATUM_MCP_TOKEN").map_err(unset)?;
-        let endpoint = Endpoint::new(url, token.into());
+        let unset = || io::Error::other(format!("{} are not set", Endpoint::VARIABLES.join(" and ")));
+        let endpoint = Endpoint::of_environment().ok_or_else(unset)?;
         striatum::server::bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

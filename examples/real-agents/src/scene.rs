@@ -244,7 +244,7 @@ pub(crate) fn equipped(known: &'static Adapter) -> Outcome<AcpAdapter> {
 
 /// Carries tools between an agent that started this program and their server.
 pub(crate) async fn bridge() -> Outcome<ExitCode> {
-    let endpoint = Endpoint::new(env::var("STRIATUM_MCP_URL")?, env::var("STRIATUM_MCP_TOKEN")?.into());
+    let endpoint = Endpoint::of_environment().ok_or("no tools to carry")?;
     striatum::server::bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -32,9 +32,24 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The variables in which a program that carries the tools to an agent finds their address and their token.
+    pub const VARIABLES: [&str; 2] = ["STRIATUM_MCP_URL", "STRIATUM_MCP_TOKEN"];
+
     /// An endpoint that is known from elsewhere.
     pub const fn new(url: String, bearer: SecretString) -> Self {
         Self { url, bearer }
+    }
+
+    /// What the [variables](Self::VARIABLES) of this process say, if both are set.
+    ///
+    /// ```
+    /// use striatum_server::agents::Endpoint;
+    ///
+    /// assert!(Endpoint::of_environment().is_none(), "nobody started this program for an agent");
+    /// ```
+    pub fn of_environment() -> Option<Self> {
+        let [Ok(url), Ok(bearer)] = Self::VARIABLES.map(std::env::var) else { return None };
+        Some(Self::new(url, bearer.into()))
     }
 }
 

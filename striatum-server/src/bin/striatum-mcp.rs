@@ -7,10 +7,9 @@ use striatum_server::{agents::Endpoint, bridge};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let [Ok(url), Ok(token)] = ["STRIATUM_MCP_URL", "STRIATUM_MCP_TOKEN"].map(std::env::var) else {
-        return fail("set STRIATUM_MCP_URL and STRIATUM_MCP_TOKEN");
+    let Some(endpoint) = Endpoint::of_environment() else {
+        return fail(&format!("set {}", Endpoint::VARIABLES.join(" and ")));
     };
-    let endpoint = Endpoint::new(url, token.into());
     match bridge(&endpoint, tokio::io::stdin(), tokio::io::stdout()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),

@@ -18,7 +18,7 @@ use striatum_core::{
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
     workflow::{Lane, Offers},
 };
-use striatum_server::agents::tool_names;
+use striatum_server::agents::{Endpoint, tool_names};
 
 use self::{conversation::Conversation, room::Room};
 use crate::{
@@ -169,10 +169,9 @@ impl AcpAdapter {
         let needed = self.known.filter(|known| known.tools == ToolAccess::Bridge);
         let found = || needed.map(|_| vec![OsString::from(Adapter::BRIDGE)]);
         let Some(argv) = self.bridge.clone().or_else(found) else { return server };
-        let env = vec![
-            EnvVar::new("STRIATUM_MCP_URL", &server.address.url),
-            EnvVar::new("STRIATUM_MCP_TOKEN", server.address.token.reveal()),
-        ];
+        let [url, token] = Endpoint::VARIABLES;
+        let env =
+            vec![EnvVar::new(url, &server.address.url), EnvVar::new(token, server.address.token.reveal())];
         server.with_bridge(Bridge { argv, env })
     }
 

@@ -11,10 +11,8 @@ use crate::adapter::{End, Finished, acp::finished};
 impl Conversation<'_> {
     /// Adds what a turn cost. What the agent says of the whole says more than what was seen of it.
     pub(super) fn charge(&mut self, end: &TurnEnd) {
-        let seen =
-            Spend { input_tokens: Some(self.context).filter(|tokens| *tokens > 0), output_tokens: None };
         let is_told = end.spend != Spend::default();
-        self.spent = self.spent.plus(if is_told { end.spend } else { seen });
+        self.spent = self.spent.plus(if is_told { end.spend } else { self.seen() });
         self.context = 0;
         self.account();
         if self.turns == 1
@@ -29,12 +27,13 @@ impl Conversation<'_> {
 
     /// What was used, as far as it is known. What was seen of it counts before what the agent says.
     pub(super) fn used(&self) -> Option<Spend> {
-        let said = || {
-            let is_known = self.spent != Spend::default() || self.context > 0;
-            let before_it = Spend { input_tokens: Some(self.context), output_tokens: None };
-            is_known.then(|| if self.context > 0 { self.spent.plus(before_it) } else { self.spent })
-        };
+        let said = || Some(self.spent.plus(self.seen())).filter(|spend| *spend != Spend::default());
         self.passages.seen().spend.or_else(said)
+    }
+
+    /// What this turn took so far, by the size of its context.
+    fn seen(&self) -> Spend {
+        Spend { input_tokens: Some(self.context).filter(|tokens| *tokens > 0), output_tokens: None }
     }
 
     /// Tells what was used.
