@@ -99,8 +99,13 @@ impl Root {
             shown.push(Shown { source: parts.guard.admit(path)?, at: path.clone(), access: *access });
         }
         for Mount { path, access } in spec.mounts.iter().chain([&Mount::write(&tree)]) {
-            let own = *path == tree || (path.starts_with(&folder) && *path != folder);
-            let source = if own { parts.guard.admit_own(path)? } else { parts.guard.admit(path)? };
+            let source = if *path == tree {
+                parts.guard.admit_own(path, &tree)?
+            } else if path.starts_with(&folder) && *path != folder {
+                parts.guard.admit_own(path, &folder)?
+            } else {
+                parts.guard.admit(path)?
+            };
             shown.push(Shown { source, at: path.clone(), access: *access });
         }
         refuse_records(&shown, &folder)?;
