@@ -11,7 +11,7 @@
 //! - An agent has placeholders for secrets. In a request that a rule of the secret allows, the placeholder becomes the secret if it
 //!   stands where a credential does; anywhere else it is refused. An answer that repeats the secret is broken off.
 //! - Every message is taken apart and framed anew, so that no two readers read it differently.
-//! - Of each request there is an [`EgressRecord`].
+//! - Of each request there is an [`EgressRecord`]. While these cannot be kept nothing passes.
 
 use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::SystemTime};
 
@@ -52,6 +52,7 @@ pub use server::EgressServing;
 
 use authority::Authority;
 use placeholder::{Placeholder, Placeholders};
+use record::Records;
 use server::Session;
 
 use crate::{credential::Credential, upstream::Trust};
@@ -179,7 +180,7 @@ impl EgressBuilder {
             upstream: Arc::new(upstream),
             rules: self.rules,
             resolver: self.resolver,
-            audit: self.audit,
+            records: Arc::new(Records::new(self.audit)),
             limits: self.limits,
         };
         Ok(Egress { session: Arc::new(session), trust })

@@ -1,10 +1,10 @@
 //! What is kept of each request.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -72,7 +72,11 @@ impl fmt::Display for EgressRecord {
 /// Takes the records of a session. It is called where requests are served, and must not wait.
 pub trait EgressAudit: fmt::Debug + Send + Sync + 'static {
     /// Takes one.
-    fn record(&self, record: EgressRecord);
+    ///
+    /// # Errors
+    /// An [`io::Error`] if it cannot be kept. The proxy then refuses what is asked next ([`Refusal::Unrecorded`]), until a record is
+    /// taken again: that of such a refusal, say.
+    fn record(&self, record: EgressRecord) -> io::Result<()>;
 }
 
 /// Tells `tracing` of each request: those that were refused as warnings, the others as events to debug with.
@@ -80,13 +84,40 @@ pub trait EgressAudit: fmt::Debug + Send + Sync + 'static {
 pub struct Traced;
 
 impl EgressAudit for Traced {
-    fn record(&self, record: EgressRecord) {
+    fn record(&self, record: EgressRecord) -> io::Result<()> {
         let rule = record.rule.as_deref().unwrap_or_default();
         let EgressRecord { up_bytes, down_bytes, time, .. } = record;
         match record.fate {
             Fate::Refused(_) => tracing::warn!(rule, up_bytes, down_bytes, ?time, "egress: {record}"),
             _ => tracing::debug!(rule, up_bytes, down_bytes, ?time, "egress: {record}"),
         }
+        Ok(())
+    }
+}
+
+/// Gives records to those who take them, and knows whether they do.
+#[derive(Debug)]
+pub(super) struct Records {
+    audit: Arc<dyn EgressAudit>,
+    is_failing: AtomicBool,
+}
+
+impl Records {
+    pub(super) fn new(audit: Arc<dyn EgressAudit>) -> Self {
+        Self { audit, is_failing: AtomicBool::new(false) }
+    }
+
+    /// Refuses what nobody would ever learn of.
+    pub(super) fn admit(&self) -> Result<(), Refusal> {
+        if self.is_failing.load(Ordering::Relaxed) { Err(Refusal::Unrecorded) } else { Ok(()) }
+    }
+
+    fn keep(&self, record: EgressRecord) {
+        let kept = self.audit.record(record);
+        if let Err(error) = &kept {
+            tracing::error!(%error, "the record of a request of an agent cannot be kept: the next is refused");
+        }
+        self.is_failing.store(kept.is_err(), Ordering::Relaxed);
     }
 }
 
@@ -95,7 +126,7 @@ impl EgressAudit for Traced {
 pub(super) struct Account(Arc<Entry>);
 
 struct Entry {
-    audit: Arc<dyn EgressAudit>,
+    records: Arc<Records>,
     begun: Instant,
     up: AtomicU64,
     down: AtomicU64,
@@ -103,7 +134,7 @@ struct Entry {
 }
 
 impl Account {
-    pub(super) fn open(audit: Arc<dyn EgressAudit>, scheme: Scheme, method: Option<Method>) -> Self {
+    pub(super) fn open(records: Arc<Records>, scheme: Scheme, method: Option<Method>) -> Self {
         let record = EgressRecord {
             scheme,
             destination: None,
@@ -116,7 +147,7 @@ impl Account {
             time: Duration::ZERO,
         };
         let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Entry { audit, begun: Instant::now(), up, down, record: Mutex::new(record) }))
+        Self(Arc::new(Entry { records, begun: Instant::now(), up, down, record: Mutex::new(record) }))
     }
 
     pub(super) fn goes_to(&self, authority: &Authority) {
@@ -187,6 +218,6 @@ impl Drop for Entry {
         record.up_bytes = *self.up.get_mut();
         record.down_bytes = *self.down.get_mut();
         record.time = self.begun.elapsed();
-        self.audit.record(record);
+        self.records.keep(record);
     }
 }

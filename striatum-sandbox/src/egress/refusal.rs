@@ -87,6 +87,8 @@ refusals! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "Send less, or have the limit raised.";
     /// The head of the request is larger than it may be.
     HeadTooLarge = "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Send fewer or shorter headers.";
+    /// The records of requests cannot be kept, so nothing passes.
+    Unrecorded = "unrecorded", SERVICE_UNAVAILABLE, "See the log of the host program, and make room where it keeps the records of the session.";
     /// The client was too slow.
     TooSlow = "too_slow", REQUEST_TIMEOUT, "Send the whole request without pauses.";
 }

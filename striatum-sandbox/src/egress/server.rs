@@ -35,7 +35,7 @@ use super::{
     limits::EgressLimits,
     link::Link,
     placeholder::Placeholders,
-    record::{Account, EgressAudit},
+    record::{Account, Records},
     refusal::Refusal,
     resolve::Resolve,
     rule::Scheme,
@@ -54,7 +54,7 @@ pub(super) struct Session {
     pub(super) authority: CertificateAuthority,
     pub(super) upstream: Arc<ClientConfig>,
     pub(super) resolver: Arc<dyn Resolve>,
-    pub(super) audit: Arc<dyn EgressAudit>,
+    pub(super) records: Arc<Records>,
     pub(super) limits: EgressLimits,
 }
 
@@ -134,12 +134,15 @@ impl Connections {
             let is_connect = request.method() == Method::CONNECT;
             let scheme = if is_connect { Scheme::Https } else { Scheme::Http };
             let account = self.session.account(scheme, Some(request.method().clone()));
-            let answered = if is_connect {
-                self.connect(request, &account, &seat).await
-            } else {
-                self.session.plain(request, &account).await
+            let answered = async {
+                self.session.records.admit()?;
+                if is_connect {
+                    self.connect(request, &account, &seat).await
+                } else {
+                    self.session.plain(request, &account).await
+                }
             };
-            settled(answered, &account)
+            settled(answered.await, &account)
         });
         let connection = self.session.http1().serve_connection(TokioIo::new(stream), answer).with_upgrades();
         if let Some(refusal) = connection.await.err().and_then(|error| why(&error, &asked)) {
@@ -181,7 +184,7 @@ impl Connections {
 impl Session {
     /// Opens the account of a request.
     pub(super) fn account(&self, scheme: Scheme, method: Option<Method>) -> Account {
-        Account::open(self.audit.clone(), scheme, method)
+        Account::open(self.records.clone(), scheme, method)
     }
 
     /// How clients are listened to.

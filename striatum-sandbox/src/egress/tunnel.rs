@@ -102,6 +102,7 @@ impl Tunnel {
                 account.goes_to(authority);
                 let route = Route { session, scheme: Scheme::Https, authority, door };
                 let answered = async {
+                    session.records.admit()?;
                     if request.method() == Method::CONNECT {
                         return Err(Refusal::Malformed);
                     }

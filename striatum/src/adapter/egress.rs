@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     fs::File,
-    io::Write as _,
+    io::{self, Write as _},
     net::TcpListener,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -34,8 +34,8 @@ use crate::adapter::{AdapterError, Assignment, Gateway, Passage, Porter, Seen};
 const EGRESS: &str = "egress";
 /// What was asked of the proxy, in a session's folder: a line of JSON for each request.
 const LOG: &str = "egress.jsonl";
-/// How much of that is kept, in bytes.
-const LOG_BYTES: usize = 16 << 20;
+/// How much of that is kept, in bytes. Whoever asks for more is refused.
+const LOG_BYTES: usize = 64 << 20;
 
 /// Lets agents reach named hosts through an [`Egress`] proxy, by rules for every lane and for single ones.
 ///
@@ -222,27 +222,43 @@ impl Porter for Door {
 
 /// Keeps records in a file, and tells `tracing` of them.
 #[derive(Debug)]
-struct Kept(Mutex<(File, usize)>);
+struct Kept(Mutex<Book>);
+
+#[derive(Debug)]
+struct Book {
+    file: File,
+    /// How many bytes it may still take.
+    room: usize,
+    /// The last line may have been written in part.
+    is_torn: bool,
+}
 
 impl Kept {
-    fn new(path: &Path) -> std::io::Result<Self> {
-        Ok(Self(Mutex::new((File::options().create(true).append(true).open(path)?, 0))))
+    fn new(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(path)?;
+        Ok(Self(Mutex::new(Book { file, room: LOG_BYTES, is_torn: false })))
     }
 }
 
 impl EgressAudit for Kept {
-    fn record(&self, record: EgressRecord) {
-        let line = format!("{}\n", line(&record));
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, written) = &mut *kept;
-        if *written < LOG_BYTES {
-            *written += line.len();
-            if let Err(error) = file.write_all(line.as_bytes()) {
-                tracing::warn!(%error, "a request of an agent was not written down");
-            }
-        }
-        drop(kept);
-        Traced.record(record);
+    fn record(&self, record: EgressRecord) -> io::Result<()> {
+        let line = line(&record).to_string();
+        Traced.record(record)?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(&line)
+    }
+}
+
+impl Book {
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let line = format!("{}{line}\n", if self.is_torn { "\n" } else { "" });
+        let room = self.room.checked_sub(line.len());
+        // Once there is none for one, there is none for a shorter one.
+        self.room = room.unwrap_or(0);
+        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "a session has no more room for records");
+        room.ok_or_else(full)?;
+        let written = self.file.write_all(line.as_bytes());
+        self.is_torn = written.is_err();
+        written
     }
 }
 
@@ -265,4 +281,34 @@ fn line(record: &EgressRecord) -> serde_json::Value {
         "begun_at_us": u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
         "time_ms": u64::try_from(record.time.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_kept_is_told_and_the_next_is_a_line_of_its_own() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join(LOG);
+        let Kept(book) = Kept::new(&path).expect("a file");
+        let mut book = book.into_inner().expect("nobody else has it");
+        book.write("one").expect("there is room");
+        book.is_torn = true;
+        book.write("two").expect("there is room");
+        book.room = 5;
+        for line in ["three", "4"] {
+            assert_eq!(book.write(line).expect_err("there is none").kind(), io::ErrorKind::QuotaExceeded);
+        }
+        assert_eq!(std::fs::read_to_string(&path).expect("a file"), "one\n\ntwo\n");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told() {
+        let Kept(book) = Kept::new(Path::new("/dev/full")).expect("a device");
+        let mut book = book.into_inner().expect("nobody else has it");
+        assert_eq!(book.write("one").expect_err("it is full").kind(), io::ErrorKind::StorageFull);
+        assert!(book.is_torn);
+    }
 }

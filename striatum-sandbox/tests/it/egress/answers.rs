@@ -1,5 +1,7 @@
 //! What comes back, and what is kept of it.
 
+use std::sync::atomic::Ordering;
+
 use striatum_sandbox::egress::{EgressLimits, EgressRecord, Fate, Refusal};
 
 use super::{
@@ -148,6 +150,32 @@ async fn a_record_says_what_became_of_a_request_and_no_secret() {
     let through = of("CONNECT", "spliced.test");
     assert_eq!(through.fate, Fate::Tunnelled);
     assert!(through.up_bytes > 0 && through.down_bytes > 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_pass_until_it_can() {
+    let stage = Stage::new().await;
+    let proxy = stage.proxy(limits()).await;
+    // That of the first request, of the second, and one of the connections'.
+    proxy.records.lost.store(3, Ordering::Relaxed);
+    let (host, refused) = ("inspected.test", b"x-striatum-refusal: unrecorded");
+    let mut steps = within(host, get(host, "/open", &["X-It: the first"]));
+    steps.push(super::client::Step::Head);
+    steps.extend(get(host, "/open", &["X-It: the second", "Connection: close"]));
+    let mut client = Client::connect(proxy.address).await;
+    soon("two requests", client.walk(&filled(&stage, &steps))).await;
+    soon("two answers", client.rest()).await;
+    assert!(contains(&client.received, refused), "{}", String::from_utf8_lossy(&client.received));
+    let mut other = Client::connect(proxy.address).await;
+    soon("a refusal", other.walk(&filled(&stage, &connect("inspected.test:{tls}")))).await;
+    assert!(contains(&other.received, refused), "{}", String::from_utf8_lossy(&other.received));
+    soon("a record", proxy.records.finished(1)).await;
+    let again = received(&stage, &proxy, host, "/open", "X-It: the third").await;
+    assert!(!contains(&again, refused), "{}", String::from_utf8_lossy(&again));
+    drop((client, other, proxy));
+    let arrived = soon("the end", stage.log.settled()).await;
+    let passed = ["the first", "the second", "the third"];
+    assert_eq!(passed.map(|marker| contains(&arrived, marker.as_bytes())), [true, false, true]);
 }
 
 #[tokio::test]

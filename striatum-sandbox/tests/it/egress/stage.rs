@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -197,11 +200,20 @@ impl Proxy {
 
 /// The records, as they come.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Records(watch::Sender<Vec<EgressRecord>>);
+pub(super) struct Records {
+    kept: watch::Sender<Vec<EgressRecord>>,
+    /// So many cannot be kept from now on.
+    pub(super) lost: Arc<AtomicUsize>,
+}
 
 impl EgressAudit for Records {
-    fn record(&self, record: EgressRecord) {
-        self.0.send_modify(|records| records.push(record));
+    fn record(&self, record: EgressRecord) -> io::Result<()> {
+        let lose = |lost: usize| lost.checked_sub(1);
+        if self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.kept.send_modify(|records| records.push(record));
+        Ok(())
     }
 }
 
@@ -214,14 +226,14 @@ impl Records {
                 _ => None,
             })
         };
-        let mut records = self.0.subscribe();
+        let mut records = self.kept.subscribe();
         let found = records.wait_for(|records| refusal(records).is_some()).await;
         refusal(&found.expect("records")).expect("a refusal")
     }
 
     /// So many of them.
     pub(super) async fn finished(&self, count: usize) -> Vec<EgressRecord> {
-        let mut records = self.0.subscribe();
+        let mut records = self.kept.subscribe();
         records.wait_for(|records| records.len() >= count).await.expect("records").clone()
     }
 }
