@@ -16,8 +16,13 @@ use self::{
     bubblewrap::Bubblewrap, cgroup::Cgroups, guard::Guard, root::Root, session::Session, start::First,
 };
 use crate::{
-    blocking::aside, crew, environment::check, failure::failed, folder::Folder, measured::Measured,
-    shim::Shim,
+    blocking::aside,
+    crew,
+    environment::check,
+    failure::failed,
+    folder::Folder,
+    measured::Measured,
+    shim::{self, Shim},
 };
 
 pub(crate) mod bubblewrap;
@@ -100,12 +105,9 @@ impl Namespaces {
     }
 }
 
-/// How to get control groups.
+/// How to get control groups, or to do without.
 const DELEGATE: &str = "run Striatum in a control group that is delegated with the controllers memory, pids and cpu, such as \
                         systemd-run --user --scope -p Delegate=yes";
-
-/// What to do where the walls are too little.
-const REMEDY: &str = "lower the demand, or run where the host gives more";
 
 #[async_trait]
 impl Sandbox for Namespaces {
@@ -139,7 +141,7 @@ pub(crate) async fn reap(parts: &Arc<Parts>, folder: &Path) -> Result<Reaped, Sa
 /// Refuses what cannot be held as it is demanded.
 pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Result<(), SandboxError> {
     if let Some(short) = measured.isolation.shortfall(&spec.demands) {
-        return Err(SandboxError::unmet(who, short).with_remedy(REMEDY));
+        return Err(SandboxError::unmet(who, short).with_remedy(remedy_for(short, measured)));
     }
     let is_demanded = spec.demands.resources == Level::Enforced;
     if is_demanded && spec.limits.processor_thousandths.is_some() && !measured.bounds.processors {
@@ -148,6 +150,17 @@ pub(crate) fn admit(who: &str, measured: &Measured, spec: &SandboxSpec) -> Resul
         return Err(SandboxError::new(SandboxErrorKind::Unsupported, doing).with_remedy(DELEGATE));
     }
     Ok(())
+}
+
+/// How to get what is not offered.
+fn remedy_for((dimension, ..): (&'static str, Level, Level), measured: &Measured) -> String {
+    if dimension == "resources" {
+        return format!("{DELEGATE}, or use `MicroVm`, which always bounds memory and processes");
+    }
+    let breaches = measured.breaches.join(", ");
+    format!(
+        "mend this host, or lower the demand: the probe found that a process behind the walls could {breaches}"
+    )
 }
 
 pub(crate) async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, SandboxError> {
@@ -245,6 +258,14 @@ impl Premises {
     /// # Errors
     /// [`SandboxErrorKind::Unavailable`], [`SandboxErrorKind::MountRefused`].
     pub(crate) async fn parts(self, first: Box<dyn First>) -> Result<Parts, SandboxError> {
+        if shim::is_call(std::env::args_os()) {
+            // It would run itself once more, and that one itself, and so on.
+            let doing = "open walls in a program that was run to be the shim of walls, and is none";
+            let error = SandboxError::new(SandboxErrorKind::Unavailable, doing);
+            return Err(
+                error.with_remedy("call `striatum_sandbox::shim::main_if_shim` as the first thing in `main`")
+            );
+        }
         let shim = match self.shim {
             Some(shim) => shim,
             None => Shim::this_program().map_err(failed("find this program, which is its own shim"))?,
@@ -262,5 +283,49 @@ impl Premises {
         let cgroups = aside(|| Ok(Cgroups::find())).await?;
         let path = self.path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         Ok(Parts { first, shim, path, mounts: self.mounts, guard, cgroups })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use striatum_core::id::{Fence, JobId, RunId, SessionId};
+
+    use super::*;
+    use crate::measured::Bounds;
+
+    #[test]
+    fn what_is_demanded_and_not_held_is_refused_with_how_to_get_it() {
+        let measured = Measured {
+            isolation: Isolation {
+                network: Level::Advisory,
+                resources: Level::Advisory,
+                ..Isolation::uniform(Level::Enforced)
+            },
+            kind: "namespaces",
+            made_with: "bubblewrap".to_owned(),
+            landlock: 6,
+            bounds: Bounds::default(),
+            breaches: vec!["send a datagram".to_owned()],
+        };
+        let (run, session) = (RunId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+        let fence = Fence { run, job: JobId::new("draft").expect("a name"), epoch: 1, session };
+        let mut spec = SandboxSpec::new(fence, "/tree", "/folder");
+        let none = Isolation::uniform(Level::Unsupported);
+        for (demands, asked, how) in [
+            (Isolation { network: Level::Enforced, ..none }, "hold network as enforced", "send a datagram"),
+            (Isolation { resources: Level::Enforced, ..none }, "hold resources as enforced", "Delegate=yes"),
+        ] {
+            spec.demands = demands;
+            let error = admit("a process in namespaces", &measured, &spec).expect_err(asked);
+            assert_eq!(error.kind, SandboxErrorKind::Unsupported);
+            let said = error.to_string();
+            assert!(
+                said.contains(asked) && said.ends_with("a process in namespaces offers advisory"),
+                "{said}"
+            );
+            assert!(error.remedy.is_some_and(|remedy| remedy.contains(how)), "{how}");
+        }
+        spec.demands = Isolation { file_system: Level::Enforced, ..none };
+        admit("a process in namespaces", &measured, &spec).expect("that is held");
     }
 }

@@ -16,8 +16,11 @@
 //!
 //! In a machine of [`MicroVm`](crate::MicroVm) the shim is the first process too, and starts there what the host program asks for.
 //!
-//! Whether a program really is a shim is found out by the probe of [`Namespaces`](crate::Namespaces), which runs it.
+//! Whether a program really is a shim is found out by the probe of [`Namespaces`](crate::Namespaces), which runs it. A program that
+//! forgot to call [`main_if_shim`] is told so there, and does not run itself again and again.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -45,6 +48,12 @@ mod system_calls;
 /// The first argument of a program that is run as a shim. Nobody calls a program like this by accident.
 #[cfg(target_os = "linux")]
 pub(crate) const CALL: &str = "striatum-sandbox-shim";
+
+/// Whether a program with these arguments was run to be a shim.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_call(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().nth(1).is_some_and(|first| first == CALL)
+}
 
 /// Where a shim is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +86,10 @@ impl Shim {
 pub fn main_if_shim() {
     #[cfg(target_os = "linux")]
     {
-        let mut arguments = std::env::args_os().skip(1);
-        if arguments.next().is_none_or(|first| first != CALL) {
+        if !is_call(std::env::args_os()) {
             return;
         }
+        let mut arguments = std::env::args_os().skip(2);
         let part = arguments.next().unwrap_or_default();
         let refusal = match part.to_str() {
             Some("launch") => launch::launch(arguments),
@@ -95,5 +104,19 @@ pub fn main_if_shim() {
         // Before the agent has its streams this reaches the log of the session; afterwards nothing is written here.
         let _unheard = io::Write::write_all(&mut io::stderr(), format!("shim: {refusal}\n").as_bytes());
         std::process::exit(126);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_a_shim_by_its_first_argument_alone() {
+        let is_one = |arguments: &[&str]| is_call(arguments.iter().map(OsString::from));
+        assert!(is_one(&["program", CALL, "launch"]));
+        for arguments in [&[][..], &["program"], &[CALL], &["program", "run", CALL], &["program", "launch"]] {
+            assert!(!is_one(arguments), "{arguments:?}");
+        }
     }
 }

@@ -203,7 +203,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 fn late(doing: &str, error: io::Error) -> SandboxError {
-    failed(format!("{doing} within {} s", PATIENCE.as_secs()))(error)
+    failed(format!("{doing} within {} s", PATIENCE.as_secs()))(error).with_remedy(NO_SHIM)
 }
 
 fn refused(doing: &str, refusal: Refusal) -> SandboxError {
@@ -223,16 +223,21 @@ fn refused(doing: &str, refusal: Refusal) -> SandboxError {
         .because(error)
 }
 
-/// What to do about a complaint of bubblewrap.
+/// What to do where nobody behaves as a shim does.
+const NO_SHIM: &str = "check that the shim calls `main_if_shim` first, that its libraries lie in /usr, and that what is mounted is there";
+
+/// What to do about a complaint of bubblewrap, or of whatever was run in the shim's place.
 fn remedy_for(complaint: &str) -> &'static str {
     let names = |words: &[&str]| words.iter().any(|word| complaint.contains(word));
     if names(&["uid map", "Creating new namespace failed", "No permissions to create", "user namespace"]) {
         "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, and on Ubuntu \
          kernel.apparmor_restrict_unprivileged_userns=0 or a profile for bwrap; in a container, allow its runtime to nest them"
-    } else if names(&["execvp", "Can't find", "Can't open", "shim"]) {
-        "check that the shim calls `main_if_shim` first, that its libraries lie in /usr, and that what is mounted is there"
+    } else if names(&["Landlock"]) {
+        "run a kernel with Landlock: 5.13 or later, built with CONFIG_SECURITY_LANDLOCK and booted with `landlock` in `lsm=`"
     } else if names(&["Unknown option"]) {
         "install bubblewrap 0.8 or later"
+    } else if names(&["execvp", "Can't find", "Can't open", "shim"]) || !names(&["bwrap: "]) {
+        NO_SHIM
     } else {
         "see the cause"
     }

@@ -23,11 +23,7 @@ pub(super) struct Interface {
 /// The newest version that this kernel has in full.
 pub(super) fn interface() -> io::Result<Interface> {
     let found = KNOWN.into_iter().find(|(abi, _)| ruleset(*abi).and_then(Ruleset::create).is_ok());
-    let none = || {
-        io::Error::other(
-            "this kernel has no Landlock: it must be built with it, and `lsm=` at boot must name it",
-        )
-    };
+    let none = || io::Error::other("this kernel has no Landlock");
     found.map(|(abi, version)| Interface { abi, version }).ok_or_else(none)
 }
 

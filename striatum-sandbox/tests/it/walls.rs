@@ -1,10 +1,10 @@
 //! What stands around an agent in namespaces.
 
-use std::num::NonZeroU32;
+use std::{fs, num::NonZeroU32, os::unix::fs::PermissionsExt};
 
 use striatum_core::sandbox::{Isolation, Level, Sandbox, SandboxErrorKind};
 
-use crate::support::{Place, shell, until, walls, works};
+use crate::support::{Place, shell, until, walls, walls_with, works};
 
 #[tokio::test]
 async fn the_probe_finds_every_wall_that_is_promised() {
@@ -13,6 +13,41 @@ async fn the_probe_finds_every_wall_that_is_promised() {
     assert_eq!(measured.breaches, [""; 0], "{measured}");
     let held = Isolation { resources: sandbox.offers().resources, ..Isolation::uniform(Level::Enforced) };
     assert_eq!(sandbox.offers(), held);
+}
+
+/// What makes the walls leaves one out, or shows too much: the probe finds it, and nobody who demands it gets in.
+#[tokio::test]
+async fn a_wall_that_does_not_stand_is_measured_and_not_offered() {
+    let name = "a_wall_that_does_not_stand_is_measured_and_not_offered";
+    if walls(name).await.is_none() {
+        return;
+    }
+    let place = Place::new();
+    let careless = place.path().join("bwrap");
+    let network = Isolation { network: Level::Enforced, ..Isolation::uniform(Level::Unsupported) };
+    let files = Isolation { file_system: Level::Enforced, ..Isolation::uniform(Level::Unsupported) };
+    for (carelessness, demands, could) in [
+        ("[ \"$word\" = --unshare-net ] && continue", network, "connect to the host's loopback"),
+        ("[ \"$word\" = -- ] && set -- \"$@\" --bind /tmp /tmp", files, "write a file of the host"),
+    ] {
+        let path = std::env::var("PATH").expect("a PATH");
+        let text = format!(
+            "#!/bin/sh\nPATH='{path}'\nwords=$#\nfor word in \"$@\"; do\n{carelessness}\nset -- \"$@\" \"$word\"\ndone\n\
+             shift $words\nexec bwrap \"$@\"\n"
+        );
+        fs::write(&careless, text).expect("a file");
+        fs::set_permissions(&careless, fs::Permissions::from_mode(0o755)).expect("its mode");
+        let bubblewrap = careless.clone();
+        let sandbox = walls_with(name, |builder| builder.bubblewrap(bubblewrap)).await.expect("walls");
+        let measured = sandbox.measured();
+        assert!(measured.breaches.iter().any(|breach| breach == could), "{measured}");
+        let mut spec = place.spec.clone();
+        spec.demands = demands;
+        let error = sandbox.open(&spec).await.expect_err("it is demanded");
+        assert_eq!(error.kind, SandboxErrorKind::Unsupported, "{error}");
+        assert!(error.remedy.as_ref().is_some_and(|remedy| remedy.contains(could)), "{error:?}");
+        assert!(measured.to_string().contains(&format!("; a process could {could}")), "{measured}");
+    }
 }
 
 #[tokio::test]
