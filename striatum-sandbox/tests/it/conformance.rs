@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use striatum_core::sandbox::Sandbox;
 use striatum_testkit::sandbox::SandboxFactory;
 
+#[cfg(target_os = "linux")]
+use crate::support::as_an_ordinary_user;
 use crate::support::sandbox;
 
 struct Plain;
@@ -36,6 +38,34 @@ mod namespaces {
     }
 
     striatum_testkit::sandbox_conformance!(Walled);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_case_holds_in_namespaces_as_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "every_case_holds_in_namespaces_as_an_ordinary_user";
+        as_an_ordinary_user(name, striatum_testkit::sandbox::cases().len(), "conformance::namespaces::");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_case_holds_in_containers_as_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "every_case_holds_in_containers_as_an_ordinary_user";
+        let test = "conformance::probed_once::every_case_holds_in_containers";
+        crate::support::in_containers_of_an_ordinary_user(name, test);
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn every_case_holds_in_machines_as_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "every_case_holds_in_machines_as_an_ordinary_user";
+        as_an_ordinary_user(name, 1, "conformance::probed_once::every_case_holds_in_machines");
+    }
 }
 
 /// Sandboxes whose probe takes long: all cases in one test, for a probe of its own would double the time of each.

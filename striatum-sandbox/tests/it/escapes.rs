@@ -22,7 +22,7 @@ use std::{
 use serde_json::json;
 use striatum_core::sandbox::{EnvVar, Exec, Level, Sandbox};
 
-use crate::support::{Place, exit, shim_program, stdout, walls_with};
+use crate::support::{Place, as_an_ordinary_user, exit, shim_program, stdout, walls_with};
 
 const ESCAPES: &str = env!("CARGO_BIN_EXE_striatum-escapes");
 const SECRET: &str = "the-secret-that-nobody-behind-walls-may-have";
@@ -57,7 +57,8 @@ async fn no_attempt_gets_out_of_containers() {
 fn no_attempt_gets_out_of_containers_as_an_ordinary_user() {
     if rustix::process::geteuid().is_root() {
         let name = "no_attempt_gets_out_of_containers_as_an_ordinary_user";
-        as_an_ordinary_user(name, "escapes::no_attempt_gets_out_of_containers");
+        let test = "escapes::no_attempt_gets_out_of_containers";
+        crate::support::in_containers_of_an_ordinary_user(name, test);
     }
 }
 
@@ -79,7 +80,7 @@ async fn no_attempt_gets_out_as_an_ordinary_user() {
     if !rustix::process::geteuid().is_root() {
         return behind_walls(name).await;
     }
-    as_an_ordinary_user(name, "escapes::no_attempt_gets_out");
+    as_an_ordinary_user(name, 1, "escapes::no_attempt_gets_out");
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -87,38 +88,8 @@ async fn no_attempt_gets_out_as_an_ordinary_user() {
 fn no_attempt_gets_out_of_machines_as_an_ordinary_user() {
     if rustix::process::geteuid().is_root() {
         let name = "no_attempt_gets_out_of_machines_as_an_ordinary_user";
-        as_an_ordinary_user(name, "escapes::no_attempt_gets_out_of_machines");
+        as_an_ordinary_user(name, 1, "escapes::no_attempt_gets_out_of_machines");
     }
-}
-
-/// Runs another test as somebody who may do nothing: a test binary that runs as the administrator runs itself once more.
-fn as_an_ordinary_user(name: &str, test: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
-    let me = std::env::current_exe().expect("this program");
-    let ran = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(me)
-        .args(["--exact", test, "--nocapture"])
-        .env("TMPDIR", folder.path())
-        .env("HOME", "/nonexistent")
-        .env_remove("STRIATUM_SKIPS")
-        .output();
-    let ran = match ran {
-        Ok(ran) => ran,
-        Err(error) => return striatum_testkit::skip(name, &format!("setpriv cannot be run: {error}")),
-    };
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    if said.contains("ermission denied") && !said.contains("test result") {
-        return striatum_testkit::skip(
-            name,
-            "an ordinary user may not run this test from where it was built",
-        );
-    }
-    if let Some(reason) = said.lines().find(|line| line.starts_with("skipped: ")) {
-        return striatum_testkit::skip(name, reason);
-    }
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
 }
 
 async fn tried(sandbox: &impl Sandbox, lures: &Lures) {

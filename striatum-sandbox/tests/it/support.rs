@@ -21,6 +21,10 @@ const HANG: Duration = Duration::from_secs(60);
 /// Enough that no test waits for it.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
+/// Where machines keep their kernel, for those who may not write where it usually is.
+#[cfg(target_os = "linux")]
+const CACHE: &str = "STRIATUM_TEST_CACHE";
+
 pub(crate) fn sandbox() -> NoSandbox {
     NoSandbox::new("/usr/local/bin:/usr/bin:/bin".into())
 }
@@ -58,7 +62,8 @@ pub(crate) async fn machines_with(
     build: impl FnOnce(striatum_sandbox::MicroVmBuilder) -> striatum_sandbox::MicroVmBuilder,
 ) -> Option<striatum_sandbox::MicroVm> {
     let shim = striatum_sandbox::shim::Shim::at(shim_program());
-    let builder = striatum_sandbox::MicroVm::builder().shim(shim).cache(env!("CARGO_TARGET_TMPDIR"));
+    let cache = std::env::var_os(CACHE).unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    let builder = striatum_sandbox::MicroVm::builder().shim(shim).cache(cache);
     had(test, build(builder).probe().await)
 }
 
@@ -74,6 +79,61 @@ fn had<S>(test: &str, probed: Result<S, striatum_core::sandbox::SandboxError>) -
             None
         }
     }
+}
+
+/// Runs so many other tests as somebody who may do nothing: a test binary that runs as the administrator runs itself once more. They are
+/// those whose names begin so.
+#[cfg(target_os = "linux")]
+pub(crate) fn as_an_ordinary_user(name: &str, count: usize, tests: &str) {
+    as_nobody(name, count, tests, std::process::Command::new("setpriv"));
+}
+
+/// The same with a test of containers: for these an ordinary user needs further numbers, and crun refuses a host with two versions of
+/// control groups. Both are arranged where nobody else sees it.
+#[cfg(target_os = "linux")]
+pub(crate) fn in_containers_of_an_ordinary_user(name: &str, test: &str) {
+    let script = "numbers=$(mktemp) && echo 65534:200000:65536 >$numbers && chmod 644 $numbers || exit
+        for list in /etc/subuid /etc/subgid; do mount --bind $numbers $list || exit; done
+        rm $numbers
+        if [ -d /sys/fs/cgroup/unified ]; then mount -t tmpfs none /sys/fs/cgroup || exit; fi
+        exec setpriv \"$@\"";
+    let mut apart = std::process::Command::new("unshare");
+    apart.args(["--mount", "--propagation", "private", "sh", "-c", script, "setpriv"]);
+    as_nobody(name, 1, test, apart);
+}
+
+#[cfg(target_os = "linux")]
+fn as_nobody(name: &str, count: usize, tests: &str, mut setpriv: std::process::Command) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().expect("a folder");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("of-an-ordinary-user");
+    std::fs::create_dir_all(&cache).expect("a folder");
+    for open in [folder.path(), &cache] {
+        std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    }
+    let ran = setpriv
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args([tests, "--nocapture"])
+        .args((count == 1).then_some("--exact"))
+        .env("TMPDIR", folder.path())
+        .env(CACHE, cache)
+        .env("HOME", "/nonexistent")
+        .env_remove("STRIATUM_SKIPS")
+        .output();
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(error) => return striatum_testkit::skip(name, &format!("setpriv cannot be run: {error}")),
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if !ran.status.success() && !said.contains("running ") {
+        let why = said.lines().last().unwrap_or("no word");
+        return striatum_testkit::skip(name, &format!("an ordinary user may not run this here: {why}"));
+    }
+    if let Some(reason) = said.lines().find(|line| line.starts_with("skipped: ")) {
+        return striatum_testkit::skip(name, reason);
+    }
+    assert!(ran.status.success() && said.contains(&format!("ok. {count} passed")), "{said}");
 }
 
 #[cfg(target_os = "linux")]
