@@ -128,9 +128,18 @@ fn outside(folder: &Path) -> PathBuf {
     folder.join("machine")
 }
 
+/// What machines begin with, in a session's folder for as long as it is open.
+const INITRAMFS: &str = "initramfs";
+
 async fn reap(parts: &Parts, folder: &Path) -> Result<Reaped, SandboxError> {
     let session = crew::reap(folder).await?;
     let machines = namespaces::reap(&parts.outside, &outside(folder)).await?;
+    let initramfs = folder.join(INITRAMFS);
+    aside(move || {
+        session::forget(&initramfs);
+        Ok(())
+    })
+    .await?;
     Ok(Reaped { killed: session.killed + machines.killed, ..session })
 }
 
@@ -142,7 +151,7 @@ async fn open(parts: &Arc<Parts>, spec: &SandboxSpec) -> Result<Session, Sandbox
     // Threads of the hypervisor, for files above all.
     around.limits.processes = 512;
     let folder = Folder::new(&spec.folder)?;
-    let initramfs = folder.path().join("initramfs");
+    let initramfs = folder.path().join(INITRAMFS);
     let (parts, spec) = (Arc::clone(parts), spec.clone());
     aside(move || {
         let root = Root::of(&parts.outside, &spec)?;

@@ -1,6 +1,11 @@
 //! An open session in a machine.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use striatum_core::sandbox::{
@@ -162,6 +167,17 @@ impl Drop for Session {
         if let Err(error) = self.folder.mark_closed() {
             tracing::debug!(%error, "a session could not be marked as closed");
         }
+        forget(&self.initramfs);
+    }
+}
+
+/// Removes what machines began with: it is large, and the folder stays.
+pub(super) fn forget(initramfs: &Path) {
+    match fs::remove_file(initramfs) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::debug!(%error, "what machines began with is left");
+        }
+        _ => {}
     }
 }
 

@@ -5,9 +5,17 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::kernel::Kernel;
+use crate::process::start_time;
+
+/// What the names of files begin with that are not whole yet; the number of the program follows.
+const DRAFT: &str = ".vmlinux-";
+
+/// A draft that is younger may be that of a program whose number means something elsewhere.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// The unpacked image of a kernel, kept in this folder; the image as it is, where it is packed in a way that is not known here.
 pub(super) fn image(kernel: &Kernel, cache: &Path) -> io::Result<PathBuf> {
@@ -19,6 +27,7 @@ pub(super) fn image(kernel: &Kernel, cache: &Path) -> io::Result<PathBuf> {
     }
     let Some(unpacked) = unpack(&fs::read(&kernel.image)?)? else { return Ok(kernel.image.clone()) };
     fs::create_dir_all(cache)?;
+    sweep(cache, ABANDONED);
     // Others may do the same at the same time: what counts is that the name only ever leads to a whole one.
     let (draft, mut file) = draft(cache)?;
     let written = file.write_all(&unpacked).and_then(|()| file.sync_all());
@@ -29,10 +38,24 @@ pub(super) fn image(kernel: &Kernel, cache: &Path) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
+/// Removes what programs left that were killed while they wrote. That something cannot be removed is no reason not to write.
+fn sweep(cache: &Path, age: Duration) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+        let number = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
+        let modified = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
+        if is_old && number.is_some_and(|number| start_time(number).is_none()) {
+            let _left = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A new file that nobody else writes to.
 fn draft(cache: &Path) -> io::Result<(PathBuf, File)> {
     for number in 0..1000_u32 {
-        let path = cache.join(format!(".vmlinux-{}-{number}", std::process::id()));
+        let path = cache.join(format!("{DRAFT}{}-{number}", std::process::id()));
         match File::create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => return Ok((path, made?)),
@@ -111,6 +134,21 @@ mod tests {
         image[0x24c..0x250].copy_from_slice(&6_u32.to_le_bytes());
         image[2560..2566].copy_from_slice(b"\xfd7zXZ\0");
         unpack(&image).expect_err("its payload is cut");
+    }
+
+    #[test]
+    fn what_a_killed_program_was_writing_is_removed() {
+        let cache = tempfile::TempDir::new().expect("a folder");
+        let (me, gone) = (std::process::id(), u32::MAX);
+        let names = [format!("{DRAFT}{gone}-0"), format!("{DRAFT}{me}-0"), "vmlinux-6.1-1-1.1".to_owned()];
+        for name in &names {
+            fs::write(cache.path().join(name), "").expect("a file");
+        }
+        let there = || names.each_ref().map(|name| cache.path().join(name).exists());
+        sweep(cache.path(), ABANDONED);
+        assert_eq!(there(), [true, true, true], "it is too young");
+        sweep(cache.path(), Duration::ZERO);
+        assert_eq!(there(), [false, true, true]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::{
 
 use striatum_core::{id::SessionId, sandbox::Limits};
 
+use crate::process::start_time;
+
 /// Folders of control groups in which we may make others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cgroups {
@@ -30,6 +32,14 @@ const LEAST_PROCESSOR: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// How long a process that has all the time it wants may take to be held back.
 const UNHINDERED: Duration = Duration::from_secs(5);
 
+/// Begins when it is told to, and is busy for as long as there is a process of this number: it shall not outlive a host program that is
+/// killed meanwhile.
+const BUSY: &str =
+    r#"read go || exit; while [ -d "/proc/$1" ]; do i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done; done"#;
+
+/// What the names of groups begin with in which nothing runs for a session.
+const TRIALS: [&str; 2] = ["striatum-try-", "striatum-busy-"];
+
 /// The groups of one process. Dropping it removes them, if all that was in them has ended.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -45,7 +55,8 @@ impl Cgroups {
         // Processes in a group keep it from having bounded groups below, so the one above may be the place.
         let candidates = unified.iter().flat_map(|own| [Some(own.as_path()), own.parent()]).flatten();
         let unified = candidates.map(|path| Self::Unified(path.to_owned()));
-        unified.chain(separate(&mounts, &own)).find(Self::works)
+        let found = unified.chain(separate(&mounts, &own)).find(Self::works);
+        found.inspect(Self::sweep_trials)
     }
 
     fn works(&self) -> bool {
@@ -58,7 +69,7 @@ impl Cgroups {
         limits.processor_thousandths = Some(LEAST_PROCESSOR);
         let Ok(group) = self.make(&unused("busy"), &limits) else { return false };
         let begun = Command::new("/bin/sh")
-            .args(["-c", "read go; while :; do :; done"])
+            .args(["-c", BUSY, "sh", &std::process::id().to_string()])
             .env_clear()
             .stdin(Stdio::piped())
             .spawn();
@@ -125,17 +136,35 @@ impl Cgroups {
 
     /// Removes the groups that a session of a program left which died; those in which something still runs stay.
     pub(crate) fn sweep(&self, session: SessionId) {
+        let mark = format!("striatum-{session}");
+        remove(self.groups(|name| name.starts_with(&mark)));
+    }
+
+    /// Removes the groups that were made to try them by programs which died.
+    fn sweep_trials(&self) {
+        let is_left = |name: &str| {
+            let rest = TRIALS.iter().find_map(|trial| name.strip_prefix(trial));
+            let number = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
+            number.is_some_and(|number| start_time(number).is_none())
+        };
+        for group in self.groups(is_left) {
+            // Whoever sees this host's processes from elsewhere may be at work in it: then it stays.
+            let _busy = fs::remove_dir(group);
+        }
+    }
+
+    /// The groups of such names.
+    fn groups(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
         let parents = match self {
             Self::Unified(parent) => vec![parent],
             Self::Separate { memory, processes, processors } => {
                 [memory, processes].into_iter().chain(processors).collect()
             }
         };
-        let mark = format!("striatum-{session}");
         let entries =
             parents.into_iter().flat_map(|parent| fs::read_dir(parent).into_iter().flatten().flatten());
-        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mark));
-        remove(ours.map(|entry| entry.path()).collect());
+        let wanted = entries.filter(|entry| is_wanted(&entry.file_name().to_string_lossy()));
+        wanted.map(|entry| entry.path()).collect()
     }
 }
 
@@ -255,5 +284,34 @@ mod tests {
         assert_eq!(group.entrances(), [folder.join("cgroup.procs")]);
         drop(group);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn groups_that_a_killed_program_tried_are_removed_and_others_stay() {
+        let root = tempfile::TempDir::new().expect("a folder");
+        let (me, gone) = (std::process::id(), u32::MAX);
+        let left = [format!("striatum-try-{gone}-0"), format!("striatum-busy-{gone}-7")];
+        let others = [format!("striatum-try-{me}-0"), "striatum-try-x".to_owned(), format!("try-{gone}-0")];
+        for name in left.iter().chain(&others) {
+            fs::create_dir(root.path().join(name)).expect("a folder");
+        }
+        Cgroups::Unified(root.path().to_owned()).sweep_trials();
+        assert!(left.iter().all(|name| !root.path().join(name).exists()));
+        assert!(others.iter().all(|name| root.path().join(name).exists()));
+    }
+
+    #[test]
+    fn what_is_busy_for_a_probe_ends_when_its_program_is_gone() {
+        let begin = |host: u32| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", BUSY, "sh", &host.to_string()]).stdin(Stdio::piped());
+            command.spawn().expect("a shell")
+        };
+        let mut told = begin(u32::MAX);
+        writeln!(told.stdin.take().expect("an input")).expect("it listens");
+        assert!(told.wait().expect("its end").success(), "there is no such program");
+        let mut untold = begin(std::process::id());
+        drop(untold.stdin.take());
+        assert!(!untold.wait().expect("its end").success(), "nobody will ever tell it to begin");
     }
 }

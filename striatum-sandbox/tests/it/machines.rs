@@ -13,6 +13,7 @@ async fn an_agent_works_in_a_machine_as_it_does_behind_walls() {
     assert_eq!(sandbox.offers(), Isolation::uniform(Level::Enforced));
     let place = Place::new();
     works(&sandbox, &place).await;
+    assert!(!place.record("initramfs").exists(), "what the machine began with is gone");
 }
 
 #[tokio::test]

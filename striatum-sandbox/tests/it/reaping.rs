@@ -84,6 +84,16 @@ async fn nothing_behind_walls_outlives_its_host_whenever_that_is_killed() {
     killed(&walls, "namespaces", in_turns(4)).await;
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_behind_walls_outlives_the_host_of_an_ordinary_user() {
+    if rustix::process::geteuid().is_root() {
+        let name = "nothing_behind_walls_outlives_the_host_of_an_ordinary_user";
+        let test = "reaping::nothing_behind_walls_outlives_its_host_whenever_that_is_killed";
+        crate::support::as_an_ordinary_user(name, 1, test);
+    }
+}
+
 /// The same with containers, whose engine takes its time.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -164,9 +174,26 @@ async fn killed(
         }
         let run = format!("/tmp/striatum-{}", place.spec.fence.session);
         assert!(!Path::new(&run).exists(), "moment {moment}: {run} is left");
+        assert!(!place.record("initramfs").exists(), "moment {moment}: what a machine began with is left");
+        let groups = groups_of(Path::new("/sys/fs/cgroup"), place.spec.fence.session);
+        assert_eq!(groups, [""; 0], "moment {moment}: control groups are left");
         let mounts = std::fs::read_to_string("/proc/self/mounts").expect("a table");
         assert!(!mounts.contains(&place.path().display().to_string()), "a mount is left: {mounts}");
     }
+}
+
+/// Control groups that a session has.
+#[cfg(target_os = "linux")]
+fn groups_of(folder: &Path, session: SessionId) -> Vec<String> {
+    let mark = format!("striatum-{session}");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let found = folders.flat_map(|entry| {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(&mark);
+        let own = is_ours.then(|| entry.path().display().to_string());
+        own.into_iter().chain(groups_of(&entry.path(), session))
+    });
+    found.collect()
 }
 
 /// Runs a host whose agent runs `script`, and kills the host once the agent has said its number.
