@@ -50,7 +50,14 @@ impl Wanted {
         announced: &str,
     ) -> Result<(PathBuf, String), SandboxError> {
         let (program, answer) = self.find(given)?;
-        let version = answer.trim().strip_prefix(announced).unwrap_or_default();
+        let Some(version) = answer.trim().strip_prefix(announced) else {
+            let said = answer.lines().next().unwrap_or_default();
+            return Err(self.missing(format!(
+                "use {}, which is no {} and says {said:?}",
+                program.display(),
+                self.called
+            )));
+        };
         self.at_least(oldest, version)?;
         Ok((program, version.to_owned()))
     }

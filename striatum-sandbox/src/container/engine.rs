@@ -44,7 +44,8 @@ const OLDEST: (u32, u32) = (4, 3);
 const PODMAN: Wanted = Wanted {
     called: "podman",
     file: "podman",
-    remedy: "install it with: apt-get install podman crun uidmap (dnf, apk, zypper and pacman have packages of these names too)",
+    remedy: "install it with: apt-get install podman crun uidmap (dnf, apk, zypper and pacman have packages of these names too); \
+             docker is not used in its place, since its containers are its service's and not ours to end",
 };
 
 /// A number that no user of the host has: what the first user of a container is outside, while it is made.

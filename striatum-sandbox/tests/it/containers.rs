@@ -78,6 +78,23 @@ async fn containers_that_cannot_be_had_are_told_with_what_to_install() {
     }
 }
 
+/// Docker is no other podman: nothing falls back to it.
+#[tokio::test]
+async fn docker_is_told_from_podman_and_not_used() {
+    let place = Place::new();
+    let docker = place.path().join("podman");
+    let text = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'Docker version 28.2.2, build e6534b4'\n\
+                touch \"${0%/*}/run\"\n";
+    std::fs::write(&docker, text).expect("a file");
+    std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let builder = Container::builder().shim(Shim::at(shim_program())).engine(&docker);
+    let error = builder.probe().await.expect_err("it is docker");
+    assert_eq!(error.kind, SandboxErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("is no podman and says \"Docker version 28.2.2"), "{error}");
+    assert!(error.remedy.as_ref().is_some_and(|it| it.contains("docker is not used")), "{error:?}");
+    assert!(!place.path().join("run").exists(), "it was run all the same");
+}
+
 /// What podman says is the cause, and what helps is told where it is known.
 #[tokio::test]
 async fn what_podman_complains_of_is_told() {
