@@ -146,6 +146,22 @@ async fn who_owns_the_store_is_warned_where_that_does_not_matter() {
     }
 }
 
+/// A login that takes that role has its rights, whatever it could do otherwise.
+#[tokio::test]
+async fn a_runtime_role_is_made_where_there_is_none() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let role = format!("{}_role", schema.name);
+    PgStore::migrate(&schema.config("postgres").runtime_role(&role).unwrap()).await.unwrap();
+    let rights = "SELECT rolcanlogin, has_table_privilege(rolname, 'events', 'SELECT'),
+                         has_table_privilege(rolname, 'events', 'INSERT, UPDATE, DELETE, TRUNCATE')
+                  FROM pg_roles WHERE rolname = $1";
+    let found = schema.client("postgres").await.query_one(rights, &[&role]).await.unwrap();
+    assert_eq!([0, 1, 2].map(|column| found.get::<_, bool>(column)), [false, true, false]);
+    let taken = schema.at(format!("{address} options='-c role={role}'"));
+    PgStore::connect(&taken.config("postgres").hardening(Hardening::Require)).await.unwrap();
+}
+
 /// What the server says of its version is replaced on the way.
 #[tokio::test]
 async fn a_server_that_is_too_old_is_refused_before_anything_is_made() {
