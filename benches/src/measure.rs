@@ -41,9 +41,12 @@ impl<const N: usize> Turns<N> {
 
     /// How fast each of them is, compared with the first.
     pub(crate) fn ratios(&self) -> [f64; N] {
-        std::array::from_fn(|of| {
-            median(self.0.iter().map(|turn| turn[0].as_secs_f64() / turn[of].as_secs_f64()))
-        })
+        std::array::from_fn(|of| self.ratio(of, 0))
+    }
+
+    /// How fast one of them is, compared with another.
+    pub(crate) fn ratio(&self, of: usize, to: usize) -> f64 {
+        median(self.0.iter().map(|turn| turn[to].as_secs_f64() / turn[of].as_secs_f64()))
     }
 }
 

@@ -190,3 +190,37 @@ pub(crate) async fn connect(config: &Config) -> Result<Client, Fault> {
     tokio::spawn(async move { drop(connection.await) });
     Ok(client)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience(until: Duration) -> Patience {
+        Patience { until: Instant::now() + until, meetings: 0, pause: Duration::from_millis(5) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transactions_that_meet_are_begun_again_at_once_and_not_for_ever() {
+        let (mut patience, begun) = (patience(Duration::from_secs(10)), Instant::now());
+        let mut again = 0;
+        while patience.bears(Remedy::Again).await {
+            again += 1;
+        }
+        assert_eq!((again, begun.elapsed()), (MEETINGS - 1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_be_reached_is_asked_less_and_less_often_until_patience_ends() {
+        let begun = Instant::now();
+        let mut patience = patience(Duration::from_secs(10));
+        let mut asked = Vec::new();
+        while patience.bears(Remedy::Later).await {
+            asked.push(begun.elapsed());
+        }
+        assert!(asked.is_sorted_by_key(|at| *at), "{asked:?}");
+        assert_eq!(asked[..3], [5, 15, 35].map(Duration::from_millis));
+        let last = asked[asked.len() - 1];
+        assert!(last < Duration::from_secs(10) && last > Duration::from_millis(9_790), "{last:?}");
+        assert!(!patience.bears(Remedy::Never(striatum_core::store::StoreErrorKind::Other)).await);
+    }
+}

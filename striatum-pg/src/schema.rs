@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "append", sql: include_str!("../migrations/0002_append.sql") },
     Migration { name: "queries", sql: include_str!("../migrations/0003_queries.sql") },
     Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
+    Migration { name: "plans", sql: include_str!("../migrations/0005_plans.sql") },
 ];
 
 /// What the runtime role may execute. Everything else of the schema is the owner's.
@@ -266,6 +267,7 @@ mod tests {
             "b4f0e433d40115557f1e9a3475cbf1d1d243894b9eef266e2565979b001e0501",
             "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
             "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
+            "f4a26dd5b575e9a54922463d1706ed43f77ed9a96280b40556dc4e9e84b5200c",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);

@@ -2,21 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use striatum_core::{
-    id::RunId,
-    store::{AppendError, ChainMeta, Guard, RunHead, Store, StoreErrorKind, StoreExt},
-};
+use striatum_core::store::{AppendError, ChainMeta, Guard, RunHead, Store, StoreErrorKind, StoreExt};
 use striatum_pg::PgStore;
 use striatum_testkit::fixture::{self, Draft, fence, ready, resource, run};
 use tokio::sync::Barrier;
 
-use crate::server::{Schema, chain, verify};
-
-fn wide(number: u64) -> RunId {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&number.to_be_bytes());
-    RunId::from_bytes(id)
-}
+use crate::server::{Schema, chain, verify, wide};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_batch_fails_alone() {

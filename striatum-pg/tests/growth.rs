@@ -57,3 +57,37 @@ async fn finished_runs_leave_the_hot_indexes() {
         assert_eq!(row.get::<_, i64>(0), 1, "{index}");
     }
 }
+
+/// Such a function is not taken apart into the statement that calls it, and one in SQL would be planned at each call.
+#[tokio::test]
+async fn functions_with_settings_of_their_own_keep_their_plans() {
+    let Some(schema) = Schema::new().await else { return };
+    let planned = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+                   WHERE p.pronamespace = current_schema()::regnamespace AND p.proconfig IS NOT NULL AND l.lanname = 'sql'";
+    let found = schema.client(OWNER).await.query(planned, &[]).await.unwrap();
+    let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// A connection lives for long, and so do its plans.
+#[tokio::test]
+async fn a_plan_from_before_anything_began_serves_a_long_history() {
+    let Some(schema) = Schema::new().await else { return };
+    schema.store().await;
+    let mut owner = schema.client(OWNER).await;
+    let look = "SELECT FROM show_ready(gen_random_uuid(), 'main', NULL, NULL, NULL, '{}', '{}', '{}', 9, 1)";
+    for _ in 0..10 {
+        assert!(owner.query(look, &[]).await.unwrap().is_empty());
+    }
+    let history =
+        "INSERT INTO runs SELECT gen_random_uuid(), 1, 1, '', 'completed', false, 1, 'w', false, n <= 3, n, n
+                       FROM generate_series(1, 5000) AS n;
+                   INSERT INTO ready SELECT run, 'draft', 'author', 'lane', 'process' FROM runs WHERE open";
+    owner.batch_execute(history).await.unwrap();
+    let transaction = owner.transaction().await.unwrap();
+    assert_eq!(transaction.query(look, &[]).await.unwrap().len(), 3);
+    let read = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint FROM pg_stat_xact_user_tables
+                WHERE relname = 'runs' AND schemaname = current_schema()";
+    let read: i64 = transaction.query_one(read, &[]).await.unwrap().get(0);
+    assert!((1..=20).contains(&read), "{read} rows of runs were read");
+}

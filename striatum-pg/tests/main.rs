@@ -18,6 +18,10 @@ mod groups;
 #[cfg(test)]
 mod growth;
 #[cfg(test)]
+mod listening;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod proxy;

@@ -1,6 +1,7 @@
-//! A way to the server that breaks at a chosen message of the protocol.
+//! A way to the server that breaks at a chosen message of the protocol, or loses it, or says something else instead.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -62,6 +63,26 @@ impl Proxy {
         *self.fate.message.lock().unwrap() = Some(message);
     }
 
+    /// Loses every message of this kind from now on; the connection stays whole.
+    pub(crate) fn lose(&self, message: &'static str) {
+        *self.fate.lost.lock().unwrap() = Some(message);
+    }
+
+    /// Waits until a message was lost.
+    pub(crate) async fn has_lost(&self) {
+        self.fate.loss.notified().await;
+    }
+
+    /// Puts other bytes into the place of these whenever the server says them.
+    pub(crate) fn falsify<const N: usize>(&self, said: [u8; N], instead: [u8; N]) {
+        *self.fate.lie.lock().unwrap() = Some(Lie { said: said.to_vec(), instead: instead.to_vec() });
+    }
+
+    /// How many messages of this kind have come.
+    pub(crate) fn count(&self, message: &str) -> usize {
+        self.fate.seen.lock().unwrap().get(message).copied().unwrap_or_default()
+    }
+
     /// Whether it has broken since.
     pub(crate) fn was_cut(&self) -> bool {
         self.fate.budget.load(Ordering::SeqCst) < 0
@@ -83,29 +104,57 @@ fn config_host(address: &str) -> String {
     address.split(' ').find_map(|option| option.strip_prefix("host=")).unwrap().to_owned()
 }
 
-/// When the way breaks, and where it did.
+/// What is done to messages, and what was.
 #[derive(Clone, Default)]
 struct Fate {
     budget: Arc<AtomicI64>,
     message: Arc<Mutex<Option<&'static str>>>,
     all: Arc<Notify>,
+    lost: Arc<Mutex<Option<&'static str>>>,
+    loss: Arc<Notify>,
+    lie: Arc<Mutex<Option<Lie>>>,
+    seen: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+struct Lie {
+    said: Vec<u8>,
+    instead: Vec<u8>,
+}
+
+/// What becomes of one message.
+enum Passage {
+    Passes,
+    IsLost,
+    Breaks,
 }
 
 impl Fate {
-    /// Whether a message may pass.
-    fn lets_pass(&self, direction: char, kind: Option<u8>) -> bool {
-        let name = kind.map_or("start".to_owned(), |kind| char::from(kind).to_string());
-        let wanted = self.message.lock().unwrap().take_if(|wanted| *wanted == format!("{direction}{name}"));
-        match self.budget.fetch_sub(1, Ordering::SeqCst) {
-            0 => false,
-            spent => {
-                if spent < 0 {
-                    // The cut was elsewhere.
-                    self.budget.fetch_add(1, Ordering::SeqCst);
-                }
-                wanted.is_none()
-            }
+    fn of(&self, direction: char, kind: Option<u8>) -> Passage {
+        let kind = kind.map_or("start".to_owned(), |kind| char::from(kind).to_string());
+        let name = format!("{direction}{kind}");
+        *self.seen.lock().unwrap().entry(name.clone()).or_default() += 1;
+        if *self.lost.lock().unwrap() == Some(name.as_str()) {
+            self.loss.notify_one();
+            return Passage::IsLost;
         }
+        let wanted = self.message.lock().unwrap().take_if(|wanted| *wanted == name);
+        match self.budget.fetch_sub(1, Ordering::SeqCst) {
+            0 => return Passage::Breaks,
+            // The cut was elsewhere.
+            spent if spent < 0 => drop(self.budget.fetch_add(1, Ordering::SeqCst)),
+            _ => {}
+        }
+        if wanted.is_none() { Passage::Passes } else { Passage::Breaks }
+    }
+
+    /// What is passed on in the place of what the server said.
+    fn lie(&self, mut message: Vec<u8>) -> Vec<u8> {
+        if let Some(Lie { said, instead }) = &*self.lie.lock().unwrap()
+            && let Some(place) = message.windows(said.len()).position(|bytes| bytes == said)
+        {
+            message[place..place + said.len()].copy_from_slice(instead);
+        }
+        message
     }
 }
 
@@ -137,9 +186,13 @@ async fn pump(
         message.resize(header + usize::try_from(length).unwrap() - 4, 0);
         from.read_exact(&mut message[header..]).await?;
         is_typed = true;
-        if !fate.lets_pass(direction, kind) {
-            return Ok(());
+        if direction == '<' {
+            message = fate.lie(message);
         }
-        to.write_all(&message).await?;
+        match fate.of(direction, kind) {
+            Passage::Passes => to.write_all(&message).await?,
+            Passage::IsLost => {}
+            Passage::Breaks => return Ok(()),
+        }
     }
 }

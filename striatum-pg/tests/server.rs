@@ -2,7 +2,7 @@
 
 use striatum_core::{
     chain::Position,
-    id::ChainId,
+    id::{ChainId, RunId},
     store::{ChainMeta, Store, StoreExt},
 };
 use striatum_pg::{Config, Hardening, PgStore};
@@ -112,6 +112,13 @@ pub(crate) fn chain() -> ChainId {
     fixture::chain("main")
 }
 
+/// A run, of more than [`fixture::run`] knows.
+pub(crate) fn wide(number: u64) -> RunId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    RunId::from_bytes(id)
+}
+
 pub(crate) async fn verify(store: &PgStore) -> Position {
     store.verify(&chain(), None, |_| {}).await.unwrap()
 }
@@ -127,15 +134,14 @@ pub(crate) async fn client(address: &str, role: &str) -> Client {
 /// Makes the two roles, once for a server.
 async fn roles(address: &str) {
     let roles = format!(
-        "SELECT pg_advisory_lock(1);
+        "SELECT pg_advisory_xact_lock(1);
          DO $$ BEGIN
              IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN
                  CREATE ROLE {OWNER} LOGIN;
                  CREATE ROLE {RUNTIME} LOGIN;
                  EXECUTE format('GRANT CREATE ON DATABASE %I TO {OWNER}', current_database());
              END IF;
-         END $$;
-         SELECT pg_advisory_unlock(1)"
+         END $$"
     );
     client(address, "postgres").await.batch_execute(&roles).await.unwrap();
 }

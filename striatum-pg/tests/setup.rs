@@ -4,7 +4,11 @@ use striatum_core::store::Store;
 use striatum_pg::{Hardening, PgStore, SetupError};
 use striatum_testkit::fixture::{Draft, run};
 
-use crate::server::{self, OWNER, RUNTIME, Schema, chain};
+use crate::{
+    log::Log,
+    proxy::Proxy,
+    server::{self, OWNER, RUNTIME, Schema, chain},
+};
 
 #[tokio::test]
 async fn migrating_many_times_at_once_makes_one_schema() {
@@ -126,6 +130,59 @@ async fn who_owns_the_store_is_refused_where_that_matters() {
         PgStore::connect(&schema.config(role)).await.unwrap();
     }
     PgStore::connect(&schema.config(RUNTIME).hardening(Hardening::Require)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_owns_the_store_is_warned_where_that_does_not_matter() {
+    let Some(schema) = Schema::new().await else { return };
+    for (role, is_warned) in [(OWNER, true), ("postgres", true), (RUNTIME, false)] {
+        let log = Log::default();
+        let _recorded = log.record();
+        PgStore::connect(&schema.config(role)).await.unwrap();
+        let said = log.text();
+        let warning = format!("role=\"{role}\"");
+        let found = said.lines().any(|line| line.contains("may change events") && line.contains(&warning));
+        assert_eq!(found, is_warned, "{role}: {said}");
+    }
+}
+
+/// A login that takes that role has its rights, whatever it could do otherwise.
+#[tokio::test]
+async fn a_runtime_role_is_made_where_there_is_none() {
+    let Some(address) = server::address() else { return };
+    let schema = Schema::empty(address).await;
+    let role = format!("{}_role", schema.name);
+    PgStore::migrate(&schema.config("postgres").runtime_role(&role).unwrap()).await.unwrap();
+    let rights = "SELECT rolcanlogin, has_table_privilege(rolname, 'events', 'SELECT'),
+                         has_table_privilege(rolname, 'events', 'INSERT, UPDATE, DELETE, TRUNCATE')
+                  FROM pg_roles WHERE rolname = $1";
+    let found = schema.client("postgres").await.query_one(rights, &[&role]).await.unwrap();
+    assert_eq!([0, 1, 2].map(|column| found.get::<_, bool>(column)), [false, true, false]);
+    let taken = schema.at(format!("{address} options='-c role={role}'"));
+    PgStore::connect(&taken.config("postgres").hardening(Hardening::Require)).await.unwrap();
+}
+
+/// What the server says of its version is replaced on the way.
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_before_anything_is_made() {
+    let Some(address) = server::address() else { return };
+    let (schema, proxy) = (Schema::empty(address).await, Proxy::new(address));
+    let owner = schema.client(OWNER).await;
+    let version = "SELECT current_setting('server_version_num')::integer";
+    let version: i32 = owner.query_one(version, &[]).await.unwrap().get(0);
+    let aged = schema.at(proxy.address.clone());
+    proxy.falsify(version.to_be_bytes(), 139_999_i32.to_be_bytes());
+    for refused in [
+        PgStore::migrate(&aged.config(OWNER)).await.unwrap_err(),
+        PgStore::connect(&aged.runtime()).await.unwrap_err(),
+    ] {
+        assert!(matches!(refused, SetupError::OldServer(_)), "{refused:?}");
+    }
+    let made = "SELECT to_regnamespace($1) IS NOT NULL";
+    assert!(!owner.query_one(made, &[&schema.name]).await.unwrap().get::<_, bool>(0));
+    proxy.falsify(version.to_be_bytes(), 140_000_i32.to_be_bytes());
+    PgStore::migrate(&aged.config(OWNER)).await.unwrap();
+    PgStore::connect(&aged.runtime()).await.unwrap();
 }
 
 #[tokio::test]

@@ -37,11 +37,11 @@ const FATAL: u64 = 6;
 const PATIENCE: Duration = Duration::from_secs(120);
 const RUN: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(args: &Args, database: &str) -> Outcome {
+/// `owner` and `worker` are the addresses of the same database.
+pub(crate) async fn run(args: &Args, owner: &str, worker: &str) -> Outcome {
     let schema = format!("swarm_{}", std::process::id());
-    let config = config(database, &schema)?;
-    PgStore::migrate(&config).await?;
-    let store = Arc::new(PgStore::connect(&config).await?);
+    PgStore::migrate(&config(owner, &schema)?).await?;
+    let store = Arc::new(PgStore::connect(&config(worker, &schema)?).await?);
     let folder = tempfile::tempdir()?;
     let site = Site::make(folder.path())?;
     let orchestrator = site.orchestrator(store.clone()).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args, database: &str) -> Outcome {
     println!("{} runs in schema {schema}, {} workers", args.runs, args.workers);
 
     let begun = Instant::now();
-    let mut swarm = Swarm::new(args, database, &schema, &site);
+    let mut swarm = Swarm::new(args, worker, &schema, &site);
     let patience = PATIENCE + RUN * u32::try_from(args.runs)?;
     time::timeout(patience, swarm.until_done(&store)).await.map_err(|_| "the runs did not end in time")??;
     println!("all runs ended after {:.1} s", begun.elapsed().as_secs_f64());
@@ -151,7 +151,8 @@ impl<'a> Swarm<'a> {
         self.started += 1;
         let mut child = Command::new(std::env::current_exe()?)
             // Not as an argument: the address may hold a password, and others can read those.
-            .env("DATABASE_URL", self.database)
+            .env("WORKER_DATABASE_URL", self.database)
+            .env_remove("DATABASE_URL")
             .args(["worker", self.schema])
             .arg(self.site.folder())
             .stdin(Stdio::piped())

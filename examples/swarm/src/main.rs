@@ -2,7 +2,8 @@
 //!
 //!     cargo run -p swarm -- --workers 8 --runs 64 --chaos
 //!
-//! Each worker is the ready orchestrator; its agents are processes, each in a git tree of its own. With `--chaos` workers are
+//! Whoever owns the database makes the schema and is not seen again: the workers may execute the store's functions and read, and
+//! nothing else. Each worker is the ready orchestrator; its agents are processes, each in a git tree of its own. With `--chaos` workers are
 //! killed with SIGKILL while they work, and others are stopped for longer than their leases last, so that they wake up with work
 //! that is no longer theirs. In the end the chain is verified, what the indexes say is compared with what the events say, and
 //! what every run delivered with what was judged.
@@ -18,7 +19,7 @@ mod workflow;
 use std::{error::Error, path::PathBuf};
 
 use clap::{Parser, Subcommand};
-use striatum::pg::Config;
+use striatum::pg::{Config, Hardening};
 use striatum_testkit::pg::Cluster;
 
 use crate::site::Site;
@@ -41,9 +42,13 @@ struct Args {
     /// Who plays fate.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The database, as `libpq` names it. Without it a private cluster is started from the binaries on this machine.
+    /// The database as its owner reaches it. Without it a private cluster is started from the binaries on this machine.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database: Option<String>,
+    /// The same as workers reach it: with a login that is a member of the role `striatum_runtime` and no more. Without it they
+    /// log in as the owner does, and take that role.
+    #[arg(long, env = "WORKER_DATABASE_URL", hide_env_values = true)]
+    worker_database: Option<String>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -68,7 +73,7 @@ fn main() -> Outcome {
 }
 
 async fn swarm(args: &Args) -> Outcome {
-    if let (Some(Part::Worker { schema, site }), Some(database)) = (&args.part, &args.database) {
+    if let (Some(Part::Worker { schema, site }), Some(database)) = (&args.part, &args.worker_database) {
         return worker::run(&config(database, schema)?, &Site::at(site)).await;
     }
     let cluster = match &args.database {
@@ -76,10 +81,21 @@ async fn swarm(args: &Args) -> Outcome {
         None => Some(Cluster::start()?),
     };
     let private = cluster.as_ref().map(Cluster::url);
-    let database = args.database.clone().or(private).ok_or("no database")?;
-    keeper::run(args, &database).await
+    let owner = args.database.clone().or(private).ok_or("no database")?;
+    let worker = args.worker_database.clone().unwrap_or_else(|| with_role(&owner, "striatum_runtime"));
+    keeper::run(args, &owner, &worker).await
 }
 
+/// How a store is used at work: by who may not change what is written.
 fn config(database: &str, schema: &str) -> Outcome<Config> {
-    Ok(Config::new(database)?.schema(schema)?.connections(4))
+    Ok(Config::new(database)?.schema(schema)?.hardening(Hardening::Require).connections(4))
+}
+
+/// The address of who logs in like this and takes a role.
+fn with_role(address: &str, role: &str) -> String {
+    match address.contains("://") {
+        true if address.contains('?') => format!("{address}&options=-c%20role%3D{role}"),
+        true => format!("{address}?options=-c%20role%3D{role}"),
+        false => format!("{address} options='-c role={role}'"),
+    }
 }
