@@ -15,9 +15,9 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
-use tokio_rustls::TlsConnector;
 
 mod lines;
+mod tls;
 
 pub(crate) use lines::Arriving;
 use lines::Lines;
@@ -166,7 +166,7 @@ impl Upstream {
                 };
                 let name = ServerName::try_from(bare(authority.host()).to_owned());
                 let name = name.map_err(|_| refused("its host can have no certificate"))?;
-                Some((TlsConnector::from(trust.config), name))
+                Some((trust.config, name))
             }
             "http" if is_this_machine(authority.host()) => None,
             "http" => return Err(refused("without TLS only this machine is spoken to")),

@@ -19,7 +19,7 @@ use crate::patient::Patient;
 const HEAD: usize = 64 << 10;
 
 /// About how much of an answer is written at once, in bytes, if so much has come.
-const WRITTEN: usize = 256 << 10;
+const WRITTEN: usize = 64 << 10;
 
 /// How long is waited when the host gives no more connections.
 const PAUSE: Duration = Duration::from_millis(100);

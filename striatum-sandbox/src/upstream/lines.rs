@@ -21,16 +21,17 @@ use hyper::{
     service::Service as _,
 };
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo, service::TowerToHyperService};
-use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, BufReader},
+    io::{AsyncRead, AsyncWrite},
     runtime::Handle,
     time::{Instant, sleep},
 };
-use tokio_rustls::TlsConnector;
 
-/// About how much is taken from the system at once, in bytes, if so much has come: several records of TLS.
-const AHEAD: usize = 64 << 10;
+use super::tls::Tls;
+
+/// About how much is passed on at once, in bytes, if so much has come. No head is longer.
+const AT_ONCE: usize = 64 << 10;
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Lines {
     host: Uri,
     tcp: TowerToHyperService<HttpConnector>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     rest: Arc<Mutex<Rest>>,
 }
 
@@ -56,7 +57,7 @@ impl Lines {
     pub(super) fn to(
         host: Uri,
         tcp: HttpConnector,
-        tls: Option<(TlsConnector, ServerName<'static>)>,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     ) -> Self {
         Self { host, tcp: TowerToHyperService::new(tcp), tls, rest: Arc::default() }
     }
@@ -81,9 +82,7 @@ impl Lines {
         let tcp = self.tcp.call(self.host.clone()).await.map_err(io::Error::other)?.into_inner();
         let stream: Stream = match &self.tls {
             None => Box::new(tcp),
-            Some((tls, name)) => {
-                Box::new(tls.connect(name.clone(), BufReader::with_capacity(AHEAD, tcp)).await?)
-            }
+            Some((config, name)) => Box::new(Tls::connect(config.clone(), name.clone(), tcp).await?),
         };
         Line::over(stream).await.map_err(io::Error::other)
     }
@@ -149,7 +148,8 @@ struct Line {
 
 impl Line {
     async fn over(stream: Stream) -> hyper::Result<Self> {
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, driver) =
+            http1::Builder::new().max_buf_size(AT_ONCE).handshake(TokioIo::new(stream)).await?;
         Ok(Self { sender, driver: Some(Box::new(driver)) })
     }
 
@@ -254,7 +254,7 @@ mod tests {
 
     use http_body_util::BodyExt as _;
     use tokio::{
-        io::{AsyncBufReadExt as _, AsyncWriteExt as _},
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
         net::TcpListener,
         task::yield_now,
     };
