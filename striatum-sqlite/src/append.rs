@@ -68,12 +68,13 @@ pub(crate) fn append(tx: &mut Tx<'_>, clock: &dyn Clock, batch: &Batch) -> Resul
     }
     // Up to here nothing was written, so that an answer which refuses the batch spares the others of its group.
     resources::refuse_busy(tx, batch.run(), batch.delta())?;
-    let key = run.map_or_else(|| new_key(tx, batch.run()), |run| Ok(run.key))?;
-    resources::exchange(tx, key, batch.delta())?;
-    let (chain, run) = seal(tx, chain, Known { key, chain: chain.id, head, at: now }, batch, now)?;
-    index::apply(tx, batch.run(), &run, batch.delta(), now)?;
+    let run = run.map_or_else(|| begin(tx, chain.id, batch.run()), Ok)?;
+    resources::exchange(tx, run.key, batch.delta())?;
+    let (chain, mut run) = seal(tx, chain, run, batch, now)?;
+    index::apply(tx, batch.run(), &mut run, batch.delta(), now)?;
+    let head = run.head;
     tx.heads.advance(batch.chain(), chain, batch.run(), run);
-    Ok(run.head)
+    Ok(head)
 }
 
 /// Replaces the index rows of a run.
@@ -88,18 +89,22 @@ pub(crate) fn reindex(
     if known.as_ref().map_or(RunHead::START, |known| known.head) != expected {
         return Err(Stop::Answer(AppendError::Conflict));
     }
-    let Some(known) = known else {
+    let Some(mut known) = known else {
         return Err(Fault::rule(StoreErrorKind::Other, format!("run {run} has no events")).into());
     };
     resources::forget(tx, known.key)?;
     resources::refuse_busy(tx, run, delta)?;
     resources::exchange(tx, known.key, delta)?;
-    index::forget(tx, known.key, delta)?;
-    Ok(index::apply(tx, run, &known, delta, row::reachable(clock.now()))?)
+    index::forget(tx, &mut known, delta)?;
+    index::apply(tx, run, &mut known, delta, row::reachable(clock.now()))?;
+    tx.heads.settle(run, known);
+    Ok(())
 }
 
-fn new_key(tx: &Connection, run: RunId) -> rusqlite::Result<i64> {
-    tx.prepare_cached("INSERT INTO run_keys (run) VALUES (?1)")?.insert([run.as_bytes()])
+/// A run that has no events yet.
+fn begin(tx: &Connection, chain: i64, run: RunId) -> rusqlite::Result<Known> {
+    let key = tx.prepare_cached("INSERT INTO run_keys (run) VALUES (?1)")?.insert([run.as_bytes()])?;
+    Ok(Known { key, chain, head: RunHead::START, standing: None })
 }
 
 /// The run's head, if what stands in the run behind the head that the batch expected is exactly its events.
@@ -143,12 +148,12 @@ fn holds(tx: &Connection, guard: Option<&Guard>, now: Timestamp) -> rusqlite::Re
 fn seal(
     tx: &mut Tx<'_>,
     chain: ChainHead,
-    run: Known,
+    mut run: Known,
     batch: &Batch,
     now: Timestamp,
 ) -> Result<(ChainHead, Known), Fault> {
     let at = chain.at.max(now);
-    let (mut chain, mut run) = (ChainHead { at, ..chain }, Known { at, ..run });
+    let mut chain = ChainHead { at, ..chain };
     let insert = tx.statement(
         "INSERT INTO events (place, at, run, version, size, prev, digest, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -61,14 +61,14 @@ pub(crate) fn of_chain(
 pub(crate) fn last(tx: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
     // A batch without its last event is no head: the digest is missing then, which is an error.
     tx.prepare_cached(
-        "SELECT b.run, b.place >> 40, b.version + b.size - 1, e.digest, e.at
+        "SELECT b.run, b.place >> 40, b.version + b.size - 1, e.digest
          FROM run_keys k CROSS JOIN events b ON b.run = k.key AND b.size IS NOT NULL
              LEFT JOIN events e ON e.place = b.place + b.size - 1 AND e.run = b.run
          WHERE k.run = ?1 ORDER BY b.version DESC LIMIT 1",
     )?
     .query_row([run.as_bytes()], |row| {
         let head = RunHead { version: row::uint(row, 2)?, digest: row::digest(row, 3)? };
-        Ok(Known { key: row.get(0)?, chain: row.get(1)?, head, at: row::time(row, 4)? })
+        Ok(Known { key: row.get(0)?, chain: row.get(1)?, head, standing: None })
     })
     .optional()
 }

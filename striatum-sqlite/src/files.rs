@@ -58,7 +58,7 @@ pub(crate) fn open(
     now: impl FnOnce() -> Timestamp,
 ) -> Result<Opened, Fault> {
     let path = resolve(path)?;
-    let lock = FileLock::beside(&path, patience);
+    let mut lock = FileLock::beside(&path, patience)?;
     let _held = lock.acquire()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let writer = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_CREATE)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::Position,
     id::{ChainId, RunId},
-    store::RunHead,
+    store::{RunHead, RunRow},
     time::Timestamp,
 };
 
@@ -20,13 +20,34 @@ pub(crate) struct ChainHead {
     pub(crate) at: Timestamp,
 }
 
-/// A run as its events tell it; no index is asked.
-#[derive(Debug, Clone, Copy)]
+/// A run as its events tell it; no index is asked for what an append compares.
+#[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) key: i64,
     pub(crate) chain: i64,
     pub(crate) head: RunHead,
-    pub(crate) at: Timestamp,
+    /// Where it stands in the index, if this connection wrote that last.
+    pub(crate) standing: Option<Standing>,
+}
+
+/// A run's row in the index, and how many leases it has.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) row: RunRow,
+    pub(crate) leases: i64,
+}
+
+impl Standing {
+    /// How many leases the run may have at once. A grant takes from the room what it adds to the leases, so this rests.
+    pub(crate) fn parallel(&self) -> i64 {
+        self.leases + i64::from(self.row.room)
+    }
+
+    /// Whether the table of runs tells the two apart.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        let told = |of: &Self| (of.row.status, of.row.paused, of.row.active, of.parallel());
+        told(self) != told(other) || self.row.workflow != other.row.workflow
+    }
 }
 
 /// The heads that the last transactions of this connection read or wrote. Those of chains are written once for a whole group.
@@ -103,16 +124,26 @@ impl Heads {
     /// The head of a run, if it has events. An index that was dropped, or is wrong, cannot fork it.
     pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
         let entry = match self.runs.entry(run) {
-            Entry::Occupied(known) => return Ok(Some(*known.get())),
+            Entry::Occupied(known) => return Ok(Some(known.get().clone())),
             Entry::Vacant(entry) => entry,
         };
         let known = events::last(connection, run)?;
-        Ok(known.map(|known| *entry.insert(known)))
+        Ok(known.map(|known| entry.insert(known).clone()))
     }
 
     /// Notes where an append has brought its chain and its run.
     pub(crate) fn advance(&mut self, chain: &ChainId, head: ChainHead, run: RunId, known: Known) {
         self.chains.insert(chain.clone(), (head, Place::Ahead));
+        self.settle(run, known);
+    }
+
+    /// Forgets where runs stand in the index. Heads that are yet to be written are kept.
+    pub(crate) fn unsettle(&mut self) {
+        self.runs.values_mut().for_each(|known| known.standing = None);
+    }
+
+    /// Notes where a run stands now.
+    pub(crate) fn settle(&mut self, run: RunId, known: Known) {
         self.runs.insert(run, known);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use striatum_core::{
     id::{Fence, RunId},
@@ -10,23 +10,27 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::{heads::Known, row, tx::Tx};
+use crate::{
+    heads::{Known, Standing},
+    row,
+    tx::Tx,
+};
 
-/// Writes the run's row and changes the others by the delta, removals before insertions.
+/// Changes the rows by the delta, removals before insertions, and the run's own if the run is no longer where that says.
 pub(crate) fn apply(
     tx: &mut Tx<'_>,
     run: RunId,
-    known: &Known,
+    known: &mut Known,
     delta: &IndexDelta,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    put_run(tx, run, known, &delta.run)?;
     let key = known.key;
+    let (mut granted, mut ended) = (0, 0);
     for job in &delta.unready {
         tx.statement("DELETE FROM ready WHERE run = ?1 AND job = ?2")?.execute((key, job.as_str()))?;
     }
     for fence in &delta.ended {
-        end_lease(tx, key, fence)?;
+        ended += end_lease(tx, key, fence)?;
     }
     for timer in &delta.stopped {
         stop_timer(tx, key, timer)?;
@@ -37,17 +41,12 @@ pub(crate) fn apply(
     // A lease or a timer that stands there keeps its deadline: only a renewal moves it.
     for lease in &delta.granted {
         let Fence { job, epoch, session, .. } = &lease.fence;
-        tx.statement(
-            "INSERT INTO leases (run, job, epoch, session, deadline) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO NOTHING",
-        )?
-        .execute((
-            key,
-            job.as_str(),
-            epoch,
-            session.as_bytes(),
-            row::micros(now.after(lease.term)),
-        ))?;
+        granted += tx
+            .statement(
+                "INSERT INTO leases (run, job, epoch, session, deadline) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute((key, job.as_str(), epoch, session.as_bytes(), row::micros(now.after(lease.term))))?;
     }
     for timer in &delta.started {
         let TimerId { job, epoch, .. } = &timer.id;
@@ -56,11 +55,28 @@ pub(crate) fn apply(
         )?
         .execute((key, job.as_str(), epoch, row::micros(now.after(timer.after))))?;
     }
+    let leases = match &known.standing {
+        Some(before) => before.leases + row::limit(granted) - row::limit(ended),
+        None => leases(tx, key)?,
+    };
+    let standing = Standing { row: delta.run.clone(), leases };
+    // Most events leave the run's row as it is: its head is that of its last batch, and its room what its leases leave.
+    if known.standing.as_ref().is_none_or(|before| before.differs(&standing)) {
+        put_run(tx, run, known, &standing)?;
+    }
+    known.standing = Some(standing);
     Ok(())
 }
 
+/// How many leases a run has.
+fn leases(tx: &Connection, key: i64) -> rusqlite::Result<i64> {
+    tx.prepare_cached("SELECT count(*) FROM leases WHERE run = ?1")?.query_row([key], |row| row.get(0))
+}
+
 /// Deletes all rows of a run but its own, and but the leases and timers that are in the index anew: their deadlines stay.
-pub(crate) fn forget(tx: &mut Tx<'_>, key: i64, index: &IndexDelta) -> rusqlite::Result<()> {
+pub(crate) fn forget(tx: &mut Tx<'_>, known: &mut Known, index: &IndexDelta) -> rusqlite::Result<()> {
+    let key = known.key;
+    known.standing = None;
     tx.prepare_cached("DELETE FROM ready WHERE run = ?1")?.execute([key])?;
     let kept: HashSet<_> = index.granted.iter().map(|lease| &lease.fence).collect();
     let leases: Vec<Fence> = tx
@@ -69,7 +85,9 @@ pub(crate) fn forget(tx: &mut Tx<'_>, key: i64, index: &IndexDelta) -> rusqlite:
         )?
         .query_map([key], row::fence)?
         .collect::<Result<_, _>>()?;
-    leases.iter().filter(|fence| !kept.contains(fence)).try_for_each(|fence| end_lease(tx, key, fence))?;
+    for fence in leases.iter().filter(|fence| !kept.contains(fence)) {
+        end_lease(tx, key, fence)?;
+    }
     let kept: HashSet<_> = index.started.iter().map(|timer| &timer.id).collect();
     let timers: Vec<TimerId> = tx
         .prepare_cached(
@@ -81,14 +99,23 @@ pub(crate) fn forget(tx: &mut Tx<'_>, key: i64, index: &IndexDelta) -> rusqlite:
 }
 
 /// Deletes what an index says of every run but its own row.
-pub(crate) fn forget_all(tx: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn forget_all(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+    tx.heads.unsettle();
     tx.execute_batch("DELETE FROM ready; DELETE FROM leases; DELETE FROM timers; DELETE FROM resources;")
 }
 
-fn end_lease(tx: &mut Tx<'_>, key: i64, Fence { job, epoch, session, .. }: &Fence) -> rusqlite::Result<()> {
-    tx.statement("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?
-        .execute((key, job.as_str(), epoch, session.as_bytes()))?;
-    Ok(())
+/// Says how many there were, one or none.
+fn end_lease(
+    tx: &mut Tx<'_>,
+    key: i64,
+    Fence { job, epoch, session, .. }: &Fence,
+) -> rusqlite::Result<usize> {
+    tx.statement("DELETE FROM leases WHERE run = ?1 AND job = ?2 AND epoch = ?3 AND session = ?4")?.execute((
+        key,
+        job.as_str(),
+        epoch,
+        session.as_bytes(),
+    ))
 }
 
 fn stop_timer(tx: &Connection, key: i64, TimerId { job, epoch, .. }: &TimerId) -> rusqlite::Result<()> {
@@ -100,50 +127,26 @@ fn stop_timer(tx: &Connection, key: i64, TimerId { job, epoch, .. }: &TimerId) -
     Ok(())
 }
 
-fn put_run(tx: &mut Tx<'_>, run: RunId, known: &Known, row: &RunRow) -> rusqlite::Result<()> {
-    let Known { key, chain, head, at } = known;
-    let RunRow { status, paused, room, workflow, active } = row;
-    let row = (
-        key,
-        row::int(head.version),
-        head.digest.as_bytes(),
-        room,
-        row::micros(*at),
+fn put_run(tx: &Connection, run: RunId, known: &Known, standing: &Standing) -> rusqlite::Result<()> {
+    let RunRow { status, paused, room: _, workflow, active } = &standing.row;
+    tx.prepare_cached(
+        "INSERT INTO runs (key, status, paused, parallel, workflow, active, run, chain, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+             (SELECT at FROM events WHERE run = ?1 AND version = 1 AND size IS NOT NULL))
+         ON CONFLICT (key) DO UPDATE SET
+             status = ?2, paused = ?3, parallel = ?4, workflow = ?5, active = ?6
+         WHERE (status, paused, parallel, workflow, active) <> (?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        known.key,
         status.as_str(),
         paused,
+        standing.parallel(),
         workflow.as_str(),
         active,
-    );
-    // Most events leave the run where it was. A statement that does not name what the indexes depend on leaves them alone.
-    let moved = tx
-        .statement(
-            "UPDATE runs SET version = ?2, digest = ?3, room = ?4, updated_at = ?5
-             WHERE key = ?1 AND status = ?6 AND paused = ?7 AND workflow = ?8 AND active = ?9",
-        )?
-        .execute(row)?;
-    if moved == 0 {
-        tx.prepare_cached(
-            "INSERT INTO runs (key, version, digest, room, updated_at, status, paused, workflow, active,
-                 run, chain, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                 (SELECT at FROM events WHERE run = ?1 AND version = 1 AND size IS NOT NULL))
-             ON CONFLICT (key) DO UPDATE SET version = ?2, digest = ?3, room = ?4, updated_at = ?5,
-                 status = ?6, paused = ?7, workflow = ?8, active = ?9",
-        )?
-        .execute(params![
-            row.0,
-            row.1,
-            row.2,
-            row.3,
-            row.4,
-            row.5,
-            row.6,
-            row.7,
-            row.8,
-            run.as_bytes(),
-            chain
-        ])?;
-    }
+        run.as_bytes(),
+        known.chain,
+    ))?;
     Ok(())
 }
 

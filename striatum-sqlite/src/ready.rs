@@ -19,13 +19,14 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
     };
     let sql = format!(
         "WITH candidates AS (
-             SELECT r.run, c.name AS chain, r.version, j.job, j.role, j.lane, j.adapter,
+             SELECT r.key, r.run, c.name AS chain, j.job, j.role, j.lane, j.adapter,
                     j.held_until > ?1 AS held, j.held_by IS ?2 AS own,
                     row_number() OVER (PARTITION BY r.run ORDER BY j.job) AS turn
              FROM runs r INDEXED BY runs_open
              CROSS JOIN chains c ON c.id = r.chain
              CROSS JOIN ready j ON j.run = r.key
-             WHERE r.status = 'running' AND r.paused = 0 AND r.room > 0
+             WHERE r.status = 'running' AND r.paused = 0
+               AND r.parallel > (SELECT count(*) FROM leases l WHERE l.run = r.key)
                AND (?4 IS NULL OR c.name = ?4) AND (?5 IS NULL OR r.run = ?5)
                AND (?6 IS NULL OR j.role = ?6) AND (?7 IS NULL OR j.lane = ?7) {one_of}
                AND lower(hex(r.run)) || '/' || j.job NOT IN (SELECT value FROM json_each(?8))
@@ -33,7 +34,11 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
                                                         AND t.epoch = j.timer_epoch AND t.deadline > ?1)
                AND NOT EXISTS (SELECT 1 FROM json_each(j.wants) w CROSS JOIN resources x
                                ON x.scope = w.value ->> 0 AND x.name = w.value ->> 1 AND x.slot = w.value ->> 2))
-         SELECT run, chain, version, job, role, lane, adapter FROM candidates
+         SELECT run, chain,
+                (SELECT b.version + b.size - 1 FROM events b WHERE b.run = key AND b.size IS NOT NULL
+                 ORDER BY b.version DESC LIMIT 1),
+                job, role, lane, adapter
+         FROM candidates
          WHERE NOT held OR own ORDER BY held, turn, chain, run LIMIT ?3",
     );
     let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));

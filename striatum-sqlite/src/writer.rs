@@ -214,7 +214,7 @@ impl Desk {
     }
 
     /// Takes the lock between processes and checks that the file is still the one that was opened.
-    fn enter(&self) -> Result<Held, Fault> {
+    fn enter(&mut self) -> Result<Held, Fault> {
         let held = self.lock.acquire()?;
         self.file.check(&self.path)?;
         Ok(held)
@@ -292,7 +292,7 @@ impl Desk {
         self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
-    fn close(self) -> Result<(), StoreError> {
+    fn close(mut self) -> Result<(), StoreError> {
         const CLOSE: &str = "close the store";
         // The last connection to close removes the log, which must not meet another process that opens.
         let _held = self.lock.acquire().map_err(|fault| fault.during(CLOSE))?;

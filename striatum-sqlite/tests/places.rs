@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use striatum_core::{
     chain::{Position, Sealed},
     digest::Digest,
-    store::{AppendError, Batch, ChainMeta, IndexDelta, RunHead, Store, StoreErrorKind},
+    store::{AppendError, Batch, ChainMeta, IndexDelta, RunHead, RunQuery, Store, StoreErrorKind},
     time::Timestamp,
 };
 use striatum_sqlite::SqliteStore;
@@ -42,6 +42,13 @@ fn write_old(path: &Path) -> Vec<Sealed> {
         events.push(event);
     }
     db.execute(open, params!["demo", genesis.digest.as_bytes(), 8, head.digest.as_bytes(), 10]).unwrap();
+    // The first run holds one job and may hold three more.
+    db.execute(
+        "INSERT INTO runs VALUES (1, ?1, 2, 4, ?2, 'running', 0, 3, 'review', 1, 10, 10)",
+        params![run(1).as_bytes(), events[6].digest.as_bytes()],
+    )
+    .unwrap();
+    db.execute("INSERT INTO leases VALUES (1, 'a', 1, ?1, 20)", [[7_u8; 16]]).unwrap();
     events
 }
 
@@ -58,6 +65,11 @@ async fn a_file_of_the_version_before_is_read_verified_and_appended_to() {
     let store = SqliteStore::open(&path).await.unwrap();
     assert_eq!(fixture::verify(&store, Some(events[4].position())).await, events[7].position());
     assert_eq!(store.read(&chain(), events[2].position(), 2).await.unwrap(), events[3..5]);
+    let [first] =
+        <[_; 1]>::try_from(store.runs(&RunQuery { limit: 9, ..RunQuery::default() }).await.unwrap().items)
+            .unwrap();
+    assert_eq!(first.head, RunHead { version: 4, digest: events[6].digest });
+    assert_eq!((first.row.room, first.created_at, first.updated_at), (3, events[0].at, events[6].at));
     let of_second: Vec<Sealed> = events.iter().skip(1).step_by(2).cloned().collect();
     assert_eq!(store.read_run(&run(2), RunHead::START, 10).await.unwrap(), of_second);
     let head = |version: usize| RunHead { version: version as u64, digest: of_second[version - 1].digest };

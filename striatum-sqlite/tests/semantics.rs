@@ -3,9 +3,10 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use striatum_core::{
-    id::InstanceId,
+    id::{Fence, InstanceId, SessionId},
     store::{
-        AppendError, IndexDelta, Mark, ReadyQuery, Resource, RunHead, Store, StoreErrorKind, Taken, Wait,
+        AppendError, IndexDelta, LeaseRow, Mark, ReadyQuery, Resource, RunHead, RunQuery, RunRow, Store,
+        StoreErrorKind, Taken, Wait,
     },
 };
 use striatum_sqlite::SqliteStore;
@@ -98,6 +99,43 @@ async fn ready_jobs_are_dealt_in_turns_and_held_back_from_others() {
     assert_eq!(names(&store, &query).await.len(), 4);
     let query = ReadyQuery { adapters: adapters(&["x"]), ..mine };
     assert_eq!(names(&store, &query).await, [""; 0]);
+}
+
+/// The room is not stored, but what the leases of the run leave.
+#[tokio::test]
+async fn a_run_has_the_room_that_its_last_append_gave_it_whatever_became_of_its_leases() {
+    let (_dir, _, store) = store().await;
+    let fence =
+        |n| Fence { run: run(1), job: job("a").job, epoch: n, session: SessionId::from_bytes([7; 16]) };
+    let leaving = |room| IndexDelta::new(RunRow { room, ..row() });
+    let room =
+        async || store.runs(&RunQuery { limit: 9, ..RunQuery::default() }).await.unwrap().items[0].row.room;
+    let granting =
+        |room, n| IndexDelta { granted: vec![LeaseRow { fence: fence(n), term: TERM }], ..leaving(room) };
+    let mut head = store.append(&batch_with(run(1), RunHead::START, "a", granting(3, 1))).await.unwrap();
+    assert_eq!(room().await, 3);
+    for (text, delta) in [
+        ("b", granting(2, 2)),
+        // What stands there already is no second lease.
+        ("c", granting(2, 2)),
+        ("d", IndexDelta { ended: vec![fence(1)], ..leaving(3) }),
+        ("e", IndexDelta { ended: vec![fence(1)], ..leaving(0) }),
+        ("f", leaving(5)),
+    ] {
+        let expected = delta.run.room;
+        head = store.append(&batch_with(run(1), head, text, delta)).await.unwrap();
+        assert_eq!(room().await, expected, "{text}");
+    }
+    // An append that shares the transaction keeps its place in the chain.
+    let shared = batch_with(run(1), head, "g", leaving(5));
+    let (appended, dropped) = tokio::join!(store.append(&shared), store.drop_indexes());
+    dropped.unwrap();
+    let head = appended.unwrap();
+    let head = store.append(&batch_with(run(1), head, "h", leaving(5))).await.unwrap();
+    assert_eq!(room().await, 5);
+    store.reindex(&run(1), head, &granting(1, 3)).await.unwrap();
+    assert_eq!(room().await, 1);
+    assert_eq!(fixture::verify(&store, None).await.seq, 8);
 }
 
 #[tokio::test]

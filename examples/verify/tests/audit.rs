@@ -131,7 +131,7 @@ fn an_index_that_says_something_else_than_the_events_is_found() {
     for (change, finding) in [
         ("UPDATE runs SET paused = 1 WHERE status = 'completed'", "audit_index"),
         ("UPDATE runs SET status = 'failed' WHERE status = 'completed'", "audit_index"),
-        ("UPDATE runs SET version = version - 1 WHERE status = 'completed'", "audit_index"),
+        ("UPDATE runs SET parallel = parallel + 1 WHERE status = 'completed'", "audit_index"),
     ] {
         let site = Site::new();
         site.tamper(|db| assert_eq!(db.execute(change, []).unwrap(), 1));
