@@ -192,9 +192,8 @@ impl Engine {
         cached: &mut Option<Fold>,
         commands: &[Command],
     ) -> Result<Vec<Applied>, EngineError> {
-        let references: Vec<CommandRef> = commands.iter().map(CommandRef::of).collect();
         for _ in 0..ATTEMPTS {
-            let draft = match self.draft(&fold, commands, &references) {
+            let draft = match self.draft(&fold, commands) {
                 Ok(draft) if draft.written.is_empty() => Ok(draft),
                 Ok(mut draft) => {
                     // Before the append: behind it nothing may fail any more.
@@ -237,16 +236,12 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
-    fn draft(
-        &self,
-        fold: &Fold,
-        commands: &[Command],
-        references: &[CommandRef],
-    ) -> Result<Box<Draft>, EngineError> {
+    fn draft(&self, fold: &Fold, commands: &[Command]) -> Result<Box<Draft>, EngineError> {
         let now = self.clock.now();
         // Behind a pointer, since it is carried across the append.
         let mut draft = Box::new(Draft::new(fold, commands.len()));
-        for (command, reference) in commands.iter().zip(references) {
+        for command in commands {
+            let reference = &draft.written.refer(command);
             if let Some(place) = fold.place(reference)? {
                 draft.answers.push(Answer { said: Said::Before(place), written: None });
                 continue;
@@ -255,7 +250,7 @@ impl Engine {
                 draft.answers.push(Answer { said: Said::Again(events), written: None });
                 continue;
             }
-            let Plan { events, state, touched } = run::plan(&draft.state, command, now)?;
+            let Plan { events, state, touched } = run::plan(draft.state.clone(), command, now)?;
             let mut written = None;
             if !events.is_empty() {
                 let guard = index::guard(&draft.state, &command.intent);

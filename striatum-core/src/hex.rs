@@ -2,27 +2,60 @@
 
 use std::fmt;
 
-use serde::Serializer;
+use serde::{
+    Deserializer, Serializer,
+    de::{Error, Visitor},
+};
 
 /// The most bytes that are written at once: those of a digest.
-const MOST: usize = 32;
+pub(crate) const MOST: usize = 32;
 
 pub(crate) fn encode(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(text(bytes, &mut [0; 2 * MOST]))
+    f.write_str(text(digits(bytes, &mut [0; 2 * MOST])))
 }
 
-pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-    crate::json::plain(text(bytes, &mut [0; 2 * MOST]), to)
+/// Serialises bytes as their digits, or as they are where nobody reads it.
+pub(crate) fn serialize<const N: usize, S: Serializer>(bytes: &[u8; N], to: S) -> Result<S::Ok, S::Error> {
+    if to.is_human_readable() {
+        to.serialize_str(text(digits(bytes, &mut [0; 2 * MOST])))
+    } else {
+        to.serialize_bytes(bytes)
+    }
 }
 
-fn text<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a str {
+/// Reads what [`serialize`] writes.
+pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<[u8; N], D::Error> {
+    struct Bytes<const N: usize>;
+
+    impl<const N: usize> Visitor<'_> for Bytes<N> {
+        type Value = [u8; N];
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{N} bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
+            bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+        }
+    }
+
+    from.deserialize_bytes(Bytes)
+}
+
+fn text(digits: &[u8]) -> &str {
+    // Hexadecimal digits are always a text.
+    str::from_utf8(digits).unwrap_or_default()
+}
+
+/// The digits of at most [`MOST`] bytes.
+#[inline(always)]
+pub(crate) fn digits<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a [u8] {
     // Identities, digests: the number of bytes is a multiple of four.
     let (written, _) = digits.as_chunks_mut::<8>();
     for (digits, four) in written.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *digits = eight_digits(*four);
     }
-    // Hexadecimal digits are always a text.
-    str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default()
+    &digits[..2 * bytes.len()]
 }
 
 /// The digits of four bytes, all at once.
@@ -59,6 +92,8 @@ fn digit(character: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::value::BytesDeserializer;
+
     use super::*;
 
     #[test]
@@ -66,8 +101,15 @@ mod tests {
         for byte in 0..=u8::MAX {
             let bytes = [byte, !byte, byte.rotate_left(3), 0x9a];
             let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(text(&bytes, &mut [0; 2 * MOST]), wanted);
+            assert_eq!(text(digits(&bytes, &mut [0; 2 * MOST])), wanted);
             assert_eq!(decode(&wanted), Some(bytes));
         }
+    }
+
+    #[test]
+    fn bytes_are_read_as_they_are() {
+        let read = |bytes| deserialize::<4, _>(BytesDeserializer::<serde_json::Error>::new(bytes));
+        assert_eq!(read(&[0, 1, 2, 255]).ok(), Some([0, 1, 2, 255]));
+        assert!(read(&[0, 1, 2]).is_err());
     }
 }

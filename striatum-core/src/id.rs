@@ -178,7 +178,11 @@ macro_rules! identity {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                crate::text::deserialize(from)
+                if from.is_human_readable() {
+                    crate::text::deserialize(from)
+                } else {
+                    crate::hex::deserialize(from).map(Self)
+                }
             }
         }
 

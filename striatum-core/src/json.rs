@@ -3,11 +3,10 @@
 //! What is written is what `serde_json` writes, byte for byte; in order, it is what RFC 8785 wants. Events, commands and packets are
 //! written so often that this is worth a writer that knows one format, one target and no white space.
 
-use std::ops::Range;
-
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Error, Result};
 
+use crate::hex;
 use compound::{Compound, Of};
 
 mod compound;
@@ -18,7 +17,7 @@ mod tests;
 /// How a text calls itself of which it is known that it stands between quotation marks as it is.
 const PLAIN: &str = "a plain text";
 
-/// Serialises a text without anything in it that JSON escapes, as names and hexadecimal digits are. Any serializer takes it for a
+/// Serialises a text without anything in it that JSON escapes, as names are. Any serializer takes it for a
 /// string; ours does not look at each of its bytes.
 pub(crate) fn plain<S: Serializer>(text: &str, to: S) -> std::result::Result<S::Ok, S::Error> {
     to.serialize_newtype_struct(PLAIN, text)
@@ -36,10 +35,11 @@ pub(crate) fn write(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>) -> Resu
     }
 }
 
-/// Writes a value with its members in the order of their keys.
+/// Writes a value whose members are declared in the order of their keys.
 ///
 /// # Errors
-/// If there is anything that RFC 8785 writes otherwise than plainly: a fraction, a large number, a key that is not plain.
+/// If they are not, or if there is anything that RFC 8785 writes otherwise than plainly: a fraction, a large number, a key that is not
+/// plain.
 pub(crate) fn write_in_order(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>) -> Result<()> {
     value.serialize(&mut Writer::<true>::new(to))
 }
@@ -47,9 +47,6 @@ pub(crate) fn write_in_order(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>
 /// A serializer that appends to a text. What it does not know it refuses.
 struct Writer<'t, const IN_ORDER: bool> {
     text: &'t mut Vec<u8>,
-    /// If they are to be in order: where the members of the objects that were begun stand, those of the innermost last.
-    members: Vec<Range<usize>>,
-    aside: Vec<u8>,
     /// Whether what is written next called itself plain.
     is_plain: bool,
 }
@@ -60,25 +57,42 @@ fn unknown() -> Error {
 
 impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
     fn new(text: &'t mut Vec<u8>) -> Self {
-        let members = Vec::with_capacity(if IN_ORDER { 32 } else { 0 });
-        Self { text, members, aside: Vec::new(), is_plain: false }
+        Self { text, is_plain: false }
     }
 
     fn string(&mut self, text: &str) -> Result<()> {
-        if !std::mem::take(&mut self.is_plain) && !is_plain(text.as_bytes()) {
+        if !is_plain(text.as_bytes()) {
             return serde_json::to_writer(&mut *self.text, text);
         }
-        self.plain(text);
+        self.quote(text.as_bytes());
         Ok(())
     }
 
-    /// A text that is known to stand between quotation marks as it is.
-    #[inline]
-    fn plain(&mut self, text: &str) {
+    /// A text that stands between quotation marks as it is.
+    #[inline(always)]
+    fn quote(&mut self, text: &[u8]) {
         self.text.reserve(text.len() + 2);
         self.text.push(b'"');
-        self.text.extend_from_slice(text.as_bytes());
+        self.text.extend_from_slice(text);
         self.text.push(b'"');
+    }
+
+    /// The name of a member or a variant, which is plain, with what stands before and behind it: one piece of text, if all three are
+    /// known where this is inlined.
+    #[inline(always)]
+    fn name(&mut self, before: &[u8], name: &'static str, behind: &[u8]) {
+        /// What nearly every name fits into.
+        const ROOM: usize = 40;
+        let (start, end) = (before.len(), before.len() + name.len());
+        let length = end + behind.len();
+        if length > ROOM {
+            return self.text.extend(before.iter().chain(name.as_bytes()).chain(behind));
+        }
+        let mut piece = [0; ROOM];
+        piece[..start].copy_from_slice(before);
+        piece[start..end].copy_from_slice(name.as_bytes());
+        piece[end..length].copy_from_slice(behind);
+        self.text.extend_from_slice(&piece[..length]);
     }
 
     fn number(&mut self, mut number: u64) -> Result<()> {
@@ -104,14 +118,6 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
         self.text.extend_from_slice(&digits[first..]);
         Ok(())
     }
-
-    /// `{"variant":` — names of variants are plain.
-    #[inline(always)]
-    fn begin_variant(&mut self, variant: &'static str) {
-        self.text.extend_from_slice(b"{\"");
-        self.text.extend_from_slice(variant.as_bytes());
-        self.text.extend_from_slice(b"\":");
-    }
 }
 
 /// Whether a text stands between quotation marks as it is.
@@ -124,9 +130,11 @@ fn is_plain(text: &[u8]) -> bool {
         let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
         (low | backslash) & !word
     };
-    let (words, rest) = text.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
-    found & (ONES << 7) == 0 && !rest.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
+    let Some(last) = text.last_chunk::<8>() else {
+        return !text.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'));
+    };
+    let words = text.as_chunks().0.iter().chain([last]);
+    words.fold(0, |found, word| found | special(u64::from_le_bytes(*word))) & (ONES << 7) == 0
 }
 
 macro_rules! widened {
@@ -147,6 +155,11 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
     type SerializeMap = Self::SerializeSeq;
     type SerializeStruct = Self::SerializeSeq;
     type SerializeStructVariant = Self::SerializeSeq;
+
+    /// Identities and digests hand their bytes over, whose digits need not be looked at.
+    fn is_human_readable(&self) -> bool {
+        false
+    }
 
     fn serialize_bool(self, value: bool) -> Result<()> {
         self.text.extend_from_slice(if value { b"true" } else { b"false" });
@@ -185,12 +198,20 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         self.string(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline(always)]
     fn serialize_str(self, value: &str) -> Result<()> {
-        self.string(value)
+        if !std::mem::take(&mut self.is_plain) {
+            return self.string(value);
+        }
+        self.quote(value.as_bytes());
+        Ok(())
     }
 
-    fn serialize_bytes(self, _: &[u8]) -> Result<()> {
-        Err(unknown())
+    /// Identities and digests, in hexadecimal digits.
+    #[inline(always)]
+    fn serialize_bytes(self, value: &[u8]) -> Result<()> {
+        self.quote(hex::digits(value, &mut [0; 2 * hex::MOST]));
+        Ok(())
     }
 
     fn serialize_none(self) -> Result<()> {
@@ -210,12 +231,13 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         self.serialize_unit()
     }
 
+    #[inline(always)]
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.plain(variant);
+        self.name(b"\"", variant, b"\"");
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<()> {
         self.is_plain = name == PLAIN;
         value.serialize(self)
@@ -228,7 +250,7 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         variant: &'static str,
         value: &T,
     ) -> Result<()> {
-        self.begin_variant(variant);
+        self.name(b"{\"", variant, b"\":");
         value.serialize(&mut *self)?;
         self.text.push(b'}');
         Ok(())
@@ -253,7 +275,7 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         variant: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleVariant> {
-        self.begin_variant(variant);
+        self.name(b"{\"", variant, b"\":");
         Ok(Compound::begin(self, *b"[]", Of::Variant))
     }
 
@@ -272,7 +294,7 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
         variant: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStructVariant> {
-        self.begin_variant(variant);
+        self.name(b"{\"", variant, b"\":");
         Ok(Compound::begin(self, *b"{}", Of::Variant))
     }
 }

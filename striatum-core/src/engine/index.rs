@@ -20,17 +20,20 @@ pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
     }
     jobs.sort_unstable();
     jobs.dedup();
+    let shares = jobs.iter().any(|job| !state.at(*job).0.shared_resources.is_empty());
     for job in jobs {
         match ready(state, job) {
             Some(row) => delta.ready.push(row),
             None => delta.unready.push(state.at(job).0.id.clone()),
         }
     }
-    delta.freed = ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
-    delta.ended = ended;
     // What began and ended within the same append leaves no row.
     granted.retain(|(fence, _)| state.is_live(fence));
-    delta.taken = granted.iter().flat_map(|(fence, _)| taken(state, &fence.job)).collect();
+    if shares {
+        delta.freed = ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
+        delta.taken = granted.iter().flat_map(|(fence, _)| taken(state, &fence.job)).collect();
+    }
+    delta.ended = ended;
     delta.granted = granted.into_iter().map(|(fence, term)| LeaseRow { fence, term }).collect();
     let id = |job: JobId, epoch| TimerId { run: state.run(), job, epoch };
     delta.stopped = waited.into_iter().map(|(job, epoch)| id(job, epoch)).collect();

@@ -1,4 +1,4 @@
-//! Lists and objects that were begun, and the order of their members.
+//! Lists and objects that were begun.
 
 use std::ops::Range;
 
@@ -24,104 +24,51 @@ pub(super) struct Compound<'w, 't, const IN_ORDER: bool> {
     close: u8,
     of: Of,
     is_first: bool,
-    /// The last key that was declared.
-    last: &'static str,
-    /// Whether its members came in order so far.
-    is_in_order: bool,
-    /// How many members its surroundings have.
-    outer: usize,
-    /// Where its own begin in the text.
-    start: usize,
+    /// The last key, if it was declared.
+    declared: &'static str,
+    /// Where the last key stands, if it was not.
+    written: Range<usize>,
 }
 
 impl<'w, 't, const IN_ORDER: bool> Compound<'w, 't, IN_ORDER> {
     #[inline(always)]
     pub(super) fn begin(writer: &'w mut Writer<'t, IN_ORDER>, [open, close]: [u8; 2], of: Of) -> Self {
         writer.text.push(open);
-        let (outer, start) = (writer.members.len(), writer.text.len());
-        Self { outer, start, close, of, is_first: true, last: "", is_in_order: true, writer }
+        Self { writer, close, of, is_first: true, declared: "", written: 0..0 }
     }
 
-    #[inline]
-    fn separate(&mut self) {
-        if !std::mem::replace(&mut self.is_first, false) {
-            self.writer.text.push(b',');
-        }
+    #[inline(always)]
+    fn is_behind_another(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_first, false)
     }
 
     #[inline(always)]
     fn item(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        self.separate();
+        if self.is_behind_another() {
+            self.writer.text.push(b',');
+        }
         value.serialize(&mut *self.writer)
     }
 
-    // Inlined, so that the length of the key is known, and mostly also whether it comes in order.
+    // Inlined, so that the length of the key is known, and mostly also whether it is the first, and comes in order.
     #[inline(always)]
     fn field(&mut self, key: &'static str, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        self.separate();
-        if IN_ORDER {
-            self.is_in_order &= std::mem::replace(&mut self.last, key) <= key;
-            self.begin_member();
+        if IN_ORDER && std::mem::replace(&mut self.declared, key) > key {
+            return Err(unknown());
         }
-        self.writer.text.push(b'"');
-        self.writer.text.extend_from_slice(key.as_bytes());
-        self.writer.text.extend_from_slice(b"\":");
-        value.serialize(&mut *self.writer)?;
-        self.end_member();
-        Ok(())
-    }
-
-    #[inline]
-    fn begin_member(&mut self) {
-        let begun = self.writer.text.len();
-        self.writer.members.push(begun..begun);
-    }
-
-    #[inline]
-    fn end_member(&mut self) {
-        if IN_ORDER && let Some(member) = self.writer.members.last_mut() {
-            member.end = self.writer.text.len();
-        }
+        let before: &[u8] = if self.is_behind_another() { b",\"" } else { b"\"" };
+        self.writer.name(before, key, b"\":");
+        value.serialize(&mut *self.writer)
     }
 
     #[inline(always)]
-    fn finish(mut self) -> Result<()> {
-        if IN_ORDER {
-            if !self.is_in_order {
-                self.arrange();
-            }
-            self.writer.members.truncate(self.outer);
-        }
-        self.writer.text.push(self.close);
-        if let Of::Variant = self.of {
-            self.writer.text.push(b'}');
+    fn finish(self) -> Result<()> {
+        match self.of {
+            Of::Value => self.writer.text.push(self.close),
+            Of::Variant => self.writer.text.extend_from_slice(&[self.close, b'}']),
         }
         Ok(())
     }
-
-    /// Puts the members in order.
-    #[cold]
-    fn arrange(&mut self) {
-        let (Writer { text, members, aside, .. }, start) = (&mut *self.writer, self.start);
-        aside.clear();
-        aside.extend_from_slice(&text[start..]);
-        text.truncate(start);
-        let member = |range: &Range<usize>| &aside[range.start - start..range.end - start];
-        // Among plain keys the order of bytes is that of UTF-16 code units.
-        members[self.outer..].sort_unstable_by(|a, b| key(member(a)).cmp(key(member(b))));
-        for (place, range) in members[self.outer..].iter().enumerate() {
-            if place > 0 {
-                text.push(b',');
-            }
-            text.extend_from_slice(member(range));
-        }
-    }
-}
-
-/// The key of a member, which is plain.
-fn key(member: &[u8]) -> &[u8] {
-    let key = member.get(1..).unwrap_or_default();
-    key.split(|byte| *byte == b'"').next().unwrap_or_default()
 }
 
 /// The kinds of lists, and of objects whose keys are declared, differ in name only.
@@ -157,28 +104,26 @@ impl<const IN_ORDER: bool> SerializeMap for Compound<'_, '_, IN_ORDER> {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.separate();
-        let (before, begun) = (self.writer.members.last().cloned(), self.writer.text.len());
-        let before = before.filter(|_| self.writer.members.len() > self.outer);
-        if IN_ORDER {
-            self.begin_member();
+        if self.is_behind_another() {
+            self.writer.text.push(b',');
         }
+        let start = self.writer.text.len();
         key.serialize(&mut *self.writer)?;
-        let text = &self.writer.text;
-        let written = &text[begun..];
-        let is_string = written.first() == Some(&b'"');
-        if !is_string || IN_ORDER && !written.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
+        let (before, key) = self.writer.text.split_at(start);
+        // Without the quotation mark behind it: then the order of plain keys, by bytes, is that of UTF-16 code units.
+        let [b'"', .., b'"'] = key else { return Err(unknown()) };
+        let key = &key[..key.len() - 1];
+        let is_plain = || key.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
+        if IN_ORDER && !(is_plain() && before[self.written.clone()] <= *key) {
             return Err(unknown());
         }
-        self.is_in_order &= before.is_none_or(|before| self::key(&text[before]) <= self::key(written));
+        self.written = start..start + key.len();
         self.writer.text.push(b':');
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        value.serialize(&mut *self.writer)?;
-        self.end_member();
-        Ok(())
+        value.serialize(&mut *self.writer)
     }
 
     fn end(self) -> Result<()> {

@@ -10,7 +10,7 @@ enum Shape {
     Point,
     Named(u32),
     Pair(u8, String),
-    Full { b: Option<bool>, a: (), name: char },
+    Full { a: (), b: Option<bool>, name: char },
 }
 
 #[derive(Serialize)]
@@ -31,8 +31,8 @@ fn whole() -> Whole {
             Shape::Point,
             Shape::Named(7),
             Shape::Pair(255, text.to_owned()),
-            Shape::Full { b: None, a: (), name: '"' },
-            Shape::Full { b: Some(true), a: (), name: 'x' },
+            Shape::Full { a: (), b: None, name: '"' },
+            Shape::Full { a: (), b: Some(true), name: 'x' },
         ],
         numbers: [0, -1, 999_999_999_999_999, -999_999_999_999_999],
         alpha: (10, i8::MIN),
@@ -48,9 +48,12 @@ fn every_kind_of_value_is_written_as_the_reference_does() {
         String::from_utf8(ours).unwrap(),
         format!("before{}", serde_json::to_string(&whole()).unwrap())
     );
+    assert!(write_in_order(&whole(), &mut Vec::new()).is_err(), "they are not declared in order");
+    let Whole { zebra, numbers, alpha, keys } = whole();
+    let parts = (zebra, numbers, alpha, keys);
     let mut ours = Vec::new();
-    write_in_order(&whole(), &mut ours).unwrap();
-    assert_eq!(String::from_utf8(ours), String::from_utf8(serde_jcs::to_vec(&whole()).unwrap()));
+    write_in_order(&parts, &mut ours).unwrap();
+    assert_eq!(String::from_utf8(ours), String::from_utf8(serde_jcs::to_vec(&parts).unwrap()));
 }
 
 #[test]

@@ -134,18 +134,18 @@ impl Position {
 
     /// Gives commands of which all apply or none.
     fn give(&mut self, actor: &Actor, intents: Vec<Intent>) -> Result<Vec<usize>, Rejection> {
-        let mut state = self.state.clone();
+        let mut state = Arc::new(self.state.clone());
         let mut touched = Vec::new();
         for intent in intents {
             self.commands += 1;
             let id = CommandId::from_bytes(u128::from(self.commands).to_be_bytes());
-            let planned = plan(&state, &Command { id, actor: actor.clone(), intent }, NOW)?;
-            state = Arc::unwrap_or_clone(planned.state);
+            let planned = plan(state, &Command { id, actor: actor.clone(), intent }, NOW)?;
+            state = planned.state;
             touched.extend(planned.touched.jobs);
         }
         touched.sort_unstable();
         touched.dedup();
-        self.state = state;
+        self.state = Arc::unwrap_or_clone(state);
         for &job in &touched {
             let (_, now) = self.state.at(job);
             self.fingerprint.update(&self.state, job);

@@ -24,8 +24,8 @@ use crate::{
 
 const VERSION: u32 = 1;
 
-/// What most bodies and commands fit into, in bytes.
-const TYPICAL: usize = 768;
+/// What a command, or the bodies of what it causes, mostly fit into, in bytes; still something that allocators hand out fast.
+const TYPICAL: usize = 1000;
 
 /// An event with where it stands in its run and what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,18 +55,25 @@ pub struct CommandRef {
 impl CommandRef {
     /// The reference to a command.
     pub fn of(command: &Command) -> Self {
+        Bodies::default().refer(command)
+    }
+
+    /// The same, with room for what is hashed.
+    fn within(command: &Command, text: &mut Vec<u8>) -> Self {
         #[derive(Serialize)]
         struct Content<'a> {
             actor: &'a Actor,
             intent: &'a Intent,
         }
         let content = Content { actor: &command.actor, intent: &command.intent };
-        let mut bytes = Vec::with_capacity(TYPICAL);
+        let start = text.len();
         // Typed structs without maps whose keys are not strings always serialise.
-        if json::write(&content, &mut bytes).is_err() {
-            bytes.clear();
+        if json::write(&content, text).is_err() {
+            text.truncate(start);
         }
-        Self { id: command.id, digest: Digest::of(&bytes) }
+        let digest = Digest::of(&text[start..]);
+        text.truncate(start);
+        Self { id: command.id, digest }
     }
 }
 
@@ -160,8 +167,10 @@ impl Common {
 
 /// Ends a body with what the event says.
 fn write_event(event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
-    json::write(event.kind(), to)?;
-    to.extend_from_slice(b",\"data\":");
+    // The names of kinds are plain.
+    to.push(b'"');
+    to.extend_from_slice(event.kind().as_bytes());
+    to.extend_from_slice(b"\",\"data\":");
     json::write(&Data(event), to)?;
     to.push(b'}');
     Ok(())
@@ -175,6 +184,12 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
+    /// Refers to a command. What is hashed of it is written where its bodies will come to stand.
+    pub(crate) fn refer(&mut self, command: &Command) -> CommandRef {
+        self.bytes.reserve(TYPICAL);
+        CommandRef::within(command, &mut self.bytes)
+    }
+
     /// Writes the bodies of the events of a command, the first of which has this number in its run.
     pub(crate) fn add(
         &mut self,
@@ -184,7 +199,6 @@ impl Bodies {
         first: u64,
         events: &[Event],
     ) -> Result<(), CodecError> {
-        self.bytes.reserve(events.len() * TYPICAL);
         self.ends.reserve(events.len());
         self.write(run, command, actor, first, events).map_err(CodecError::Encoding)
     }

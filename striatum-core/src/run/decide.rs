@@ -47,7 +47,7 @@ const JOBS_PER_EVENT: usize = 100;
 /// # Errors
 /// [`Rejection`] if the command does not apply.
 pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-    Ok(plan(state, command, now)?.events)
+    Ok(plan(Arc::new(state.clone()), command, now)?.events)
 }
 
 /// A decision with what it leads to.
@@ -62,10 +62,10 @@ pub(crate) struct Plan {
 const EVENTS: usize = 3;
 
 /// Decides, and keeps the state that the events add up to.
-pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
+pub(crate) fn plan(mut state: Arc<State>, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
     authority::expect(command)?;
     let events = Vec::with_capacity(EVENTS);
-    let mut draft = Draft { state: state.clone(), events, touched: Touched::default(), now };
+    let mut draft = Draft { state: Arc::make_mut(&mut state), events, touched: Touched::default(), now };
     match &command.intent {
         Intent::Prepare => start::prepare(&mut draft)?,
         Intent::ConfirmBranch { branch, at } => {
@@ -122,24 +122,24 @@ pub(crate) fn plan(state: &State, command: &Command, now: Timestamp) -> Result<P
     }
     end::close(&mut draft)?;
     leave::withdraw_stale(&mut draft)?;
-    Ok(Plan { events: draft.events, state: Arc::new(draft.state), touched: draft.touched })
+    let Draft { events, touched, .. } = draft;
+    Ok(Plan { events, state, touched })
 }
 
 /// A decision in the making: the events so far, and the state that they add up to.
-struct Draft {
-    state: State,
+struct Draft<'s> {
+    state: &'s mut State,
     events: Vec<Event>,
     touched: Touched,
     now: Timestamp,
 }
 
-impl Draft {
+impl Draft<'_> {
     fn emit(&mut self, event: impl Into<Event>) -> Result<(), Rejection> {
-        let event = event.into();
-        evolve_into(&mut self.state, &event, &mut self.touched)
-            .map_err(|illegal| Rejection::Defect { detail: illegal.to_string() })?;
-        self.events.push(event);
-        Ok(())
+        let place = self.events.len();
+        self.events.push(event.into());
+        evolve_into(self.state, &self.events[place], &mut self.touched)
+            .map_err(|illegal| Rejection::Defect { detail: illegal.to_string() })
     }
 
     fn index(&self, job: &JobId) -> Result<usize, Rejection> {

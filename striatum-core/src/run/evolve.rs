@@ -156,7 +156,7 @@ impl Fold<'_> {
             Event::SessionIdentified(e) => {
                 let session = self.state.sessions.get_mut(&e.session);
                 let session = session.ok_or("there is no such session")?;
-                Arc::make_mut(session).agent = Some(e.agent.clone());
+                session.agent = Some(e.agent.clone());
             }
             Event::JobReadied(e) => self.ready(e)?,
             Event::JobClaimed(e) => self.claim(e)?,

@@ -34,7 +34,7 @@ pub struct Packet {
     /// At which attempt.
     pub attempt: u32,
     /// What is left of the budget of this attempt, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "part::in_order::budget")]
     pub budget: Option<Budget>,
     /// Documents to know.
     pub context: Vec<PacketText>,
@@ -247,15 +247,16 @@ fn may_ask(state: &State, index: usize) -> Vec<JobId> {
 fn inputs(state: &State, index: usize) -> Vec<PacketInput> {
     let graph = state.snapshot().graph();
     let named = &state.spec(index).inputs;
-    let mut jobs = state.judged_by(index);
+    let jobs = graph.inputs(index);
+    let mut heard = Vec::new();
     if state.spec(index).kind != JobType::Review {
         // Whatever reviews before it found travels on, whether the document names them or not.
-        let is_heard = |job: &usize| state.jobs[*job].live_verdict().is_some() && !jobs.contains(job);
-        let heard: Vec<usize> = graph.upstream(index).iter().copied().filter(is_heard).collect();
-        jobs.extend(heard);
+        let is_heard = |job: &&usize| state.jobs[**job].live_verdict().is_some() && !jobs.contains(job);
+        heard.extend(graph.upstream(index).iter().filter(is_heard));
     }
     let paths = named.iter().filter(|input| graph.index_of(input).is_none()).cloned().map(PacketInput::Path);
-    jobs.into_iter().map(|job| outcome(state.spec(job), &state.jobs[job])).chain(paths).collect()
+    let jobs = jobs.iter().chain(heard).map(|job| outcome(state.spec(*job), &state.jobs[*job]));
+    jobs.chain(paths).collect()
 }
 
 fn outcome(spec: &workflow::Job, job: &JobState) -> PacketInput {
@@ -311,4 +312,85 @@ fn revision(state: &State, index: usize) -> Vec<PacketFinding> {
         .filter(|verdict| !verdict.verdict.is_accepting())
         .filter(|verdict| verdict.judged.iter().any(|it| it.job == spec.id) || sends_back(&verdict.job));
     refused.chain(own_earlier).map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        digest::BlobRef,
+        id::{ArtifactName, RunId, SessionId},
+        json,
+        workflow::WriteMode,
+    };
+
+    #[test]
+    fn whatever_is_in_a_packet_is_declared_in_order() {
+        let (job, session) = (JobId::new("draft").unwrap(), SessionId::from_bytes([7; 16]));
+        let (commit, blob) = (CommitId::new("0".repeat(40)).unwrap(), BlobRef::of(b"text"));
+        let file = PacketText::File { path: "docs/a.md".to_owned(), content: blob };
+        let finding = PacketFinding {
+            attempt: 1,
+            findings: Some(blob),
+            review: job.clone(),
+            session,
+            verdict: Verdict::Reject,
+        };
+        let packet = Packet {
+            answers: vec![PacketAnswer {
+                answer: blob,
+                by: Some(session),
+                of: Some(job.clone()),
+                question: 1,
+                resume: Some("there".to_owned()),
+                session,
+                text: blob,
+            }],
+            attempt: 2,
+            budget: Some(Budget { turns: Some(1), wall_seconds: Some(2), tokens: Some(3) }),
+            context: vec![file.clone()],
+            expected_artifacts: vec![PacketArtifact {
+                kind: "text".to_owned(),
+                name: "report".to_owned(),
+                path: "docs/report.md".to_owned(),
+                required: true,
+            }],
+            failure: Some(PacketFailure { attempt: 1, reason: Some(blob), session }),
+            fence: Fence { run: RunId::from_bytes([1; 16]), job: job.clone(), epoch: 2, session },
+            inputs: vec![PacketInput::Job {
+                artifacts: vec![PacketOutput {
+                    author: "author #1".to_owned(),
+                    content: blob,
+                    name: ArtifactName::new("report").unwrap(),
+                    path: "docs/report.md".to_owned(),
+                }],
+                attempt: 1,
+                commit: Some(commit.clone()),
+                job: job.clone(),
+                manifest: Some(blob.digest),
+                verdict: Some(finding.clone()),
+            }],
+            lease_seconds: 60,
+            may_ask: vec![job.clone()],
+            objective: "Write \"it\".".to_owned(),
+            prompt: Some(PacketText::Inline("Do.".to_owned())),
+            question: Some(PacketQuestion { from: job, question: 2, text: blob }),
+            review: Some(PacketReview { access: None, context: None, posture: None, verdicts: Verdict::ALL }),
+            revision: vec![finding],
+            role: PacketRole { definition: Some(file), id: RoleId::new("author").unwrap(), summary: None },
+            schema: "striatum.packet.v1",
+            set_aside: Some(commit),
+            title: String::new(),
+            kind: JobType::Draft,
+            workflow: WorkflowId::new("w").unwrap(),
+            write_scope: WriteScope {
+                mode: WriteMode::RepoWrite,
+                allowed_paths: vec!["docs/".to_owned()],
+                forbidden_paths: Vec::new(),
+            },
+        };
+        let mut text = Vec::new();
+        json::write_in_order(&packet, &mut text).unwrap();
+        assert_eq!(text, serde_jcs::to_vec(&packet).unwrap());
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use rpds::{HashTrieMapSync, VectorSync};
+use rpds::HashTrieMapSync;
 
 use crate::{
     digest::Digest,
@@ -22,8 +22,11 @@ use crate::{
 };
 
 mod job;
+mod list;
 
 pub use job::{FailedGrant, JobState, Lease, Question, Wait};
+
+use list::List;
 
 /// What the events of a run add up to.
 ///
@@ -37,13 +40,13 @@ pub struct State {
     pub(super) status: Option<RunStatus>,
     pub(super) paused: bool,
     pub(super) branch: Option<Arc<BranchConfirmed>>,
-    pub(super) jobs: VectorSync<JobState>,
+    pub(super) jobs: List<JobState>,
     pub(super) open_jobs: usize,
     pub(super) held_jobs: usize,
     /// Binding reviews that are completed and want a revision.
     pub(super) dissents: BTreeSet<usize>,
-    pub(super) sessions: HashTrieMapSync<SessionId, Arc<Session>, Hash>,
-    pub(super) iterations: BTreeMap<usize, Iterations>,
+    pub(super) sessions: HashTrieMapSync<SessionId, Session, Hash>,
+    pub(super) iterations: Arc<BTreeMap<usize, Iterations>>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
     pub(super) trees: Arc<BTreeMap<(usize, u32), Tree>>,
@@ -116,7 +119,7 @@ pub struct Tree {
 impl State {
     /// A run that has no event yet and will execute this snapshot, recording it in this chain.
     pub fn new(chain: ChainId, run: RunId, snapshot: Arc<Snapshot>) -> Self {
-        let jobs: VectorSync<JobState> = snapshot.workflow().jobs.iter().map(|_| JobState::new()).collect();
+        let jobs = List::filled(snapshot.workflow().jobs.len(), JobState::new());
         Self {
             run,
             chain,
@@ -130,7 +133,7 @@ impl State {
             branch: None,
             jobs,
             sessions: HashTrieMapSync::default(),
-            iterations: BTreeMap::new(),
+            iterations: Arc::default(),
             decisions: Vec::new(),
             escalations: Vec::new(),
             trees: Arc::default(),
@@ -211,12 +214,12 @@ impl State {
 
     /// A session.
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
-        self.sessions.get(id).map(AsRef::as_ref)
+        self.sessions.get(id)
     }
 
     /// The sessions so far, in no order.
     pub fn sessions(&self) -> impl ExactSizeIterator<Item = (SessionId, &Session)> {
-        self.sessions.iter().map(|(id, session)| (*id, session.as_ref()))
+        self.sessions.iter().map(|(id, session)| (*id, session))
     }
 
     /// The decisions so far.
@@ -333,20 +336,11 @@ impl State {
         held.find(|other| self.spec(*other).write_scope.overlaps(scope))
     }
 
-    /// The jobs whose outcome a review judges: those named as its inputs, else all directly before it.
-    pub(super) fn judged_by(&self, review: usize) -> Vec<usize> {
-        let graph = self.snapshot.graph();
-        let named = self.spec(review).inputs.iter().filter_map(|input| graph.index_of(input));
-        let named: Vec<usize> = named.collect();
-        if named.is_empty() { graph.upstream(review).to_vec() } else { named }
-    }
-
     /// What a review judges, and then what that builds on, near or far; a job may come more than once.
     pub(super) fn judged_with_upstream(&self, review: usize) -> Vec<usize> {
-        let mut jobs = self.judged_by(review);
         let graph = self.snapshot.graph();
-        let upstream: Vec<usize> = jobs.iter().flat_map(|job| graph.all_upstream(*job)).collect();
-        jobs.extend(upstream);
-        jobs
+        let judged = graph.inputs(review);
+        let upstream = judged.iter().flat_map(|job| graph.all_upstream(*job));
+        judged.iter().copied().chain(upstream).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The types of a workflow document. Serialised, a [`Workflow`] is again a document in the public format, with every default
 //! written out.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,11 +121,10 @@ impl Workflow {
     /// assert_eq!(workflow.family_of("home-grown"), "home-grown");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn family_of(&self, model: &str) -> String {
+    pub fn family_of<'m>(&'m self, model: &'m str) -> Cow<'m, str> {
         let model = Independence::normal(model);
         let declared = self.independence.as_ref().and_then(|independence| independence.family(&model));
-        let family = declared.or_else(|| Independence::known_family(&model)).map(str::to_owned);
-        family.unwrap_or(model)
+        declared.or_else(|| Independence::known_family(&model)).map_or(model, Cow::Borrowed)
     }
 
     /// The workflow as a document for people, with every default written out. Parsed, it is the same workflow again.

@@ -21,6 +21,8 @@ pub struct Graph {
     index: HashMap<JobId, usize>,
     upstream: Vec<Vec<usize>>,
     downstream: Vec<Vec<usize>>,
+    /// The jobs that a job names as its inputs, if it names some.
+    named: HashMap<usize, Vec<usize>>,
     order: Vec<usize>,
     rank: Vec<usize>,
     is_exit: Vec<bool>,
@@ -117,6 +119,7 @@ impl Graph {
             is_binding: jobs.iter().map(|job| job.kind.is_verdict_capable() && !job.is_advisory()).collect(),
             is_adjudicator: jobs.iter().map(|job| job.kind == JobType::PhaseSynthesis).collect(),
             panels: Panels::of(workflow, &index, &upstream),
+            named: named(workflow, &index),
             index,
             upstream,
             downstream,
@@ -143,6 +146,11 @@ impl Graph {
     /// The jobs directly behind a job, in document order.
     pub fn downstream(&self, job: usize) -> &[usize] {
         &self.downstream[job]
+    }
+
+    /// The jobs whose outcome a job builds on, or judges: those named as its inputs, else all directly before it.
+    pub fn inputs(&self, job: usize) -> &[usize] {
+        self.named.get(&job).unwrap_or(&self.upstream[job])
     }
 
     /// Every job, each behind all that it waits for.
@@ -204,6 +212,12 @@ impl Graph {
         }
         self.order.iter().copied().filter(|job| seen[*job]).collect()
     }
+}
+
+fn named(workflow: &Workflow, index: &HashMap<JobId, usize>) -> HashMap<usize, Vec<usize>> {
+    let inputs = workflow.jobs.iter().map(|job| job.inputs.iter());
+    let named = inputs.map(|inputs| inputs.filter_map(|input| index.get(input.as_str()).copied()).collect());
+    named.enumerate().filter(|(_, jobs): &(_, Vec<_>)| !jobs.is_empty()).collect()
 }
 
 fn exits(workflow: &Workflow, order: &[usize], downstream: &[Vec<usize>]) -> Vec<bool> {

@@ -25,7 +25,7 @@ pub(super) fn decide(
 ) -> Result<(), Rejection> {
     draft.run_status()?;
     let index = draft.index(job)?;
-    expect_person(&draft.state, actor, draft.job(index).checkpoint)?;
+    expect_person(draft.state, actor, draft.job(index).checkpoint)?;
     let event = DecisionRecorded {
         decision: u32::try_from(draft.state.decisions.len()).unwrap_or(u32::MAX).saturating_add(1),
         job: job.clone(),
@@ -51,8 +51,8 @@ pub(super) fn resolve(
         return unblock(draft, index, resolution);
     };
     // What answers several questions needs leave for each of them.
-    for job in asking(&draft.state, index, checkpoint) {
-        expect_person(&draft.state, actor, draft.job(job).checkpoint)?;
+    for job in asking(draft.state, index, checkpoint) {
+        expect_person(draft.state, actor, draft.job(job).checkpoint)?;
     }
     if checkpoint == Checkpoint::Identity {
         return admit(draft, index, resolution);
@@ -117,7 +117,7 @@ fn proceed(
     if !artifacts.is_empty() {
         return Err(impossible(draft, index));
     }
-    let targets = targets(&draft.state, index, checkpoint);
+    let targets = targets(draft.state, index, checkpoint);
     if targets.is_empty() {
         return together(draft, index, checkpoint, |draft, index| ready(draft, index, Freshness::Granted));
     }
@@ -187,7 +187,7 @@ fn together(
     checkpoint: Checkpoint,
     answer: impl Fn(&mut Draft, usize) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
-    asking(&draft.state, index, checkpoint).into_iter().try_for_each(|job| answer(draft, job))
+    asking(draft.state, index, checkpoint).into_iter().try_for_each(|job| answer(draft, job))
 }
 
 fn cancel(draft: &mut Draft, index: usize) -> Result<(), Rejection> {

@@ -36,7 +36,7 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
 
     let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
     let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
-    let packet = Packet::for_grant(&draft.state, &fence, claim.mode)
+    let packet = Packet::for_grant(draft.state, &fence, claim.mode)
         .ok_or_else(|| Rejection::UnknownJob { job: claim.job.clone() })?;
     let is_known = draft.state.sessions.contains_key(&claim.session);
     let begins =
@@ -114,7 +114,7 @@ pub(super) fn acknowledge(draft: &mut Draft, fence: &Fence, agent: &AgentIdentit
 pub(super) fn identify(draft: &mut Draft, fence: &Fence, agent: &AgentIdentity) -> Result<(), Rejection> {
     let index = draft.at_work(fence)?;
     note(draft, fence, agent)?;
-    match identity::doubt(&draft.state, index, fence.session, Moment::AtWork) {
+    match identity::doubt(draft.state, index, fence.session, Moment::AtWork) {
         None => Ok(()),
         Some(doubt) => draft.emit(JobBlocked {
             job: fence.job.clone(),

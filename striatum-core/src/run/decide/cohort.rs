@@ -27,7 +27,7 @@ pub(super) struct Speaker {
 
 /// Hears a review that wants a revision, and is still running: its verdict is recorded.
 pub(super) fn hear(draft: &mut Draft, speaker: &Speaker) -> Result<(), Rejection> {
-    if let Some(cohort) = Cohort::closed(&draft.state, speaker.review, Some(speaker.review)) {
+    if let Some(cohort) = Cohort::closed(draft.state, speaker.review, Some(speaker.review)) {
         cohort.answer(draft, Some(speaker))?;
     }
     if draft.job(speaker.review).status != JobStatus::Running {
@@ -46,7 +46,7 @@ pub(super) fn hear(draft: &mut Draft, speaker: &Speaker) -> Result<(), Rejection
 pub(super) fn route(draft: &mut Draft) -> Result<(), Rejection> {
     loop {
         let mut dissents = draft.state.dissents.iter();
-        let Some(cohort) = dissents.find_map(|review| Cohort::closed(&draft.state, *review, None)) else {
+        let Some(cohort) = dissents.find_map(|review| Cohort::closed(draft.state, *review, None)) else {
             return Ok(());
         };
         cohort.answer(draft, None)?;
@@ -174,7 +174,7 @@ impl Cohort {
         let snapshot = draft.state.snapshot.clone();
         let graph = snapshot.graph();
         let mut usable: Vec<usize> =
-            self.targets.iter().copied().filter(|target| is_usable(&draft.state, *target)).collect();
+            self.targets.iter().copied().filter(|target| is_usable(draft.state, *target)).collect();
         if usable.is_empty() {
             return self.ask(draft, speaker);
         }

@@ -41,7 +41,7 @@ pub(super) fn cancel(draft: &mut Draft, reason: Option<BlobRef>) -> Result<(), R
 /// Ends the run now, with every job that is still open.
 pub(super) fn end_run(draft: &mut Draft, cause: EndCause, reason: Option<BlobRef>) -> Result<(), Rejection> {
     let status = match &cause {
-        EndCause::Finished => outcome(&draft.state),
+        EndCause::Finished => outcome(draft.state),
         EndCause::Canceled => RunStatus::Canceled,
         EndCause::Rejected(_) | EndCause::Failed(_) => RunStatus::Failed,
         EndCause::Quarantined(_) => RunStatus::NeedsOperator,
@@ -62,7 +62,7 @@ pub(super) fn end_run(draft: &mut Draft, cause: EndCause, reason: Option<BlobRef
         EndCause::Quarantined(job) | EndCause::Failed(job) | EndCause::Rejected(job) => Some(job.clone()),
         EndCause::Finished | EndCause::Canceled => None,
     };
-    let record = CompletionRecord::of(&draft.state, status, &canceled).digest();
+    let record = CompletionRecord::of(draft.state, status, &canceled).digest();
     draft.emit(RunEnded { status, cause, record, reason, canceled })?;
     if status == RunStatus::NeedsOperator {
         escalation::raise(draft, EscalationTopic::NeedsOperator, about, reason)?;
@@ -136,7 +136,9 @@ fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
     let graph = snapshot.graph();
     let place = |job: usize| Reverse((graph.rank(job), job));
     let concerned = |job: &usize| std::iter::once(*job).chain(graph.downstream(*job).iter().copied());
-    let mut open: BinaryHeap<_> = draft.touched.jobs.iter().flat_map(concerned).map(place).collect();
+    let is_pending = |job: &usize| draft.job(*job).status == JobStatus::Pending;
+    let touched = draft.touched.jobs.iter().flat_map(concerned);
+    let mut open: BinaryHeap<_> = touched.filter(is_pending).map(place).collect();
     let mut last = None;
     while let Some(first) = open.pop() {
         // The same job comes at once again, if it does.
@@ -153,11 +155,11 @@ fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
 fn settle(draft: &mut Draft, job: usize) -> Result<bool, Rejection> {
     let snapshot = draft.state.snapshot.clone();
     let (spec, attempt) = (&snapshot.workflow().jobs[job], draft.job(job).attempt);
-    let poll = quorum::poll(&draft.state, job);
+    let poll = quorum::poll(draft.state, job);
     if poll == Some(Poll::Met) {
         quorum::release(draft, job)?;
     }
-    match join(&draft.state, job, poll) {
+    match join(draft.state, job, poll) {
         Join::Waits => return Ok(false),
         Join::Lost(cause) => draft.emit(JobSkipped { job: spec.id.clone(), cause, ended: None })?,
         Join::Opens if spec.kind == JobType::HumanCheckpoint => draft.emit(JobWaits {

@@ -67,7 +67,7 @@ pub(super) fn settle(
 ) -> Result<(), Rejection> {
     let open = draft.state.escalation(number).filter(|escalation| escalation.ruling.is_none());
     let topic = open.ok_or(Rejection::EscalationUnknown { escalation: number })?.raised.topic;
-    expect_person(&draft.state, actor, question(topic))?;
+    expect_person(draft.state, actor, question(topic))?;
     resolve(draft, actor, number, ruling, rationale)?;
     let is_paused = draft.state.paused && draft.state.status == Some(RunStatus::Running);
     if topic == EscalationTopic::BudgetSpent && ruling == Ruling::Accept && is_paused {
@@ -109,7 +109,7 @@ pub(super) fn watch_budget(draft: &mut Draft) -> Result<(), Rejection> {
         .escalations
         .iter()
         .any(|it| it.ruling.is_none() && it.raised.topic == EscalationTopic::BudgetSpent);
-    if !is_spent(&draft.state) || is_asked || draft.state.open_jobs == 0 {
+    if !is_spent(draft.state) || is_asked || draft.state.open_jobs == 0 {
         return Ok(());
     }
     if !draft.state.paused {
@@ -125,7 +125,7 @@ pub(super) fn is_spent(state: &State) -> bool {
 }
 
 pub(super) fn compromise(draft: &mut Draft, actor: &Actor, rationale: BlobRef) -> Result<(), Rejection> {
-    expect_person(&draft.state, actor, None)?;
+    expect_person(draft.state, actor, None)?;
     draft.expect_run(&[RunStatus::Completed])?;
     draft.emit(RunCompromised { rationale, by: actor.to_string() })
 }

@@ -3,6 +3,8 @@
 //! Besides never being the same session, author and reviewer are to be of different families of models, if the workflow says so:
 //! by the labels of their lanes at the claim, and by what their agents report as soon as they do.
 
+use std::borrow::Cow;
+
 use crate::{
     id::{LaneId, SessionId},
     run::{
@@ -111,7 +113,7 @@ fn not_independent(
                         job: job(),
                         author: other.to_owned(),
                         reviewer: own.to_owned(),
-                        family: family(state, own),
+                        family: family(state, own).into_owned(),
                     })
                 }
                 None if mode == IndependenceModel::Reported => Some(IdentityDoubt::Unreported { job: job() }),
@@ -151,7 +153,7 @@ fn is_allowed(state: &State, review: usize, author: usize) -> bool {
     state.workflow().allows_same_model(&state.spec(review).id, &state.spec(author).id)
 }
 
-fn family(state: &State, model: &str) -> String {
+fn family<'s>(state: &'s State, model: &'s str) -> Cow<'s, str> {
     state.workflow().family_of(model)
 }
 

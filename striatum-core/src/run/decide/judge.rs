@@ -28,7 +28,7 @@ pub(super) fn judge(
     verdict: Verdict,
     findings: Option<BlobRef>,
 ) -> Result<(), Rejection> {
-    let judged = judged(&draft.state, review);
+    let judged = judged(draft.state, review);
     expect_new_words(draft, review, &judged)?;
     record(draft, review, submit, verdict, findings, judged)?;
     let (job, attempt) = (submit.fence.job.clone(), draft.job(review).attempt);
@@ -75,8 +75,8 @@ fn record(
     judged: Vec<Judged>,
 ) -> Result<(), Rejection> {
     let spec = draft.state.spec(review);
-    let (agent, basis) = said(&draft.state, review, submit);
-    let family = agent.model.as_deref().map(|model| draft.state.workflow().family_of(model));
+    let (agent, basis) = said(draft.state, review, submit);
+    let family = agent.model.as_deref().map(|model| draft.state.workflow().family_of(model).into_owned());
     let event = VerdictRecorded {
         job: spec.id.clone(),
         attempt: draft.job(review).attempt,
@@ -90,7 +90,7 @@ fn record(
         agent,
         basis,
         family,
-        same_model: identity::same_model(&draft.state, review, submit.fence.session),
+        same_model: identity::same_model(draft.state, review, submit.fence.session),
     };
     draft.emit(event)
 }
@@ -109,7 +109,7 @@ fn judged(state: &State, review: usize) -> Vec<Judged> {
                 .collect(),
         }
     };
-    state.judged_by(review).into_iter().map(of).collect()
+    state.snapshot.graph().inputs(review).iter().map(|job| of(*job)).collect()
 }
 
 /// A review that says the same as last time about something else was not made.

@@ -63,7 +63,7 @@ fn hand_out_again(draft: &mut Draft, index: usize, ended: LeaseEnd) -> Result<()
     }
     let id = spec.id.clone();
     draft.emit(JobQuarantined { job: id.clone(), ended })?;
-    if end::quarantined(&draft.state) > quarantines as usize {
+    if end::quarantined(draft.state) > quarantines as usize {
         end::end_run(draft, EndCause::Quarantined(id), None)?;
     }
     Ok(())

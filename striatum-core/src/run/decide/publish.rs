@@ -58,7 +58,7 @@ pub(super) fn submit(draft: &mut Draft, submit: &Submit) -> Result<(), Rejection
 fn doubt(draft: &Draft, review: usize, submit: &Submit) -> Option<IdentityDoubt> {
     let in_report = submit.agent.as_ref().is_some_and(|agent| !agent.is_empty());
     let moment = Moment::AtVerdict { is_reported: !in_report };
-    identity::doubt(&draft.state, review, submit.fence.session, moment)
+    identity::doubt(draft.state, review, submit.fence.session, moment)
 }
 
 /// The end of the lease of a submission.

@@ -57,7 +57,7 @@ pub(super) fn answer(
     question: u32,
     answer: BlobRef,
 ) -> Result<(), Rejection> {
-    expect_person(&draft.state, actor, Some(Checkpoint::Question))?;
+    expect_person(draft.state, actor, Some(Checkpoint::Question))?;
     let (job, _) = open(draft, question)?;
     let (by, session, usage) = (actor.to_string(), None, None);
     draft.emit(QuestionAnswered { question, job, text: answer, by, session, usage })

@@ -73,9 +73,9 @@ pub(super) fn resume(draft: &mut Draft, actor: &Actor) -> Result<(), Rejection> 
     if !draft.state.paused {
         return Ok(());
     }
-    let more_budget = escalation::is_spent(&draft.state);
+    let more_budget = escalation::is_spent(draft.state);
     if more_budget {
-        expect_person(&draft.state, actor, Some(Checkpoint::BudgetSpent))?;
+        expect_person(draft.state, actor, Some(Checkpoint::BudgetSpent))?;
         escalation::resolve_all(draft, actor, EscalationTopic::BudgetSpent)?;
     }
     draft.emit(RunResumed { more_budget })

@@ -13,7 +13,7 @@ use crate::run::{
 pub(super) fn supersede(draft: &mut Draft, actor: &Actor, wanted: &Supersede) -> Result<(), Rejection> {
     let index = draft.index(&wanted.job)?;
     draft.expect_run(&[RunStatus::Running])?;
-    expect_person(&draft.state, actor, None)?;
+    expect_person(draft.state, actor, None)?;
     let job = draft.job(index);
     let judges = draft.state.spec(index).kind.is_verdict_capable();
     let changes = |artifact: &Publication| {

@@ -101,7 +101,7 @@ impl Fold<'_> {
         let known = self.state.sessions.contains_key(&session);
         ensure(!known, || "the session is registered already".to_owned())?;
         let begun = Session { ordinal, role, lane, owner: start.owner.clone(), agent: None };
-        self.state.sessions.insert_mut(session, Arc::new(begun));
+        self.state.sessions.insert_mut(session, begun);
         Ok(())
     }
 
@@ -189,12 +189,13 @@ impl Fold<'_> {
             state.failures = 0;
         }
         let target = self.index(&e.target)?;
+        let counters = Arc::make_mut(&mut self.state.iterations);
         match &e.cause {
             ReopenCause::Revision { iteration, .. } => {
-                self.state.iterations.entry(target).or_default().taken = *iteration;
+                counters.entry(target).or_default().taken = *iteration;
             }
             ReopenCause::Granted { iteration, .. } => {
-                let iterations = self.state.iterations.entry(target).or_default();
+                let iterations = counters.entry(target).or_default();
                 // A further event of the same reopening grants nothing more.
                 iterations.granted += u32::from(iterations.taken < *iteration);
                 iterations.taken = *iteration;
@@ -203,7 +204,7 @@ impl Fold<'_> {
         }
         for job in &e.reset {
             let index = self.index(job)?;
-            self.state.iterations.remove(&index);
+            Arc::make_mut(&mut self.state.iterations).remove(&index);
         }
         Ok(())
     }

@@ -30,10 +30,10 @@ pub enum PacketText {
     Inline(String),
     /// A file that was frozen with the run.
     File {
-        /// Where it lay.
-        path: String,
         /// Its bytes.
         content: BlobRef,
+        /// Where it lay.
+        path: String,
     },
 }
 
@@ -169,7 +169,25 @@ pub struct PacketQuestion {
 pub(super) mod in_order {
     use serde::ser::{SerializeStruct, Serializer};
 
-    use crate::{id::Fence, workflow::WriteScope};
+    use crate::{
+        id::Fence,
+        workflow::{Budget, WriteScope},
+    };
+
+    pub(crate) fn budget<S: Serializer>(budget: &Option<Budget>, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_struct("Budget", 3)?;
+        for (name, bound) in [
+            ("tokens", budget.as_ref().and_then(|budget| budget.tokens)),
+            ("turns", budget.as_ref().and_then(|budget| budget.turns)),
+            ("wall_seconds", budget.as_ref().and_then(|budget| budget.wall_seconds)),
+        ] {
+            match bound {
+                Some(bound) => members.serialize_field(name, &bound)?,
+                None => members.skip_field(name)?,
+            }
+        }
+        members.end()
+    }
 
     pub(crate) fn fence<S: Serializer>(fence: &Fence, to: S) -> Result<S::Ok, S::Error> {
         let mut members = to.serialize_struct("Fence", 4)?;

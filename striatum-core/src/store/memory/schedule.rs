@@ -1,10 +1,6 @@
 //! Deadlines, by what they belong to and by when they pass.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     hash::HashMap,
@@ -34,12 +30,12 @@ impl OfRun for TimerId {
 pub(super) struct Schedule<K> {
     /// The deadlines of each run that has some, by key.
     runs: HashMap<RunId, Vec<(K, Timestamp)>>,
-    order: BTreeMap<Timestamp, BTreeSet<K>>,
+    order: BTreeSet<(Timestamp, K)>,
 }
 
 impl<K> Default for Schedule<K> {
     fn default() -> Self {
-        Self { runs: HashMap::default(), order: BTreeMap::new() }
+        Self { runs: HashMap::default(), order: BTreeSet::new() }
     }
 }
 
@@ -74,7 +70,7 @@ impl<K: OfRun> Schedule<K> {
         if keys.is_empty() {
             self.runs.remove(&key.run());
         }
-        self.strike(deadline, key);
+        self.order.remove(&(deadline, key.clone()));
     }
 
     /// Ends all keys of a run but these.
@@ -86,13 +82,13 @@ impl<K: OfRun> Schedule<K> {
 
     /// The keys whose deadline has passed, the longest passed first.
     pub(super) fn passed(&self, now: Timestamp) -> impl Iterator<Item = &K> {
-        self.order.range(..=now).flat_map(|(_, keys)| keys)
+        self.order.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
     }
 
     /// How long until the first deadline, of a wanted key, that has not passed.
     pub(super) fn next(&self, now: Timestamp, wanted: impl Fn(&K) -> bool) -> Option<Duration> {
-        let mut ahead = self.order.range((Bound::Excluded(now), Bound::Unbounded));
-        let (deadline, _) = ahead.find(|(_, keys)| keys.iter().any(&wanted))?;
+        let mut ahead = self.order.iter().skip_while(|(deadline, _)| *deadline <= now);
+        let (deadline, _) = ahead.find(|(_, key)| wanted(key))?;
         Some(deadline.since(now))
     }
 
@@ -102,16 +98,7 @@ impl<K: OfRun> Schedule<K> {
             Ok(place) => keys[place].1 = deadline,
             Err(place) => keys.insert(place, (key.clone(), deadline)),
         }
-        self.order.entry(deadline).or_default().insert(key.clone());
-    }
-
-    fn strike(&mut self, deadline: Timestamp, key: &K) {
-        if let Some(keys) = self.order.get_mut(&deadline) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.order.remove(&deadline);
-            }
-        }
+        self.order.insert((deadline, key.clone()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bounds and rules for a run as a whole.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,12 +87,12 @@ impl Independence {
     ///
     /// assert_eq!(Independence::normal("anthropic/Claude Opus 5"), "claude-opus-5");
     /// ```
-    pub fn normal(model: &str) -> String {
-        let name = model.trim().rsplit('/').next().unwrap_or_default();
-        if !name.contains(char::is_whitespace) {
-            return name.to_lowercase();
+    pub fn normal(model: &str) -> Cow<'_, str> {
+        if model.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_')) {
+            return model.into();
         }
-        name.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase()
+        let name = model.trim().rsplit('/').next().unwrap_or_default();
+        name.split_whitespace().collect::<Vec<_>>().join("-").to_lowercase().into()
     }
 
     /// The family of a model that is well known by the beginning of its [normal](Self::normal) name.

@@ -94,14 +94,14 @@ impl Oracle {
         if !self.plan.binds(review) || self.last_ruling(review) == Some(Ruling::Accept) {
             return Ok(());
         }
-        let own = model(event.session).map(|model| workflow.family_of(&model));
+        let own = model(event.session).map(|model| workflow.family_of(&model).into_owned());
         let mut authors = self.plan.under_judgement(review).into_iter().filter(|job| {
             let spec = self.plan.job(*job);
             spec.kind.has_author() && !workflow.allows_same_model(&event.job, &spec.id)
         });
         let same = authors.find(|job| {
             let mut families = self.model.jobs[*job].hands.iter().filter_map(|it| model(*it));
-            families.any(|model| Some(workflow.family_of(&model)) == own)
+            families.any(|model| own.as_deref() == Some(&*workflow.family_of(&model)))
         });
         Property::Independence.holds(same.is_none(), || {
             format!("{} was judged by a model of the family of its author, {own:?}", event.job)
