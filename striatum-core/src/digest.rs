@@ -108,11 +108,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        if from.is_human_readable() {
-            crate::text::deserialize(from)
-        } else {
-            crate::hex::deserialize(from).map(Self)
-        }
+        crate::hex::deserialize(from, Self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lower-case hexadecimal, for identities and digests.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{
     Deserializer, Serializer,
@@ -23,8 +23,16 @@ pub(crate) fn serialize<const N: usize, S: Serializer>(bytes: &[u8; N], to: S) -
     }
 }
 
-/// Reads what [`serialize`] writes.
-pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<[u8; N], D::Error> {
+/// Reads what [`serialize`] writes, and makes a value of it.
+pub(crate) fn deserialize<'de, T, const N: usize, D>(from: D, of: fn([u8; N]) -> T) -> Result<T, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    if from.is_human_readable() { crate::text::deserialize(from) } else { bytes(from).map(of) }
+}
+
+fn bytes<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<[u8; N], D::Error> {
     struct Bytes<const N: usize>;
 
     impl<const N: usize> Visitor<'_> for Bytes<N> {
@@ -108,7 +116,7 @@ mod tests {
 
     #[test]
     fn bytes_are_read_as_they_are() {
-        let read = |bytes| deserialize::<4, _>(BytesDeserializer::<serde_json::Error>::new(bytes));
+        let read = |them| bytes::<4, _>(BytesDeserializer::<serde_json::Error>::new(them));
         assert_eq!(read(&[0, 1, 2, 255]).ok(), Some([0, 1, 2, 255]));
         assert!(read(&[0, 1, 2]).is_err());
     }

@@ -178,11 +178,7 @@ macro_rules! identity {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                if from.is_human_readable() {
-                    crate::text::deserialize(from)
-                } else {
-                    crate::hex::deserialize(from).map(Self)
-                }
+                crate::hex::deserialize(from, Self)
             }
         }
 

@@ -70,6 +70,13 @@ pub fn start_time(pid: u32) -> Option<String> {
     host::look(pid).ok().flatten().map(|seen| seen.start)
 }
 
+/// Whether a name that begins so, with the number of a program behind that, is of a program which has ended.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_left(name: &str, prefix: &str) -> bool {
+    let number = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse().ok());
+    number.is_some_and(|number| start_time(number).is_none())
+}
+
 /// Whether the process that was noted down still lives.
 ///
 /// `false` is a proof: another boot, no process of this number, one that started at another time, or one that has ended and

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::kernel::Kernel;
-use crate::process::start_time;
+use crate::process::is_left;
 
 /// What the names of files begin with that are not whole yet; the number of the program follows.
 const DRAFT: &str = ".vmlinux-";
@@ -41,12 +41,10 @@ pub(super) fn image(kernel: &Kernel, cache: &Path) -> io::Result<PathBuf> {
 /// Removes what programs left that were killed while they wrote. That something cannot be removed is no reason not to write.
 fn sweep(cache: &Path, age: Duration) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
-        let number = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
+        let is_left = entry.file_name().to_str().is_some_and(|name| is_left(name, DRAFT));
         let modified = entry.metadata().and_then(|meta| meta.modified());
         let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
-        if is_old && number.is_some_and(|number| start_time(number).is_none()) {
+        if is_old && is_left {
             let _left = fs::remove_file(entry.path());
         }
     }

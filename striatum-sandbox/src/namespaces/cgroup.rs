@@ -12,7 +12,7 @@ use std::{
 
 use striatum_core::{id::SessionId, sandbox::Limits};
 
-use crate::process::start_time;
+use crate::process::is_left;
 
 /// Folders of control groups in which we may make others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,12 +142,7 @@ impl Cgroups {
 
     /// Removes the groups that were made to try them by programs which died.
     fn sweep_trials(&self) {
-        let is_left = |name: &str| {
-            let rest = TRIALS.iter().find_map(|trial| name.strip_prefix(trial));
-            let number = rest.and_then(|rest| rest.split('-').next()?.parse().ok());
-            number.is_some_and(|number| start_time(number).is_none())
-        };
-        for group in self.groups(is_left) {
+        for group in self.groups(|name| TRIALS.iter().any(|trial| is_left(name, trial))) {
             // Whoever sees this host's processes from elsewhere may be at work in it: then it stays.
             let _busy = fs::remove_dir(group);
         }

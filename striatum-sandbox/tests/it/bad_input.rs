@@ -3,10 +3,7 @@
 use std::{
     error::Error,
     fs,
-    os::unix::{
-        fs::{PermissionsExt, symlink},
-        net::UnixListener,
-    },
+    os::unix::{fs::symlink, net::UnixListener},
     path::{Path, PathBuf},
 };
 
@@ -41,13 +38,9 @@ async fn a_kernel_without_user_namespaces_is_told_with_the_setting() {
         return;
     }
     let place = Place::new();
-    let script = place.path().join("bwrap");
-    let text = "#!/bin/sh\n[ \"$1\" = --version ] && exec bwrap --version\n\
-                exec bwrap --bind / / --dev-bind /dev /dev --unshare-user --disable-userns -- bwrap \"$@\"\n";
-    let path = std::env::var("PATH").expect("a PATH");
-    fs::write(&script, text.replace("#!/bin/sh\n", &format!("#!/bin/sh\nPATH='{path}'\n"))).expect("a file");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
-    let error = unavailable(&script).await;
+    let script = "[ \"$1\" = --version ] && exec bwrap --version\n\
+                  exec bwrap --bind / / --dev-bind /dev /dev --unshare-user --disable-userns -- bwrap \"$@\"\n";
+    let error = unavailable(&place.bubblewrap(script)).await;
     let said = error.source().map(ToString::to_string).unwrap_or_default();
     assert!(
         remedy(&error).starts_with("allow user namespaces: sysctl "),
@@ -64,7 +57,7 @@ async fn a_kernel_without_landlock_is_told_with_what_it_needs() {
         return;
     }
     let place = Place::new();
-    let (script, filter) = (place.path().join("bwrap"), place.path().join("filter"));
+    let filter = place.path().join("filter");
     // Load the number; unless it is that of landlock_create_ruleset, pass the next; EOPNOTSUPP; let it through.
     let program = [(0x20, 0, 0), (0x15, 1, 444), (0x06, 0, 0x0005_005f), (0x06, 0, 0x7fff_0000)];
     let bytes = program.map(|(code, otherwise, value): (u16, u8, u32)| {
@@ -72,15 +65,11 @@ async fn a_kernel_without_landlock_is_told_with_what_it_needs() {
         [&[one, other, 0, otherwise], &value.to_ne_bytes()[..]].concat()
     });
     fs::write(&filter, bytes.concat()).expect("a file");
-    let path = std::env::var("PATH").expect("a PATH");
-    let text = format!(
-        "#!/bin/sh\nPATH='{path}'\n[ \"$1\" = --version ] && exec bwrap --version\n\
-         exec bwrap --seccomp 9 \"$@\" 9<'{}'\n",
+    let script = format!(
+        "[ \"$1\" = --version ] && exec bwrap --version\nexec bwrap --seccomp 9 \"$@\" 9<'{}'\n",
         filter.display()
     );
-    fs::write(&script, text).expect("a file");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
-    let error = unavailable(&script).await;
+    let error = unavailable(&place.bubblewrap(&script)).await;
     let said = error.source().map(ToString::to_string).unwrap_or_default();
     assert!(said.contains("this kernel has no Landlock"), "{error}: {said}");
     assert!(remedy(&error).contains("CONFIG_SECURITY_LANDLOCK"), "{error}: {:?}", error.remedy);

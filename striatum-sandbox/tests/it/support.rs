@@ -154,6 +154,17 @@ impl Place {
         Self { root, spec }
     }
 
+    /// A program in the place of bubblewrap, which finds the real one by its name.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bubblewrap(&self, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let program = self.path().join("bwrap");
+        let path = std::env::var("PATH").expect("a PATH");
+        std::fs::write(&program, format!("#!/bin/sh\nPATH='{path}'\n{script}")).expect("a file");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        program
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.root.path()
     }

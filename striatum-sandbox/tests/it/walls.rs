@@ -1,6 +1,6 @@
 //! What stands around an agent in namespaces.
 
-use std::{fs, num::NonZeroU32, os::unix::fs::PermissionsExt};
+use std::num::NonZeroU32;
 
 use striatum_core::sandbox::{Isolation, Level, Sandbox, SandboxErrorKind};
 
@@ -23,21 +23,16 @@ async fn a_wall_that_does_not_stand_is_measured_and_not_offered() {
         return;
     }
     let place = Place::new();
-    let careless = place.path().join("bwrap");
     let network = Isolation { network: Level::Enforced, ..Isolation::uniform(Level::Unsupported) };
     let files = Isolation { file_system: Level::Enforced, ..Isolation::uniform(Level::Unsupported) };
     for (carelessness, demands, could) in [
         ("[ \"$word\" = --unshare-net ] && continue", network, "connect to the host's loopback"),
         ("[ \"$word\" = -- ] && set -- \"$@\" --bind /tmp /tmp", files, "write a file of the host"),
     ] {
-        let path = std::env::var("PATH").expect("a PATH");
-        let text = format!(
-            "#!/bin/sh\nPATH='{path}'\nwords=$#\nfor word in \"$@\"; do\n{carelessness}\nset -- \"$@\" \"$word\"\ndone\n\
+        let bubblewrap = place.bubblewrap(&format!(
+            "words=$#\nfor word in \"$@\"; do\n{carelessness}\nset -- \"$@\" \"$word\"\ndone\n\
              shift $words\nexec bwrap \"$@\"\n"
-        );
-        fs::write(&careless, text).expect("a file");
-        fs::set_permissions(&careless, fs::Permissions::from_mode(0o755)).expect("its mode");
-        let bubblewrap = careless.clone();
+        ));
         let sandbox = walls_with(name, |builder| builder.bubblewrap(bubblewrap)).await.expect("walls");
         let measured = sandbox.measured();
         assert!(measured.breaches.iter().any(|breach| breach == could), "{measured}");
