@@ -37,8 +37,10 @@ const UNHINDERED: Duration = Duration::from_secs(5);
 const BUSY: &str =
     r#"read go || exit; while [ -d "/proc/$1" ]; do i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done; done"#;
 
-/// What the names of groups begin with in which nothing runs for a session.
-const TRIALS: [&str; 2] = ["striatum-try-", "striatum-busy-"];
+/// What the names of groups begin with in which nothing runs for a session: those that show whether groups can be made, and
+/// whether they hold a busy process back.
+const TRY: &str = "striatum-try-";
+const BUSY_TRY: &str = "striatum-busy-";
 
 /// The groups of one process. Dropping it removes them, if all that was in them has ended.
 #[derive(Debug)]
@@ -60,14 +62,14 @@ impl Cgroups {
     }
 
     fn works(&self) -> bool {
-        self.make(&unused("try"), &Limits::default()).is_ok()
+        self.make(&unused(TRY), &Limits::default()).is_ok()
     }
 
     /// Whether a process in a group that is given little processor time is held back. Takes about a tenth of a second.
     pub(crate) fn bounds_processors(&self) -> bool {
         let mut limits = Limits::default();
         limits.processor_thousandths = Some(LEAST_PROCESSOR);
-        let Ok(group) = self.make(&unused("busy"), &limits) else { return false };
+        let Ok(group) = self.make(&unused(BUSY_TRY), &limits) else { return false };
         let begun = Command::new("/bin/sh")
             .args(["-c", BUSY, "sh", &std::process::id().to_string()])
             .env_clear()
@@ -142,7 +144,7 @@ impl Cgroups {
 
     /// Removes the groups that were made to try them by programs which died.
     fn sweep_trials(&self) {
-        for group in self.groups(|name| TRIALS.iter().any(|trial| is_left(name, trial))) {
+        for group in self.groups(|name| [TRY, BUSY_TRY].iter().any(|trial| is_left(name, trial))) {
             // Whoever sees this host's processes from elsewhere may be at work in it: then it stays.
             let _busy = fs::remove_dir(group);
         }
@@ -195,10 +197,10 @@ impl Drop for Group {
     }
 }
 
-/// A name for a group that nobody else tries at the same time.
-fn unused(what: &str) -> String {
+/// A name that begins so, for a group that nobody else tries at the same time.
+fn unused(beginning: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("striatum-{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{beginning}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Removes groups. The last processes behind the walls are on their way out for a moment after the first has ended.
@@ -266,6 +268,31 @@ mod tests {
         assert_eq!(separate(MOUNTS, OWN), Some(Cgroups::Separate { memory, processes, processors }));
         assert_eq!(separate("", OWN), None);
         assert_eq!(unified(MOUNTS, "8:pids:/\n"), None);
+    }
+
+    /// A plain folder stands for the file system of groups.
+    #[test]
+    fn groups_of_the_present_version_get_each_bound_that_is_given_on() {
+        let mut limits = Limits::default();
+        (limits.memory_bytes, limits.processes) = (64 << 20, 7);
+        limits.processor_thousandths = NonZeroU32::new(1_500);
+        let bounds = |given: &str| {
+            let root = tempfile::TempDir::new().expect("a folder");
+            fs::write(root.path().join("cgroup.subtree_control"), given).expect("a file");
+            let group = Cgroups::Unified(root.path().to_owned()).make("striatum-x", &limits)?;
+            assert_eq!(group.entrances(), [root.path().join("striatum-x/cgroup.procs")]);
+            let bound = |name| fs::read_to_string(root.path().join("striatum-x").join(name)).ok();
+            io::Result::Ok(["memory.max", "memory.swap.max", "pids.max", "cpu.max"].map(bound))
+        };
+        let bounded = ["67108864", "0", "7"].map(|text| Some(text.to_owned()));
+        let all = bounds("cpu memory pids\n").expect("a group");
+        assert_eq!(all[..3], bounded);
+        assert_eq!(all[3].as_deref(), Some("150000 100000"));
+        let without_processors = bounds("io memory pids").expect("a group");
+        assert_eq!((&without_processors[..3], &without_processors[3]), (&bounded[..], &None));
+        for lacking in ["", "cpu memory", "pids cpu"] {
+            assert_eq!(bounds(lacking).expect_err(lacking).kind(), io::ErrorKind::Unsupported);
+        }
     }
 
     #[test]

@@ -92,6 +92,18 @@ async fn a_program_that_is_no_shim_is_told_what_to_call() {
     }
 }
 
+/// Walls of a thread hold that thread alone, so the others would be an agent without any.
+#[tokio::test]
+async fn a_shim_that_has_started_a_thread_does_not_become_an_agent() {
+    if walls("a_shim_that_has_started_a_thread_does_not_become_an_agent").await.is_none() {
+        return;
+    }
+    let error = Namespaces::builder().shim(Shim::at(crate::escapes::ESCAPES)).probe().await;
+    let error = error.expect_err("it is careless");
+    let said = error.source().map(ToString::to_string).unwrap_or_default();
+    assert!(said.contains("a thread was started before `main_if_shim` was called"), "{error}: {said}");
+}
+
 #[tokio::test]
 async fn a_tree_that_became_a_link_is_not_shown() {
     let Some(sandbox) = walls("a_tree_that_became_a_link_is_not_shown").await else { return };

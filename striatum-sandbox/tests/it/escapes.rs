@@ -24,7 +24,7 @@ use striatum_core::sandbox::{EnvVar, Exec, Level, Sandbox};
 
 use crate::support::{Place, as_an_ordinary_user, exit, shim_program, stdout, walls_with};
 
-const ESCAPES: &str = env!("CARGO_BIN_EXE_striatum-escapes");
+pub(crate) const ESCAPES: &str = env!("CARGO_BIN_EXE_striatum-escapes");
 const SECRET: &str = "the-secret-that-nobody-behind-walls-may-have";
 
 /// Which attempts a resource limit holds that only some hosts can give.
@@ -133,6 +133,10 @@ async fn tried(sandbox: &impl Sandbox, lures: &Lures) {
         .map(|(name, outcome)| format!("{name}: {}", outcome.why))
         .collect();
     assert!(unreal.is_empty(), "these prove nothing, they fail without walls too: {unreal:#?}");
+    if is_root && std::env::var_os("STRIATUM_PG_URL").is_some() {
+        let database = &outside.0["talk to the database"];
+        assert!(database.could, "the gate's database does not answer its administrator: {}", database.why);
+    }
     let real = outside.0.values().filter(|outcome| outcome.could).count();
     assert!(real >= 60, "only {real} of {} attempts succeed without walls", outside.0.len());
 

@@ -6,6 +6,8 @@
 //! striatum-escapes victim         a process of the host that others would like to get at
 //! ```
 //!
+//! Run as a shim it is one that forgot to become it before it started a thread.
+//!
 //! What there is on the host to be got at stands in the variable `ESCAPE_LURES`, as JSON. The same program is run with and without
 //! walls: what fails in both cases proves nothing.
 

@@ -81,7 +81,11 @@ pub(crate) fn run(arguments: &[&str]) -> io::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(io::Error::other("usage: attempt NAME | all | victim SECRET FILE KEY")),
+        _ => {
+            thread::spawn(thread::park);
+            striatum_sandbox::shim::main_if_shim();
+            Err(io::Error::other("usage: attempt NAME | all | victim SECRET FILE KEY"))
+        }
     }
 }
 
