@@ -109,6 +109,9 @@ async fn no_containers_outlive_their_host_whenever_that_is_killed() {
 #[tokio::test]
 async fn no_machines_outlive_their_host_whenever_that_is_killed() {
     let name = "no_machines_outlive_their_host_whenever_that_is_killed";
+    if crate::support::is_for_another_day(name).await {
+        return;
+    }
     let Some(machines) = crate::support::machines_with(name, |builder| builder).await else { return };
     let moments = |landmark, count: u64, step: u64| {
         (0..count).map(move |moment| (landmark, Duration::from_millis(moment * step)))

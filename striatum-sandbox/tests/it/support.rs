@@ -61,10 +61,30 @@ pub(crate) async fn machines_with(
     test: &str,
     build: impl FnOnce(striatum_sandbox::MicroVmBuilder) -> striatum_sandbox::MicroVmBuilder,
 ) -> Option<striatum_sandbox::MicroVm> {
+    had(test, build(machine_builder()).probe().await)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn machine_builder() -> striatum_sandbox::MicroVmBuilder {
     let shim = striatum_sandbox::shim::Shim::at(shim_program());
     let cache = std::env::var_os(CACHE).unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
-    let builder = striatum_sandbox::MicroVm::builder().shim(shim).cache(cache);
-    had(test, build(builder).probe().await)
+    striatum_sandbox::MicroVm::builder().shim(shim).cache(cache)
+}
+
+/// Whether a test of machines is skipped, since where no guest boots with KVM it takes minutes, and another like it is run every
+/// day: `./check full` asks for all of them.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) async fn is_for_another_day(test: &str) -> bool {
+    if std::env::var_os("STRIATUM_EMULATED").is_some() {
+        return false;
+    }
+    let builder = machine_builder().accelerator(striatum_sandbox::Accelerator::Kvm);
+    let is_slow = builder.probe().await.is_err();
+    if is_slow {
+        let reason = "no guest boots with KVM here, and emulated it takes minutes: `./check full` runs it (STRIATUM_EMULATED=1)";
+        striatum_testkit::skip(test, reason);
+    }
+    is_slow
 }
 
 #[cfg(target_os = "linux")]
