@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::Position,
     id::{ChainId, RunId},
-    store::{RunHead, RunRow},
+    store::{RunHead, RunRow, StoreErrorKind},
     time::Timestamp,
 };
 
-use crate::{events, row};
+use crate::{error::Fault, events, row};
 
 /// Where a chain stands, and under which number its events are filed.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +104,7 @@ impl Heads {
         &mut self,
         connection: &Connection,
         chain: &ChainId,
-    ) -> rusqlite::Result<Option<ChainHead>> {
+    ) -> Result<Option<ChainHead>, Fault> {
         if let Some((head, _)) = self.chains.get(chain) {
             return Ok(Some(*head));
         }
@@ -116,13 +116,21 @@ impl Heads {
             })
             .optional()?;
         if let Some(head) = head {
+            // Rows would lie over one another, where each event was a row of its own and its key refused that.
+            let end = events::end(connection, head.id)?;
+            if end.map_or(0, |end| end.seq) != head.head.seq || end.is_some_and(|end| end != head.head) {
+                return Err(Fault::rule(
+                    StoreErrorKind::Corrupt,
+                    format!("the stored head of chain {chain} does not name its last event"),
+                ));
+            }
             self.chains.insert(chain.clone(), (head, Place::Stored));
         }
         Ok(head)
     }
 
     /// The head of a run, if it has events. An index that was dropped, or is wrong, cannot fork it.
-    pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
+    pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> Result<Option<Known>, Fault> {
         let entry = match self.runs.entry(run) {
             Entry::Occupied(known) => return Ok(Some(known.get().clone())),
             Entry::Vacant(entry) => entry,

@@ -132,7 +132,7 @@ fn put_run(tx: &Connection, run: RunId, known: &Known, standing: &Standing) -> r
     tx.prepare_cached(
         "INSERT INTO runs (key, status, paused, parallel, workflow, active, run, chain, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
-             (SELECT at FROM events WHERE run = ?1 AND version = 1 AND size IS NOT NULL))
+             (SELECT at FROM batches WHERE run = ?1 AND version = 1))
          ON CONFLICT (key) DO UPDATE SET
              status = ?2, paused = ?3, parallel = ?4, workflow = ?5, active = ?6
          WHERE (status, paused, parallel, workflow, active) <> (?2, ?3, ?4, ?5, ?6)",

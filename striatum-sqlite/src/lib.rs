@@ -69,6 +69,7 @@ mod ready;
 mod resources;
 mod row;
 mod schema;
+mod stretch;
 mod tx;
 mod writer;
 

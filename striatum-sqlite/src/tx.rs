@@ -4,18 +4,20 @@ use std::{ops::Deref, ptr};
 
 use rusqlite::{CachedStatement, Connection};
 
-use crate::heads::Heads;
+use crate::{heads::Heads, stretch::Draft};
 
 /// The connection, what is known of its heads, and the statements that this transaction has run.
 pub(crate) struct Tx<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) heads: &'a mut Heads,
+    /// Room for a row that is put together, empty in between.
+    pub(crate) draft: Draft,
     statements: Vec<(&'static str, CachedStatement<'a>)>,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(connection: &'a Connection, heads: &'a mut Heads) -> Self {
-        Self { connection, heads, statements: Vec::new() }
+        Self { connection, heads, draft: Draft::default(), statements: Vec::new() }
     }
 
     /// As `prepare_cached`, but a statement stays out of the cache until the transaction ends: looking its text up is a
