@@ -27,7 +27,7 @@ pub(crate) fn open_chain(tx: &mut Tx<'_>, chain: &ChainId, meta: &ChainMeta) -> 
          ON CONFLICT (name) DO NOTHING",
     )?
     .execute((chain.as_str(), &meta.label, genesis.as_bytes()))?;
-    tx.heads.store(tx.connection)?;
+    tx.heads.store(&mut tx.statements)?;
     opened(tx, chain)?.ok_or_else(|| no_chain(chain))
 }
 

@@ -10,7 +10,7 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::{error::Fault, events, row};
+use crate::{error::Fault, events, row, tx::Statements};
 
 /// Where a chain stands, and under which number its events are filed.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +69,8 @@ const RUNS: usize = 1024;
 
 impl Heads {
     /// Forgets everything if another connection has written since the last transaction. To be called inside of the next.
-    pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+    pub(crate) fn begin(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
+        let version = statements.get("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.version != Some(version) || self.runs.len() > RUNS {
             self.forget();
         }
@@ -85,13 +85,11 @@ impl Heads {
     }
 
     /// Writes the heads of the chains that have grown.
-    pub(crate) fn store(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn store(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
         for (ChainHead { id, head, at }, place) in self.chains.values_mut() {
             if *place == Place::Ahead {
-                connection
-                    .prepare_cached(
-                        "UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1",
-                    )?
+                statements
+                    .get("UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1")?
                     .execute((*id, row::int(head.seq), head.digest.as_bytes(), row::micros(*at)))?;
                 *place = Place::Stored;
             }
@@ -141,7 +139,11 @@ impl Heads {
 
     /// Notes where an append has brought its chain and its run.
     pub(crate) fn advance(&mut self, chain: &ChainId, head: ChainHead, run: RunId, known: Known) {
-        self.chains.insert(chain.clone(), (head, Place::Ahead));
+        let ahead = (head, Place::Ahead);
+        match self.chains.get_mut(chain) {
+            Some(known) => *known = ahead,
+            None => drop(self.chains.insert(chain.clone(), ahead)),
+        }
         self.settle(run, known);
     }
 
