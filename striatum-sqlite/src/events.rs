@@ -61,6 +61,10 @@ fn distance(from: i64, to: i64) -> usize {
     usize::try_from(to.saturating_sub(from)).unwrap_or_default()
 }
 
+// With a second bound from below SQLite might seek the other one, and then a page would cost the whole chain.
+const CHAIN: &str = "SELECT place, at, version, links, cuts, bodies FROM batches
+                     WHERE place >= ?1 AND place <= ?2 ORDER BY place";
+
 /// Events of a chain behind one that is there, as they are stored.
 pub(crate) fn of_chain(tx: &Connection, chain: i64, after: u64, limit: usize) -> Result<Vec<Sealed>, Fault> {
     let (Some(beginning), Some(after), Some(last)) =
@@ -69,14 +73,14 @@ pub(crate) fn of_chain(tx: &Connection, chain: i64, after: u64, limit: usize) ->
         return Ok(Vec::new());
     };
     // One row more than is needed, so that the first one that is cannot lie over it unseen.
-    let mut select = tx.prepare_cached(
-        "SELECT place, at, version, links, cuts, bodies FROM batches
-         WHERE place > ?1 AND place <= ?3
-             AND place >= coalesce((SELECT place FROM batches WHERE place > ?1 AND place <= ?2
-                                    ORDER BY place DESC LIMIT 1 OFFSET 1), ?1)
-         ORDER BY place",
-    )?;
-    let mut rows = select.query((beginning, after, last))?;
+    let first: Option<i64> = tx
+        .prepare_cached(
+            "SELECT place FROM batches WHERE place > ?1 AND place <= ?2 ORDER BY place DESC LIMIT 1 OFFSET 1",
+        )?
+        .query_row((beginning, after), |row| row.get(0))
+        .optional()?;
+    let mut select = tx.prepare_cached(CHAIN)?;
+    let mut rows = select.query((first.unwrap_or(beginning + 1), last))?;
     let (mut events, mut end) = (Vec::new(), beginning);
     while events.len() < limit
         && let Some(row) = rows.next()?
@@ -122,16 +126,16 @@ pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> Result<Op
     Ok(found.flatten())
 }
 
+const RUN: &str = "SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies
+                   FROM run_keys k CROSS JOIN batches b ON b.run = k.key
+                   WHERE k.run = ?1
+                       AND b.version >= coalesce((SELECT max(f.version) FROM batches f
+                                                  WHERE f.run = k.key AND f.version <= ?2), 0)
+                   ORDER BY b.version";
+
 /// Events of a run behind one that is there. Each is the next of the run and gives its digest.
 pub(crate) fn of_run(tx: &Connection, run: RunId, after: u64, limit: usize) -> Result<Vec<Sealed>, Fault> {
-    let mut select = tx.prepare_cached(
-        "SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies
-         FROM run_keys k CROSS JOIN batches b ON b.run = k.key
-         WHERE k.run = ?1
-             AND b.version >= coalesce((SELECT max(f.version) FROM batches f
-                                        WHERE f.run = k.key AND f.version <= ?2), 0)
-         ORDER BY b.version",
-    )?;
+    let mut select = tx.prepare_cached(RUN)?;
     let mut rows = select.query((run.as_bytes(), row::int(after)))?;
     let (mut events, mut before) = (Vec::new(), None);
     while events.len() < limit
@@ -160,4 +164,40 @@ pub(crate) fn of_run(tx: &Connection, run: RunId, after: u64, limit: usize) -> R
         }
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rusqlite::StatementStatus;
+    use striatum_core::{id::ChainId, time::Timestamp};
+
+    use super::*;
+    use crate::{schema, stretch::Draft};
+
+    #[test]
+    fn a_page_costs_the_same_wherever_it_begins() {
+        const EVENTS: u64 = 1_000;
+        let db = Connection::open_in_memory().unwrap();
+        schema::prepare(&db, Timestamp::default()).unwrap();
+        let run = RunId::from_bytes([1; 16]);
+        db.execute("INSERT INTO run_keys (run) VALUES (?1)", [run.as_bytes()]).unwrap();
+        let mut head = Position::genesis(&ChainId::new("demo").unwrap());
+        let mut insert = db.prepare("INSERT INTO batches VALUES (?1, 0, 1, ?2, ?3, '', ?4)").unwrap();
+        for _ in 0..EVENTS {
+            let event = Sealed::seal(head, Timestamp::default(), Bytes::from_static(b"{}"));
+            head = event.position();
+            let mut draft = Draft::default();
+            draft.push(&event);
+            insert.execute((place(1, event.seq), row::int(event.seq), draft.links, draft.bodies)).unwrap();
+        }
+        let steps = |sql| db.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);
+        let costs = [2, EVENTS / 2, EVENTS - 3].map(|after| {
+            assert_eq!(of_chain(&db, 1, after, 3).unwrap().len(), 3);
+            assert_eq!(of_run(&db, run, after, 3).unwrap().len(), 3);
+            (steps(CHAIN), steps(RUN))
+        });
+        assert!(costs[0].0 > 0 && costs[0].1 > 0);
+        assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+    }
 }
