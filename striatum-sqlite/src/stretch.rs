@@ -262,4 +262,29 @@ mod tests {
             assert_eq!(kind, Err(StoreErrorKind::Corrupt), "{number}");
         }
     }
+
+    /// Numbers that look random and are the same in every run.
+    fn lot(seed: &mut u64) -> usize {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) as usize
+    }
+
+    #[test]
+    fn whatever_stands_in_a_row_is_taken_apart_without_loss_or_refused() {
+        let (mut seed, mut sound) = (1, 0);
+        for _ in 0..5_000 {
+            let links = vec![1; 32 * (lot(&mut seed) % 5) + lot(&mut seed) % 9 / 8];
+            let digit = |seed: &mut u64| char::from(b"000000123"[lot(seed) % 9]);
+            let cuts: String = (0..5 * (lot(&mut seed) % 4)).map(|_| digit(&mut seed)).collect();
+            let draft = Draft { links, cuts, bodies: vec![b'x'; lot(&mut seed) % 3_000] };
+            read(&draft, |stretch| {
+                let Ok(stretch) = stretch else { return };
+                sound += 1;
+                let bodies: Vec<Bytes> = stretch.events(0, usize::MAX).map(|event| event.body).collect();
+                assert_eq!(bodies.concat(), draft.bodies);
+                assert_eq!((bodies.len() + 1) * DIGEST, draft.links.len());
+            });
+        }
+        assert!(sound > 100, "{sound}");
+    }
 }
