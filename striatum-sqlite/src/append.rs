@@ -1,5 +1,7 @@
 //! Appending: what answer a batch gets, and how its events are sealed.
 
+use std::mem;
+
 use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::{Position, Sealed},
@@ -13,6 +15,7 @@ use crate::{
     events,
     heads::{ChainHead, Known},
     index, resources, row,
+    stretch::{self, Draft},
     tx::Tx,
 };
 
@@ -24,7 +27,7 @@ pub(crate) fn open_chain(tx: &mut Tx<'_>, chain: &ChainId, meta: &ChainMeta) -> 
          ON CONFLICT (name) DO NOTHING",
     )?
     .execute((chain.as_str(), &meta.label, genesis.as_bytes()))?;
-    tx.heads.store(tx.connection)?;
+    tx.heads.store(&mut tx.statements)?;
     opened(tx, chain)?.ok_or_else(|| no_chain(chain))
 }
 
@@ -152,30 +155,43 @@ fn seal(
     batch: &Batch,
     now: Timestamp,
 ) -> Result<(ChainHead, Known), Fault> {
-    let at = chain.at.max(now);
-    let mut chain = ChainHead { at, ..chain };
-    let insert = tx.statement(
-        "INSERT INTO events (place, at, run, version, size, prev, digest, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    let mut size = Some(row::limit(batch.bodies().len()));
+    let mut chain = ChainHead { at: chain.at.max(now), ..chain };
+    let mut draft = mem::take(&mut tx.draft);
+    let (mut seq, mut version) = (chain.head.seq + 1, run.head.version + 1);
     for body in batch.bodies() {
-        let event = Sealed::seal(chain.head, at, body.clone());
+        if draft.is_full() {
+            store(tx, &chain, seq, run.key, version, &draft)?;
+            draft.clear();
+            (seq, version) = (chain.head.seq + 1, run.head.version + 1);
+        }
+        let event = Sealed::seal(chain.head, chain.at, body.clone());
+        draft.push(&event);
         chain.head = event.position();
-        run.head = RunHead { version: run.head.version.saturating_add(1), digest: event.digest };
-        let Some(place) = events::place(chain.id, event.seq) else {
-            return Err(Fault::rule(StoreErrorKind::Other, "the file has no room for another event"));
-        };
-        insert.execute((
-            place,
-            row::micros(event.at),
-            run.key,
-            row::int(run.head.version),
-            size.take(),
-            event.prev.as_bytes(),
-            event.digest.as_bytes(),
-            event.body.as_ref(),
-        ))?;
+        run.head = RunHead { version: run.head.version + 1, digest: event.digest };
     }
+    store(tx, &chain, seq, run.key, version, &draft)?;
+    draft.clear();
+    tx.draft = draft;
     Ok((chain, run))
+}
+
+/// Stores a row that ends with the chain, and whose first event has these numbers in chain and run.
+fn store(
+    tx: &mut Tx<'_>,
+    chain: &ChainHead,
+    seq: u64,
+    run: i64,
+    version: u64,
+    draft: &Draft,
+) -> Result<(), Fault> {
+    let Some(last) = stretch::place(chain.id, chain.head.seq) else {
+        return Err(Fault::rule(StoreErrorKind::Other, "the file has no room for another event"));
+    };
+    tx.statement(
+        "INSERT INTO batches (place, at, run, version, links, cuts, bodies) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        last - row::int(chain.head.seq - seq),
+        row::micros(chain.at), run, row::int(version), &draft.links, &draft.cuts, &draft.bodies))?;
+    Ok(())
 }

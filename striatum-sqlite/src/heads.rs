@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::Position,
     id::{ChainId, RunId},
-    store::{RunHead, RunRow},
+    store::{RunHead, RunRow, StoreErrorKind},
     time::Timestamp,
 };
 
-use crate::{events, row};
+use crate::{error::Fault, events, row, tx::Statements};
 
 /// Where a chain stands, and under which number its events are filed.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +69,8 @@ const RUNS: usize = 1024;
 
 impl Heads {
     /// Forgets everything if another connection has written since the last transaction. To be called inside of the next.
-    pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+    pub(crate) fn begin(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
+        let version = statements.get("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.version != Some(version) || self.runs.len() > RUNS {
             self.forget();
         }
@@ -85,13 +85,11 @@ impl Heads {
     }
 
     /// Writes the heads of the chains that have grown.
-    pub(crate) fn store(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn store(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
         for (ChainHead { id, head, at }, place) in self.chains.values_mut() {
             if *place == Place::Ahead {
-                connection
-                    .prepare_cached(
-                        "UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1",
-                    )?
+                statements
+                    .get("UPDATE chains SET head_seq = ?2, head_digest = ?3, head_at = ?4 WHERE id = ?1")?
                     .execute((*id, row::int(head.seq), head.digest.as_bytes(), row::micros(*at)))?;
                 *place = Place::Stored;
             }
@@ -104,7 +102,7 @@ impl Heads {
         &mut self,
         connection: &Connection,
         chain: &ChainId,
-    ) -> rusqlite::Result<Option<ChainHead>> {
+    ) -> Result<Option<ChainHead>, Fault> {
         if let Some((head, _)) = self.chains.get(chain) {
             return Ok(Some(*head));
         }
@@ -116,13 +114,21 @@ impl Heads {
             })
             .optional()?;
         if let Some(head) = head {
+            // Rows would lie over one another, where each event was a row of its own and its key refused that.
+            let end = events::end(connection, head.id)?;
+            if end.map_or(0, |end| end.seq) != head.head.seq || end.is_some_and(|end| end != head.head) {
+                return Err(Fault::rule(
+                    StoreErrorKind::Corrupt,
+                    format!("the stored head of chain {chain} does not name its last event"),
+                ));
+            }
             self.chains.insert(chain.clone(), (head, Place::Stored));
         }
         Ok(head)
     }
 
     /// The head of a run, if it has events. An index that was dropped, or is wrong, cannot fork it.
-    pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> rusqlite::Result<Option<Known>> {
+    pub(crate) fn run(&mut self, connection: &Connection, run: RunId) -> Result<Option<Known>, Fault> {
         let entry = match self.runs.entry(run) {
             Entry::Occupied(known) => return Ok(Some(known.get().clone())),
             Entry::Vacant(entry) => entry,
@@ -133,7 +139,11 @@ impl Heads {
 
     /// Notes where an append has brought its chain and its run.
     pub(crate) fn advance(&mut self, chain: &ChainId, head: ChainHead, run: RunId, known: Known) {
-        self.chains.insert(chain.clone(), (head, Place::Ahead));
+        let ahead = (head, Place::Ahead);
+        match self.chains.get_mut(chain) {
+            Some(known) => *known = ahead,
+            None => drop(self.chains.insert(chain.clone(), ahead)),
+        }
         self.settle(run, known);
     }
 

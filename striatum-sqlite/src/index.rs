@@ -127,21 +127,34 @@ fn stop_timer(tx: &Connection, key: i64, TimerId { job, epoch, .. }: &TimerId) -
     Ok(())
 }
 
-fn put_run(tx: &Connection, run: RunId, known: &Known, standing: &Standing) -> rusqlite::Result<()> {
+fn put_run(tx: &mut Tx<'_>, run: RunId, known: &Known, standing: &Standing) -> rusqlite::Result<()> {
     let RunRow { status, paused, room: _, workflow, active } = &standing.row;
-    tx.prepare_cached(
+    let (status, parallel) = (status.as_str(), standing.parallel());
+    if let Some(before) = &known.standing {
+        // What SQLite is not told to set leaves the indexes alone that are made of it.
+        if before.row.active == *active && before.row.workflow == *workflow {
+            tx.statement("UPDATE runs SET status = ?2, paused = ?3, parallel = ?4 WHERE key = ?1")?
+                .execute((known.key, status, paused, parallel))?;
+        } else {
+            tx.statement(
+                "UPDATE runs SET status = ?2, paused = ?3, parallel = ?4, workflow = ?5, active = ?6 WHERE key = ?1",
+            )?
+            .execute((known.key, status, paused, parallel, workflow.as_str(), active))?;
+        }
+        return Ok(());
+    }
+    tx.statement(
         "INSERT INTO runs (key, status, paused, parallel, workflow, active, run, chain, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
-             (SELECT at FROM events WHERE run = ?1 AND version = 1 AND size IS NOT NULL))
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT at FROM batches WHERE run = ?1 AND version = 1))
          ON CONFLICT (key) DO UPDATE SET
              status = ?2, paused = ?3, parallel = ?4, workflow = ?5, active = ?6
          WHERE (status, paused, parallel, workflow, active) <> (?2, ?3, ?4, ?5, ?6)",
     )?
     .execute((
         known.key,
-        status.as_str(),
+        status,
         paused,
-        standing.parallel(),
+        parallel,
         workflow.as_str(),
         active,
         run.as_bytes(),

@@ -32,10 +32,10 @@
 //! together with its `-wal`. A verifier in another language needs one statement, and one view that is kept for it:
 //!
 //! ```sql
-//! SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY place;
+//! SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq;
 //! ```
 //!
-//! (`ORDER BY seq` is the same order, but SQLite does not know it and sorts.)
+//! (`ORDER BY seq` is the same order, but SQLite does not know it and sorts everything.)
 //!
 //! Times are microseconds since the Unix epoch, digests are 32 bytes, bodies are the bytes that were hashed.
 
@@ -69,6 +69,7 @@ mod ready;
 mod resources;
 mod row;
 mod schema;
+mod stretch;
 mod tx;
 mod writer;
 

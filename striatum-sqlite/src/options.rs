@@ -15,10 +15,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     SqliteStore,
-    crowd::Crowd,
     error::Fault,
     files,
-    heads::Heads,
     reader::Reader,
     writer::{Desk, Writer},
 };
@@ -84,15 +82,7 @@ impl Builder {
                 }
                 Ok(files::Opened { path, file, lock, writer, reader }) => {
                     report.send(Ok(reader)).ok()?;
-                    Some(Desk {
-                        connection: writer,
-                        heads: Heads::default(),
-                        lock,
-                        path,
-                        file,
-                        crowd: Crowd::default(),
-                        grown: writer_grown,
-                    })
+                    Some(Desk { connection: writer, lock, path, file, grown: writer_grown })
                 }
             });
         let writer = writer.map_err(|fault| fault.during(OPEN))?;

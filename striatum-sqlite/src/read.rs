@@ -65,7 +65,7 @@ pub(crate) fn chain(
         seq => events::digest(tx, id, seq)?,
     };
     same_history(found, after.digest, || format!("chain {chain} at {}", after.seq))?;
-    Ok(events::of_chain(tx, id, after.seq, limit)?)
+    events::of_chain(tx, id, after.seq, limit)
 }
 
 /// Events of a run, each of which gives its digest.
@@ -102,13 +102,12 @@ pub(crate) fn runs(tx: &Connection, query: &RunQuery) -> Result<Page<RunSummary>
     let (indexed, state) = if *active { ("runs_active", "r.active = 1") } else { ("runs_by_age", "true") };
     let behind = if after.is_some() { "(r.created_at, r.run) < (?1, ?2)" } else { "true" };
     let sql = format!(
-        "SELECT r.run, c.name, e.version, e.digest, r.status, r.paused,
+        "SELECT r.run, c.name, e.version + length(e.links) / 32 - 2, substr(e.links, -32), r.status, r.paused,
                 max(r.parallel - (SELECT count(*) FROM leases l WHERE l.run = r.key), 0),
                 r.workflow, r.active, r.created_at, e.at
          FROM runs r INDEXED BY {indexed} CROSS JOIN chains c ON c.id = r.chain
-             LEFT JOIN events e ON e.place = (SELECT b.place + b.size - 1 FROM events b
-                                              WHERE b.run = r.key AND b.size IS NOT NULL
-                                              ORDER BY b.version DESC LIMIT 1)
+             LEFT JOIN batches e ON e.place = (SELECT b.place FROM batches b WHERE b.run = r.key
+                                               ORDER BY b.version DESC LIMIT 1)
          WHERE {state} AND {behind} AND (?3 IS NULL OR c.name = ?3) {wanted}
          ORDER BY r.created_at DESC, r.run DESC LIMIT ?4",
     );

@@ -35,7 +35,7 @@ pub(crate) fn select(tx: &Connection, query: &ReadyQuery, now: Timestamp) -> rus
                AND NOT EXISTS (SELECT 1 FROM json_each(j.wants) w CROSS JOIN resources x
                                ON x.scope = w.value ->> 0 AND x.name = w.value ->> 1 AND x.slot = w.value ->> 2))
          SELECT run, chain,
-                (SELECT b.version + b.size - 1 FROM events b WHERE b.run = key AND b.size IS NOT NULL
+                (SELECT b.version + length(b.links) / 32 - 2 FROM batches b WHERE b.run = key
                  ORDER BY b.version DESC LIMIT 1),
                 job, role, lane, adapter
          FROM candidates

@@ -2,10 +2,8 @@
 
 use std::{error::Error, str::FromStr};
 
-use bytes::Bytes;
 use rusqlite::{Row, types::Type};
 use striatum_core::{
-    chain::Sealed,
     digest::Digest,
     id::{Fence, RunId, SessionId},
     store::TimerId,
@@ -56,17 +54,6 @@ where
     let text = row.get_ref(column)?.as_str()?;
     text.parse()
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
-}
-
-/// Reads `seq, at, prev, digest, body`.
-pub(crate) fn sealed(row: &Row<'_>) -> rusqlite::Result<Sealed> {
-    Ok(Sealed {
-        seq: uint(row, 0)?,
-        at: time(row, 1)?,
-        prev: digest(row, 2)?,
-        digest: digest(row, 3)?,
-        body: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?),
-    })
 }
 
 /// Reads `run, job, epoch, session`.

@@ -2,34 +2,28 @@
 
 use std::{ops::Deref, ptr};
 
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{Connection, Statement};
 
-use crate::heads::Heads;
+use crate::{heads::Heads, stretch::Draft};
 
-/// The connection, what is known of its heads, and the statements that this transaction has run.
+/// The connection, what is known of its heads, and what is kept from one transaction to the next.
 pub(crate) struct Tx<'a> {
     pub(crate) connection: &'a Connection,
-    pub(crate) heads: &'a mut Heads,
-    statements: Vec<(&'static str, CachedStatement<'a>)>,
+    pub(crate) heads: Heads,
+    pub(crate) statements: Statements<'a>,
+    /// Room for a row that is put together, empty in between.
+    pub(crate) draft: Draft,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(connection: &'a Connection, heads: &'a mut Heads) -> Self {
-        Self { connection, heads, statements: Vec::new() }
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        let statements = Statements { connection, prepared: Vec::new() };
+        Self { connection, heads: Heads::default(), statements, draft: Draft::default() }
     }
 
-    /// As `prepare_cached`, but a statement stays out of the cache until the transaction ends: looking its text up is a
-    /// good part of what a short statement costs. For those that nearly every append runs.
-    pub(crate) fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut CachedStatement<'a>> {
-        let known = self.statements.iter().position(|(known, _)| ptr::eq(*known, sql));
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.statements.push((sql, self.connection.prepare_cached(sql)?));
-                self.statements.len() - 1
-            }
-        };
-        Ok(&mut self.statements[index].1)
+    /// As [`Statements::get`].
+    pub(crate) fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'a>> {
+        self.statements.get(sql)
     }
 }
 
@@ -38,5 +32,26 @@ impl Deref for Tx<'_> {
 
     fn deref(&self) -> &Connection {
         self.connection
+    }
+}
+
+/// The statements that nearly every transaction runs. They stay prepared and are found by where their texts lie: to look a text up in
+/// rusqlite's cache is a good part of what a short statement costs.
+pub(crate) struct Statements<'a> {
+    connection: &'a Connection,
+    prepared: Vec<(&'static str, Statement<'a>)>,
+}
+
+impl<'a> Statements<'a> {
+    pub(crate) fn get(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'a>> {
+        let known = self.prepared.iter().position(|(known, _)| ptr::eq(*known, sql));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.prepared.push((sql, self.connection.prepare(sql)?));
+                self.prepared.len() - 1
+            }
+        };
+        Ok(&mut self.prepared[index].1)
     }
 }

@@ -1,7 +1,7 @@
 //! The one thread that writes: it performs what has piled up in one transaction, and answers after the commit.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc::{self, Receiver, Sender},
     thread,
     time::Instant,
@@ -15,7 +15,6 @@ use crate::{
     crowd::{Crowd, Gathering},
     error::Fault,
     files::{FileId, checkpoint},
-    heads::Heads,
     lock::{FileLock, Held},
     tx::Tx,
 };
@@ -33,12 +32,20 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) connection: Connection,
-    pub(crate) heads: Heads,
     pub(crate) lock: FileLock,
     pub(crate) path: PathBuf,
     pub(crate) file: FileId,
-    pub(crate) crowd: Crowd,
     pub(crate) grown: watch::Sender<()>,
+}
+
+/// Who works there.
+struct Clerk<'a> {
+    tx: Tx<'a>,
+    crowd: Crowd,
+    lock: &'a mut FileLock,
+    path: &'a Path,
+    file: FileId,
+    grown: &'a watch::Sender<()>,
 }
 
 /// Whether work makes the log longer, so that those who wait for that are woken.
@@ -50,8 +57,11 @@ pub(crate) enum Growth {
 
 enum Message {
     Work(Box<dyn Work>),
-    Stop(oneshot::Sender<Result<(), StoreError>>),
+    Stop(Stop),
 }
+
+/// Where the answer goes when everything is closed.
+type Stop = oneshot::Sender<Result<(), StoreError>>;
 
 /// Something to be done in a write transaction, which may have to be done again in another.
 trait Work: Send {
@@ -172,33 +182,54 @@ pub(crate) fn closed(doing: &'static str) -> StoreError {
 
 impl Desk {
     fn serve(mut self, messages: &Receiver<Message>) {
-        let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Ok(first) = messages.recv() {
-            let stop = match first {
-                Message::Stop(reply) => Some(reply),
-                Message::Work(work) => {
-                    group.push(work);
-                    let mut arrivals = Arrivals { messages, stop: None };
-                    self.serve_group(&mut group, &mut arrivals);
-                    arrivals.stop
-                }
-            };
-            if let Some(reply) = stop {
-                drop(reply.send(self.close()));
-                for message in messages.try_iter() {
-                    if let Message::Work(work) = message {
-                        work.fail(Failure { kind: StoreErrorKind::Other, text: "the store was closed" });
-                    }
-                }
-                return;
+        let stop = self.work(messages);
+        let closed = self.close();
+        let Some(reply) = stop else {
+            // Nobody is left who could be told.
+            if let Err(error) = closed {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store was not closed cleanly");
             }
-        }
-        // Nobody is left who could be told.
-        if let Err(error) = self.close() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the store was not closed cleanly");
+            return;
+        };
+        drop(reply.send(closed));
+        for message in messages.try_iter() {
+            if let Message::Work(work) = message {
+                work.fail(Failure { kind: StoreErrorKind::Other, text: "the store was closed" });
+            }
         }
     }
 
+    /// Works until it is asked to stop, or nobody is left who could ask.
+    fn work(&mut self, messages: &Receiver<Message>) -> Option<Stop> {
+        let Self { connection, lock, path, file, grown } = self;
+        let mut clerk =
+            Clerk { tx: Tx::new(connection), crowd: Crowd::default(), lock, path, file: *file, grown };
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        while let Ok(first) = messages.recv() {
+            let work = match first {
+                Message::Stop(reply) => return Some(reply),
+                Message::Work(work) => work,
+            };
+            group.push(work);
+            let mut arrivals = Arrivals { messages, stop: None };
+            clerk.serve_group(&mut group, &mut arrivals);
+            if arrivals.stop.is_some() {
+                return arrivals.stop;
+            }
+        }
+        None
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        const CLOSE: &str = "close the store";
+        // The last connection to close removes the log, which must not meet another process that opens.
+        let _held = self.lock.acquire().map_err(|fault| fault.during(CLOSE))?;
+        checkpoint(&self.connection).map_err(|error| Fault::from(error).during(CLOSE))?;
+        self.connection.close().map_err(|(_, error)| Fault::from(error).during(CLOSE))
+    }
+}
+
+impl Clerk<'_> {
     /// Does a piece of work together with those that arrive until it is done.
     fn serve_group(&mut self, group: &mut Vec<Box<dyn Work>>, arrivals: &mut Arrivals<'_>) {
         // What arrives while other processes write joins this group.
@@ -216,7 +247,7 @@ impl Desk {
     /// Takes the lock between processes and checks that the file is still the one that was opened.
     fn enter(&mut self) -> Result<Held, Fault> {
         let held = self.lock.acquire()?;
-        self.file.check(&self.path)?;
+        self.file.check(self.path)?;
         Ok(held)
     }
 
@@ -245,11 +276,11 @@ impl Desk {
         };
         self.run("BEGIN IMMEDIATE").map_err(whole)?;
         let mut gathering = self.crowd.gather();
-        let done = self.heads.begin(&self.connection).map_err(whole).and_then(|()| {
-            let mut tx = Tx::new(&self.connection, &mut self.heads);
+        let tx = &mut self.tx;
+        let done = tx.heads.begin(&mut tx.statements).map_err(whole).and_then(|()| {
             let mut done = 0;
             while done < group.len() {
-                group[done..].iter_mut().try_for_each(|work| perform(&mut tx, work.as_mut()))?;
+                group[done..].iter_mut().try_for_each(|work| perform(tx, work.as_mut()))?;
                 done = group.len();
                 if let Some(arrivals) = &mut arrivals {
                     arrivals.join(group);
@@ -260,7 +291,7 @@ impl Desk {
             }
             Ok(())
         });
-        let done = done.and_then(|()| self.heads.store(&self.connection).map_err(whole)).and_then(|()| {
+        let done = done.and_then(|()| tx.heads.store(&mut tx.statements).map_err(whole)).and_then(|()| {
             let begun = Instant::now();
             let committed = self.run("COMMIT").map_err(|error| {
                 let fault = Fault::from(error);
@@ -270,9 +301,9 @@ impl Desk {
             committed
         });
         if done.is_err() {
-            self.heads.forget();
+            self.tx.heads.forget();
         }
-        if !self.connection.is_autocommit() {
+        if !self.tx.is_autocommit() {
             self.run("ROLLBACK").map_err(whole)?;
         }
         done
@@ -288,16 +319,8 @@ impl Desk {
         }
     }
 
-    fn run(&self, statement: &str) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
-    }
-
-    fn close(mut self) -> Result<(), StoreError> {
-        const CLOSE: &str = "close the store";
-        // The last connection to close removes the log, which must not meet another process that opens.
-        let _held = self.lock.acquire().map_err(|fault| fault.during(CLOSE))?;
-        checkpoint(&self.connection).map_err(|error| Fault::from(error).during(CLOSE))?;
-        self.connection.close().map_err(|(_, error)| Fault::from(error).during(CLOSE))
+    fn run(&mut self, statement: &'static str) -> rusqlite::Result<()> {
+        self.tx.statement(statement)?.execute([]).map(|_| ())
     }
 }
 
@@ -305,7 +328,7 @@ impl Desk {
 struct Arrivals<'a> {
     messages: &'a Receiver<Message>,
     /// The request to stop, behind which nothing is looked at.
-    stop: Option<oneshot::Sender<Result<(), StoreError>>>,
+    stop: Option<Stop>,
 }
 
 impl Arrivals<'_> {

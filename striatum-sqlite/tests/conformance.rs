@@ -71,13 +71,20 @@ impl StoreFactory for Files {
 
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
         let file = Connection::open(self.path(place)).unwrap();
-        let of = "WHERE run = (SELECT key FROM run_keys WHERE run = ?1) AND version = ?2";
-        let event = (run.as_bytes(), i64::try_from(version).unwrap());
-        let mut body: Vec<u8> =
-            file.query_row(&format!("SELECT body FROM events {of}"), event, |row| row.get(0)).unwrap();
-        body[0] ^= 1;
-        let update = format!("UPDATE events SET body = ?3 {of}");
-        assert_eq!(file.execute(&update, (event.0, event.1, body)).unwrap(), 1);
+        let place = "SELECT b.place FROM batches b JOIN run_keys k ON k.key = b.run
+                     WHERE k.run = ?1 AND b.version <= ?2 ORDER BY b.version DESC LIMIT 1";
+        let values = (run.as_bytes(), i64::try_from(version).unwrap());
+        let place: i64 = file.query_row(place, values, |row| row.get(0)).unwrap();
+        let row = "SELECT version, cuts, bodies FROM batches WHERE place = ?1";
+        let (first, cuts, mut bodies): (i64, String, Vec<u8>) =
+            file.query_row(row, [place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let begin: usize = match usize::try_from(values.1 - first).unwrap() {
+            0 => 0,
+            event => cuts[5 * (event - 1)..5 * event].parse().unwrap(),
+        };
+        bodies[begin] ^= 1;
+        let update = "UPDATE batches SET bodies = ?2 WHERE place = ?1";
+        assert_eq!(file.execute(update, (place, bodies)).unwrap(), 1);
         Ability::Done
     }
 

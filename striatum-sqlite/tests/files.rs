@@ -94,9 +94,9 @@ async fn overwritten_pages_are_corrupt_and_never_a_panic() {
 #[tokio::test]
 async fn an_event_that_was_changed_or_does_not_decode_is_corrupt() {
     for change in [
-        "UPDATE events SET body = x'7b7d' WHERE version = 2 AND run = 1",
-        "UPDATE events SET at = at + 1 WHERE version = 2 AND run = 1",
-        "UPDATE events SET prev = x'00' WHERE version = 2 AND run = 1",
+        "UPDATE batches SET bodies = x'7b7d' WHERE version = 2 AND run = 1",
+        "UPDATE batches SET at = at + 1 WHERE version = 2 AND run = 1",
+        "UPDATE batches SET links = x'00' WHERE version = 2 AND run = 1",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
@@ -245,7 +245,9 @@ async fn the_file_verifies_with_nothing_but_sql_and_sha_256() {
 
     let file = Connection::open(&path).unwrap();
     let mut select = file
-        .prepare("SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY place")
+        .prepare(
+            "SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq",
+        )
         .unwrap();
     let mut rows = select.query([]).unwrap();
     let mut last = Position::genesis(&chain());

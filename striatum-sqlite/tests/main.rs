@@ -11,6 +11,8 @@ mod files;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod processes;

@@ -1,99 +1,17 @@
-//! Where events lie in the file: files of the version before, batches that lack something, and how the file is read.
+//! Where events lie in the file: rows that lack something or lie over one another, and how the file is read.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use rusqlite::{Connection, params};
+use bytes::Bytes;
+use rusqlite::Connection;
 use striatum_core::{
-    chain::{Position, Sealed},
+    chain::Position,
     digest::Digest,
-    store::{AppendError, Batch, ChainMeta, IndexDelta, RunHead, RunQuery, Store, StoreErrorKind},
-    time::Timestamp,
+    store::{AppendError, Batch, ChainMeta, IndexDelta, RunHead, Store, StoreErrorKind},
 };
 use striatum_sqlite::SqliteStore;
 
 use crate::fixture::{self, body, chain, run};
-
-/// A file as the first version left it: two runs in turns, of four events each, and a chain before theirs.
-fn write_old(path: &Path) -> Vec<Sealed> {
-    let initial = include_str!("../migrations/0001_initial.sql");
-    let db = Connection::open(path).unwrap();
-    db.execute_batch(initial).unwrap();
-    db.execute_batch(
-        "PRAGMA journal_mode = wal; PRAGMA user_version = 1; PRAGMA application_id = 0x5354524d;",
-    )
-    .unwrap();
-    let checksum = Digest::of(initial.as_bytes());
-    db.execute("INSERT INTO migrations VALUES (1, 'initial', ?1, 0)", [checksum.as_bytes()]).unwrap();
-    let other = Position::genesis(&"before".parse().unwrap()).digest;
-    let open = "INSERT INTO chains (name, label, genesis, head_seq, head_digest, head_at) VALUES (?1, '', ?2, ?3, ?4, ?5)";
-    db.execute(open, params!["before", other.as_bytes(), 0, other.as_bytes(), 0]).unwrap();
-    let (genesis, mut head, mut events) =
-        (Position::genesis(&chain()), Position::genesis(&chain()), Vec::new());
-    for n in 1..=2_u8 {
-        db.execute("INSERT INTO run_keys (run) VALUES (?1)", [run(n).as_bytes()]).unwrap();
-    }
-    for n in 0..8_i64 {
-        let event = Sealed::seal(head, Timestamp::from_micros(10), body(&format!("{n}")));
-        let (seq, version) = (i64::try_from(event.seq).unwrap(), n / 2 + 1);
-        let (prev, digest) = (event.prev.as_bytes(), event.digest.as_bytes());
-        let values = params![seq, 10, prev, digest, &event.body[..], n % 2 + 1, version];
-        db.execute("INSERT INTO events VALUES (2, ?1, ?2, ?3, ?4, ?5, ?6, ?7)", values).unwrap();
-        head = event.position();
-        events.push(event);
-    }
-    db.execute(open, params!["demo", genesis.digest.as_bytes(), 8, head.digest.as_bytes(), 10]).unwrap();
-    // The first run holds one job and may hold three more.
-    db.execute(
-        "INSERT INTO runs VALUES (1, ?1, 2, 4, ?2, 'running', 0, 3, 'review', 1, 10, 10)",
-        params![run(1).as_bytes(), events[6].digest.as_bytes()],
-    )
-    .unwrap();
-    db.execute("INSERT INTO leases VALUES (1, 'a', 1, ?1, 20)", [[7_u8; 16]]).unwrap();
-    events
-}
-
-#[tokio::test]
-async fn a_file_of_the_version_before_is_read_verified_and_appended_to() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("db");
-    let events = write_old(&path);
-    let before = fs::read(&path).unwrap();
-    let refused = SqliteStore::open_read_only(&path).await.unwrap_err();
-    assert_eq!(refused.kind(), StoreErrorKind::Schema);
-    assert_eq!(fs::read(&path).unwrap(), before);
-
-    let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(fixture::verify(&store, Some(events[4].position())).await, events[7].position());
-    assert_eq!(store.read(&chain(), events[2].position(), 2).await.unwrap(), events[3..5]);
-    let [first] =
-        <[_; 1]>::try_from(store.runs(&RunQuery { limit: 9, ..RunQuery::default() }).await.unwrap().items)
-            .unwrap();
-    assert_eq!(first.head, RunHead { version: 4, digest: events[6].digest });
-    assert_eq!((first.row.room, first.created_at, first.updated_at), (3, events[0].at, events[6].at));
-    let of_second: Vec<Sealed> = events.iter().skip(1).step_by(2).cloned().collect();
-    assert_eq!(store.read_run(&run(2), RunHead::START, 10).await.unwrap(), of_second);
-    let head = |version: usize| RunHead { version: version as u64, digest: of_second[version - 1].digest };
-    assert_eq!(store.read_run(&run(2), head(1), 2).await.unwrap(), of_second[1..3]);
-
-    // What was appended before, sent again, is found over events that do not say how they came.
-    let bodies = of_second[2..].iter().map(|event| event.body.clone()).collect();
-    let again = Batch::new(chain(), run(2), head(2), bodies, IndexDelta::new(fixture::row())).unwrap();
-    assert_eq!(store.append(&again).await.unwrap(), head(4));
-    assert!(matches!(
-        store.append(&fixture::batch(run(2), head(3), "late")).await,
-        Err(AppendError::Conflict)
-    ));
-    let appended = store.append(&batch(2, head(4), 3)).await.unwrap();
-    assert_eq!(appended.version, 7);
-    let newest = store.read_run(&run(2), head(3), 10).await.unwrap();
-    assert_eq!(newest.iter().map(|event| event.seq).collect::<Vec<_>>(), [8, 9, 10, 11]);
-    assert_eq!(fixture::verify(&store, Some(events[7].position())).await.seq, 11);
-    assert_eq!(store.chains().await.unwrap().len(), 2);
-    store.integrity_check().await.unwrap();
-    store.close().await.unwrap();
-    let copy = SqliteStore::open_read_only(&path).await.unwrap();
-    assert_eq!(fixture::verify(&copy, None).await.seq, 11);
-}
 
 /// A batch of so many events.
 fn batch(n: u8, expected: RunHead, events: usize) -> Batch {
@@ -130,56 +48,106 @@ async fn a_run_is_read_from_and_up_to_any_of_its_events() {
     assert_eq!(error.kind(), StoreErrorKind::HistoryChanged);
 }
 
+/// Each of the run's three rows has three bodies of twenty bytes.
 #[tokio::test]
 async fn a_run_that_lacks_an_event_or_has_a_foreign_one_is_corrupt() {
     for change in [
-        "DELETE FROM events WHERE run = 1 AND version = 1",
-        "DELETE FROM events WHERE run = 1 AND version = 2",
-        "DELETE FROM events WHERE run = 1 AND version = 3",
-        "DELETE FROM events WHERE run = 1 AND version BETWEEN 4 AND 6",
-        "DELETE FROM events WHERE run = 1 AND version = 9",
-        "UPDATE events SET run = 2 WHERE run = 1 AND version = 5",
-        "UPDATE events SET version = 7 WHERE run = 1 AND version = 5",
-        "UPDATE events SET size = 4 WHERE run = 1 AND version = 4",
-        "UPDATE events SET size = 2 WHERE run = 1 AND version = 4",
+        "DELETE FROM batches WHERE run = 1 AND version = 1",
+        "DELETE FROM batches WHERE run = 1 AND version = 4",
+        "UPDATE batches SET run = 2 WHERE run = 1 AND version = 4",
+        "UPDATE batches SET run = 1, version = 10 WHERE run = 2",
+        "UPDATE batches SET run = 1, version = 5 WHERE run = 2",
+        "UPDATE batches SET place = place + (1 << 40) WHERE run = 1 AND version = 7",
+        "UPDATE batches SET version = 5 WHERE run = 1 AND version = 4",
+        "UPDATE batches SET version = 3 WHERE run = 1 AND version = 4",
+        "UPDATE batches SET place = place + 100 WHERE run = 1 AND version = 4",
+        // The last event, the first, the one between: taken out with all that belongs to it.
+        "UPDATE batches SET links = substr(links, 1, 96), cuts = '00020', bodies = substr(bodies, 1, 40)
+         WHERE run = 1 AND version = 4",
+        "UPDATE batches SET links = substr(links, 33), cuts = '00020', bodies = substr(bodies, 21),
+                            place = place + 1, version = 5 WHERE run = 1 AND version = 4",
+        "UPDATE batches SET links = CAST(substr(links, 1, 64) || substr(links, 97) AS BLOB), cuts = '00020',
+                            bodies = CAST(substr(bodies, 1, 20) || substr(bodies, 41) AS BLOB)
+         WHERE run = 1 AND version = 4",
+        "UPDATE batches SET links = x'' WHERE version = 4",
+        "UPDATE batches SET links = substr(links, 1, 32) WHERE version = 4",
+        "UPDATE batches SET links = substr(links, 1, 127) WHERE version = 4",
+        "UPDATE batches SET links = substr(links, 1, 96) WHERE version = 4",
+        "UPDATE batches SET links = CAST(links || zeroblob(32) AS BLOB) WHERE version = 4",
+        "UPDATE batches SET links = CAST(zeroblob(32) || substr(links, 33) AS BLOB) WHERE version = 4",
+        "UPDATE batches SET cuts = '' WHERE version = 4",
+        "UPDATE batches SET cuts = '00020' WHERE version = 4",
+        "UPDATE batches SET cuts = '0002000040000060' WHERE version = 4",
+        "UPDATE batches SET cuts = '0004000020' WHERE version = 4",
+        "UPDATE batches SET cuts = '0002100040' WHERE version = 4",
+        "UPDATE batches SET cuts = '0002099999' WHERE version = 4",
+        "UPDATE batches SET cuts = '00020-0040' WHERE version = 4",
+        "UPDATE batches SET bodies = substr(bodies, 1, 30) WHERE version = 4",
+        "UPDATE batches SET bodies = substr(bodies, 1, 59) WHERE version = 4",
+        "UPDATE batches SET bodies = CAST(bodies || ' ' AS BLOB) WHERE version = 4",
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
         let store = three_batches(&path).await;
-        assert!(Connection::open(&path).unwrap().execute(change, []).unwrap() > 0);
+        assert_eq!(Connection::open(&path).unwrap().execute(change, []).unwrap(), 1);
         let error = store.read_run(&run(1), RunHead::START, 100).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{change}");
     }
 }
 
-/// An event is never taken for the first of its run, nor for another run's end, because the row that tells is gone.
+/// An event is never taken for the first of its run, nor for another run's end, because the row that tells is gone or damaged.
 #[tokio::test]
-async fn nothing_is_appended_to_a_run_whose_last_event_is_missing() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("db");
-    let store = three_batches(&path).await;
-    let last = store.read_run(&run(1), RunHead::START, 100).await.unwrap().pop().unwrap();
-    Connection::open(&path).unwrap().execute("DELETE FROM events WHERE run = 1 AND version = 9", []).unwrap();
-    let head = RunHead { version: 9, digest: last.digest };
-    for expected in [RunHead::START, head] {
-        match store.append(&fixture::batch(run(1), expected, "behind")).await {
-            Err(AppendError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Corrupt),
-            other => panic!("{other:?}"),
+async fn nothing_is_appended_to_a_chain_whose_last_row_is_missing_or_damaged() {
+    for change in [
+        "DELETE FROM batches WHERE run = 1 AND version = 7",
+        "UPDATE batches SET links = substr(links, 1, 96) WHERE version = 7",
+        "UPDATE batches SET links = substr(links, 1, 96), cuts = '00020', bodies = substr(bodies, 1, 40)
+         WHERE version = 7",
+        "UPDATE batches SET bodies = x'' WHERE version = 7",
+        "UPDATE chains SET head_seq = 10",
+        "UPDATE chains SET head_seq = 12",
+        "UPDATE chains SET head_digest = genesis",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let store = three_batches(&path).await;
+        let last = store.read_run(&run(1), RunHead::START, 100).await.unwrap().pop().unwrap();
+        assert_eq!(Connection::open(&path).unwrap().execute(change, []).unwrap(), 1);
+        let head = RunHead { version: 9, digest: last.digest };
+        for expected in [RunHead::START, head] {
+            match store.append(&fixture::batch(run(1), expected, "behind")).await {
+                Err(AppendError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Corrupt),
+                other => panic!("{change}: {other:?}"),
+            }
         }
     }
 }
 
-/// Behind the comparison of heads stand the keys of the table and of its batches.
 #[tokio::test]
-async fn the_file_takes_neither_an_event_nor_the_beginning_of_a_batch_twice() {
+async fn nothing_is_appended_to_a_run_whose_last_row_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = three_batches(&path).await;
+    let db = Connection::open(&path).unwrap();
+    db.execute("UPDATE batches SET links = substr(links, 1, 64) WHERE run = 2", []).unwrap();
+    match store.append(&fixture::batch(run(2), RunHead::START, "behind")).await {
+        Err(AppendError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Corrupt),
+        other => panic!("{other:?}"),
+    }
+    store.append(&fixture::batch(run(3), RunHead::START, "beside")).await.unwrap();
+}
+
+/// Behind the comparison of heads stand the keys of the table.
+#[tokio::test]
+async fn the_file_takes_the_beginning_of_a_row_twice_neither_in_a_chain_nor_in_a_run() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     three_batches(&path).await.close().await.unwrap();
     let db = Connection::open(&path).unwrap();
     let insert = |place: &str, version: u64| {
         let insert = format!(
-            "INSERT INTO events SELECT {place}, at, run, {version}, size, prev, digest, body
-             FROM events WHERE run = 1 AND version = 4"
+            "INSERT INTO batches SELECT {place}, at, run, {version}, links, cuts, bodies
+             FROM batches WHERE run = 1 AND version = 4"
         );
         db.execute(&insert, [])
     };
@@ -187,6 +155,56 @@ async fn the_file_takes_neither_an_event_nor_the_beginning_of_a_batch_twice() {
     assert_eq!(refused(insert("place", 99)), rusqlite::ErrorCode::ConstraintViolation);
     assert_eq!(refused(insert("place + 99", 4)), rusqlite::ErrorCode::ConstraintViolation);
     insert("place + 99", 99).unwrap();
+}
+
+/// Even if they say the same.
+#[tokio::test]
+async fn rows_that_lie_over_one_another_are_corrupt_wherever_a_page_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = three_batches(&path).await;
+    let all = store.read(&chain(), Position::genesis(&chain()), 100).await.unwrap();
+    let copied = "INSERT INTO batches
+        SELECT place + 1, at, 9, 1, substr(links, 33), '00020', substr(bodies, 21)
+        FROM batches WHERE run = 1 AND version = 4";
+    assert_eq!(Connection::open(&path).unwrap().execute(copied, []).unwrap(), 1);
+    for limit in 1..=all.len() {
+        let (mut at, mut answer) = (Position::genesis(&chain()), Ok(Vec::new()));
+        while let Ok(page) = &answer {
+            at = page.last().map_or(at, |event: &striatum_core::chain::Sealed| event.position());
+            assert!(at.seq < 9, "{limit}: nothing was noticed up to {}", at.seq);
+            answer = store.read(&chain(), at, limit).await;
+        }
+        assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Corrupt, "{limit}");
+    }
+}
+
+/// What is short for a batch is long for a row.
+#[tokio::test]
+async fn a_long_batch_has_several_rows_and_is_read_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let store = fixture::open(&path).await;
+    let sizes = [vec![1; 130], vec![60_000; 3], vec![0; 3], vec![40_000, 1, 30_000, 5_000, 1]].concat();
+    let bodies: Vec<Bytes> = sizes.iter().map(|size| vec![b' '; *size].into()).collect();
+    let batch = Batch::new(chain(), run(1), RunHead::START, bodies.clone(), IndexDelta::new(fixture::row()));
+    let batch = batch.unwrap();
+    let head = store.append(&batch).await.unwrap();
+    assert_eq!((head.version, store.append(&batch).await.unwrap()), (bodies.len() as u64, head));
+    let read = store.read_run(&run(1), RunHead::START, usize::MAX).await.unwrap();
+    assert!(read.iter().map(|event| &event.body).eq(&bodies));
+    assert_eq!(fixture::verify(&store, None).await.seq, head.version);
+    store.append(&fixture::batch(run(1), head, "behind")).await.unwrap();
+    store.close().await.unwrap();
+
+    let db = Connection::open(&path).unwrap();
+    let mut select = db.prepare("SELECT length(links) / 32 - 1 FROM batches ORDER BY place").unwrap();
+    let rows: Vec<i64> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows, [64, 64, 3, 1, 1, 4, 3, 1, 1]);
+    let mut select =
+        db.prepare("SELECT body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq").unwrap();
+    let seen = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap().map(Result::unwrap);
+    assert!(seen.take(bodies.len()).eq(bodies.iter().map(|body| body.to_vec())));
 }
 
 #[tokio::test]
@@ -223,13 +241,16 @@ async fn a_verifier_reads_without_sorting() {
         steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
     };
     let read = "SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'demo' ORDER BY";
-    let plain = plan(&format!("{read} place"));
-    assert!(plain.contains("SEARCH e USING INTEGER PRIMARY KEY"), "{plain}");
+    let (plain, exact) = (plan(&format!("{read} place")), plan(&format!("{read} place, seq")));
+    assert!(plain.contains("SEARCH b USING INTEGER PRIMARY KEY"), "{plain}");
     assert!(!plain.contains("SCAN") && !plain.contains("TEMP B-TREE"), "{plain}");
-    // The order that was documented for the first version is the same one.
+    // No more than what is within a row.
+    assert_eq!(exact.replace("; USE TEMP B-TREE FOR LAST TERM OF ORDER BY", ""), plain);
+    // The orders that were documented for the versions before are the same one.
     let rows = |order: &str| -> Vec<i64> {
         let mut select = db.prepare(&format!("{read} {order}")).unwrap();
         select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
-    assert_eq!(rows("seq"), rows("place"));
+    assert_eq!(rows("place, seq"), (1..=11).collect::<Vec<_>>());
+    assert_eq!((rows("seq"), rows("place")), (rows("place, seq"), rows("place, seq")));
 }
