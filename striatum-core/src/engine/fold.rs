@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     chain::Sealed,
     digest::Digest,
-    engine::{Draft, Engine, EngineError},
+    engine::{Applied, Engine, EngineError, Wanted},
     hash::HashMap,
     id::{ChainId, CommandId, RunId},
     run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
@@ -97,11 +97,24 @@ impl Fold {
         Ok(())
     }
 
-    /// Takes over what was appended.
-    pub(super) fn advance(&mut self, draft: &Draft, head: RunHead) {
-        self.state = draft.state.clone();
+    /// Takes over what was appended for these answers.
+    pub(super) fn advance(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        answers: &[Applied],
+        state: Arc<State>,
+        head: RunHead,
+    ) {
+        let mut last = self.head.version;
+        for (Wanted { reference, .. }, answer) in wanted.iter().zip(answers) {
+            if !answer.repeated && !answer.events.is_empty() {
+                let first = last + 1;
+                last += answer.events.len() as u64;
+                self.commands.insert(reference.id, Place { digest: reference.digest, first, last });
+            }
+        }
+        self.state = state;
         self.head = head;
-        self.commands.extend(draft.answers.iter().filter_map(|answer| answer.written));
     }
 
     /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.

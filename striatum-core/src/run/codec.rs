@@ -55,11 +55,11 @@ pub struct CommandRef {
 impl CommandRef {
     /// The reference to a command.
     pub fn of(command: &Command) -> Self {
-        Bodies::default().refer(command)
+        Self::within(command, &mut Vec::new())
     }
 
-    /// The same, with room for what is hashed.
-    fn within(command: &Command, text: &mut Vec<u8>) -> Self {
+    /// The same, with room for what is hashed, which is left as it was.
+    pub(crate) fn within(command: &Command, text: &mut Vec<u8>) -> Self {
         #[derive(Serialize)]
         struct Content<'a> {
             actor: &'a Actor,
@@ -67,6 +67,7 @@ impl CommandRef {
         }
         let content = Content { actor: &command.actor, intent: &command.intent };
         let start = text.len();
+        text.reserve(TYPICAL);
         // Typed structs without maps whose keys are not strings always serialise.
         if json::write(&content, text).is_err() {
             text.truncate(start);
@@ -184,10 +185,9 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    /// Refers to a command. What is hashed of it is written where its bodies will come to stand.
-    pub(crate) fn refer(&mut self, command: &Command) -> CommandRef {
-        self.bytes.reserve(TYPICAL);
-        CommandRef::within(command, &mut self.bytes)
+    /// No bodies yet, with room for some.
+    pub(crate) fn within(room: Vec<u8>) -> Self {
+        Self { bytes: room, ends: Vec::new() }
     }
 
     /// Writes the bodies of the events of a command, the first of which has this number in its run.
