@@ -15,6 +15,9 @@ use crate::{
 
 const PAGE: usize = 1024;
 
+/// How many commands there is room for at first: those of a short run.
+const COMMANDS: usize = 14;
+
 #[derive(Debug)]
 pub(super) struct Fold {
     /// Behind a pointer, since it goes from hand to hand with every command.
@@ -37,7 +40,8 @@ pub(super) struct Place {
 impl Fold {
     /// A run without events.
     pub(super) fn new(state: State) -> Self {
-        Self { state: Arc::new(state), head: RunHead::START, commands: HashMap::default() }
+        let commands = HashMap::with_capacity_and_hasher(COMMANDS, Default::default());
+        Self { state: Arc::new(state), head: RunHead::START, commands }
     }
 
     pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {

@@ -90,10 +90,8 @@ impl State {
         }
         let (run, delta) = (batch.run(), batch.delta());
         self.index.may_take(run, delta)?;
-        let (head, grown) = self.log.seal(batch, now)?;
-        if let Some(origin) = self.log.origin(run) {
-            self.index.apply(origin, run, delta, now);
-        }
+        let (head, origin, grown) = self.log.seal(batch, now)?;
+        self.index.apply(origin, run, delta, now);
         Ok((head, Some(grown)))
     }
 

@@ -22,6 +22,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// How many events there is room for when a run begins.
+const TYPICAL: usize = 32;
+
 #[derive(Default)]
 pub(super) struct Log {
     chains: BTreeMap<ChainId, Chain>,
@@ -152,12 +155,12 @@ impl Log {
         }
     }
 
-    /// Seals the events of a batch that [`settle`](Self::settle) let pass.
+    /// Seals the events of a batch that [`settle`](Self::settle) let pass. Also tells where the run began, and what to notify.
     pub(super) fn seal(
         &mut self,
         batch: &Batch,
         now: Timestamp,
-    ) -> Result<(RunHead, Arc<Event>), StoreError> {
+    ) -> Result<(RunHead, &Origin, Arc<Event>), StoreError> {
         let Some(chain) = self.chains.get_mut(batch.chain()) else {
             return Err(StoreError::new(StoreErrorKind::Other, "append to a chain"));
         };
@@ -166,16 +169,15 @@ impl Log {
             self.by_age.insert((at, batch.run()));
             chain.by_age.insert((at, batch.run()));
             let origin = Origin { chain: batch.chain().clone(), created_at: at };
-            Run { origin, places: Vec::new() }
+            Run { origin, places: Vec::with_capacity(TYPICAL) }
         });
         let mut head = chain.head();
-        run.places.reserve(batch.bodies().len());
         for body in batch.bodies() {
             run.places.push(chain.events.len());
             head = chain.events.seal(head, at, body);
         }
         self.events += batch.bodies().len() as u64;
-        Ok((run.head(chain), chain.grown()))
+        Ok((run.head(chain), &run.origin, chain.grown()))
     }
 
     pub(super) fn read(
