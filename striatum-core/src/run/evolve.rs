@@ -195,9 +195,10 @@ impl Fold<'_> {
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
-                self.job(index).ground = Some(e.ground);
+                let job = self.job(index);
+                job.ground = Some(e.ground);
+                job.author = e.ended.as_ref().map(|ended| ended.session);
                 self.set(index, JobStatus::Completed);
-                self.job(index).author = e.ended.as_ref().map(|ended| ended.session);
             }
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
@@ -208,8 +209,7 @@ impl Fold<'_> {
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
-                self.set(index, JobStatus::WaitingHuman);
-                self.job(index).checkpoint = Some(e.checkpoint);
+                self.set(index, JobStatus::WaitingHuman).checkpoint = Some(e.checkpoint);
             }
             Event::JobBlocked(e) => {
                 self.end(&e.job, &e.ended, JobStatus::Blocked)?;
@@ -230,8 +230,7 @@ impl Fold<'_> {
                 let index = self.index(&e.job)?;
                 self.expect_open(index)?;
                 self.end_lease(index, e.ended.as_ref())?;
-                self.set(index, JobStatus::Canceled);
-                self.job(index).canceled = Some(e.by);
+                self.set(index, JobStatus::Canceled).canceled = Some(e.by);
             }
             Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
@@ -308,8 +307,7 @@ impl Fold<'_> {
             let index = self.index(job)?;
             self.expect_open(index)?;
             self.end_lease(index, ended.as_ref())?;
-            self.set(index, JobStatus::Canceled);
-            self.job(index).canceled = Some(CancelCause::RunEnd);
+            self.set(index, JobStatus::Canceled).canceled = Some(CancelCause::RunEnd);
         }
         Ok(())
     }

@@ -93,6 +93,7 @@ impl Packet {
         let job = asked.of.as_ref()?.job.clone();
         let epoch = state.job(&job)?.epoch;
         let fence = Fence { run: state.run(), job, epoch, session };
+        let index = state.snapshot().graph().index(&fence.job)?;
         let left =
             asker.budget.as_ref().zip(state.job(&asker.id)).map(|(budget, job)| job.used.left_of(budget));
         Some(Self {
@@ -100,22 +101,22 @@ impl Packet {
             budget: left,
             expected_artifacts: Vec::new(),
             may_ask: Vec::new(),
-            ..Self::for_grant(state, &fence, DeliveryMode::Push)?
+            ..Self::for_grant(state, index, &fence, DeliveryMode::Push)
         })
     }
 
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
-        let mode = state.job(&fence.job)?.lease.as_ref()?.mode;
-        state.is_live(fence).then(|| Self::for_grant(state, fence, mode)).flatten()
+        let index = state.snapshot().graph().index(&fence.job)?;
+        let mode = state.jobs[index].lease.as_ref()?.mode;
+        state.holds(index, fence).then(|| Self::for_grant(state, index, fence, mode))
     }
 
-    /// The packet that goes with a grant.
-    pub(super) fn for_grant(state: &State, fence: &Fence, mode: DeliveryMode) -> Option<Self> {
+    /// The packet that goes with a grant of the job with this number.
+    pub(super) fn for_grant(state: &State, index: usize, fence: &Fence, mode: DeliveryMode) -> Self {
         let snapshot = state.snapshot();
-        let index = snapshot.graph().index(&fence.job)?;
         let (spec, job, brief) = (state.spec(index), &state.jobs[index], snapshot.brief(index));
-        Some(Self {
+        Self {
             schema: "striatum.packet.v1",
             fence: fence.clone(),
             attempt: job.attempt,
@@ -156,7 +157,7 @@ impl Packet {
             question: None,
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
-        })
+        }
     }
 
     /// Whether the packet names these bytes: the texts that its session may read, and nothing else.

@@ -36,8 +36,7 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
 
     let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
     let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
-    let packet = Packet::for_grant(draft.state, &fence, claim.mode)
-        .ok_or_else(|| Rejection::UnknownJob { job: claim.job.clone() })?;
+    let packet = Packet::for_grant(draft.state, index, &fence, claim.mode);
     let is_known = draft.state.sessions.contains_key(&claim.session);
     let begins =
         (!is_known).then(|| SessionStart { ordinal: draft.state.next_ordinal(), owner: claim.owner.clone() });
