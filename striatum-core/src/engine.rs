@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::{
     id::{ChainId, CommandId, RunId},
-    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Plan, Rejection, RunStatus, State},
-    store::{AppendError, Batch, Blobs, Guard, InvalidBatch, RunHead, Store, StoreError, StoreErrorKind},
+    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Rejection, RunStatus, State, Touched},
+    store::{AppendError, Batch, Blobs, RunHead, Store, StoreError, StoreErrorKind},
     time::Clock,
     workflow::Snapshot,
 };
@@ -102,7 +104,7 @@ impl Engine {
         self.blobs.put(snapshot.bytes().clone()).await?;
         let snapshot = self.cache.shared(snapshot);
         let command = Command { id, actor, intent: Intent::Prepare };
-        let wanted = Wanted::of(&command, &mut Vec::new());
+        let wanted = Wanted::of(&command, &mut Bodies::room());
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
         for _ in 0..ATTEMPTS {
@@ -134,7 +136,7 @@ impl Engine {
     /// [`EngineError`]. Nothing was appended, unless it is [`EngineError::Store`] with the kind
     /// [`Unknown`](StoreErrorKind::Unknown), which sending the same command again settles.
     pub async fn execute(&self, run: RunId, command: Command) -> Result<Applied, EngineError> {
-        let mut room = Vec::new();
+        let mut room = Bodies::room();
         only(self.work(run, &[Wanted::of(&command, &mut room)], room).await?)
     }
 
@@ -144,17 +146,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] of the first command that does not apply.
     pub async fn execute_all(&self, run: RunId, commands: &[Command]) -> Result<Vec<Applied>, EngineError> {
-        let mut room = Vec::new();
+        let mut room = Bodies::room();
         let wanted: Vec<_> = commands.iter().map(|command| Wanted::of(command, &mut room)).collect();
-        self.work(run, &wanted, room).await
+        Ok(self.work(run, &wanted, room).await?.into_vec())
     }
 
-    async fn work(
-        &self,
-        run: RunId,
-        wanted: &[Wanted<'_>],
-        room: Vec<u8>,
-    ) -> Result<Vec<Applied>, EngineError> {
+    async fn work(&self, run: RunId, wanted: &[Wanted<'_>], room: Vec<u8>) -> Result<Answers, EngineError> {
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
         let fold = match cached.take() {
@@ -206,54 +203,54 @@ impl Engine {
         cached: &mut Option<Fold>,
         wanted: &[Wanted<'_>],
         mut room: Vec<u8>,
-    ) -> Result<Vec<Applied>, EngineError> {
+    ) -> Result<Answers, EngineError> {
         for _ in 0..ATTEMPTS {
-            let draft = match self.draft(&fold, wanted, std::mem::take(&mut room)) {
-                Ok(draft) if draft.written.is_empty() => Ok(draft),
-                Ok(mut draft) => {
-                    // Before the append: behind it nothing may fail any more.
-                    draft.recall(self, &fold).await?;
-                    let batch = draft.batch(&fold)?;
-                    match self.append(&batch).await {
-                        Ok(head) => {
-                            fold.advance(wanted, &draft.answers, draft.state, head);
-                            // Of a run that is over nothing more is expected: it is not kept in mind.
-                            let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
-                            *cached = (!has_ended || batch.delta().run.active).then_some(fold);
-                            return Ok(draft.answers);
-                        }
-                        Err(EngineError::Contended) if fold.head != RunHead::START => {
-                            fold.refresh(self).await?;
-                            continue;
-                        }
-                        Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
-                            *cached = Some(fold);
-                            return Err(error);
-                        }
-                        // What the log holds now is not known; the next call reads it anew.
-                        Err(error) => return Err(error),
+            let mut draft = self.draft(&fold, wanted, std::mem::take(&mut room));
+            if let Ok(draft) = &mut draft {
+                // Before the append: behind it nothing may fail any more.
+                draft.recall(self, &fold).await?;
+            }
+            if let Ok(Draft { state, answers, batch: Some(batch), .. }) = &mut draft {
+                match self.append(batch).await {
+                    Ok(head) => {
+                        fold.advance(wanted, answers, state.clone(), head);
+                        // Of a run that is over nothing more is expected: it is not kept in mind.
+                        let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
+                        *cached = (!has_ended || batch.delta().run.active).then_some(fold);
+                        return Ok(std::mem::take(answers));
                     }
+                    Err(EngineError::Contended) if fold.head != RunHead::START => {
+                        fold.refresh(self).await?;
+                        continue;
+                    }
+                    Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
+                        *cached = Some(fold);
+                        return Err(error);
+                    }
+                    // What the log holds now is not known; the next call reads it anew.
+                    Err(error) => return Err(error),
                 }
-                Err(error) => Err(error),
-            };
+            }
             if fold.head != RunHead::START && fold.refresh(self).await? {
                 continue;
             }
-            let answer = match draft {
-                Ok(mut draft) => draft.recall(self, &fold).await.map(|()| draft.answers),
-                Err(error) => Err(error),
-            };
             if fold.head != RunHead::START {
                 *cached = Some(fold);
             }
-            return answer;
+            return draft.map(|draft| draft.answers);
         }
         Err(EngineError::Contended)
     }
 
     fn draft(&self, fold: &Fold, wanted: &[Wanted<'_>], room: Vec<u8>) -> Result<Draft, EngineError> {
         let now = self.clock.now();
-        let mut draft = Draft::new(fold, wanted.len(), room);
+        let mut draft = Draft {
+            state: fold.state.clone(),
+            answers: Answers::with_capacity(wanted.len()),
+            before: Vec::new(),
+            batch: None,
+        };
+        let (mut touched, mut written, mut guard) = (Touched::default(), Bodies::within(room), None);
         for (nth, Wanted { command, reference }) in wanted.iter().enumerate() {
             if let Some(place) = fold.place(reference)? {
                 draft.before.push((nth, place));
@@ -264,21 +261,30 @@ impl Engine {
                 draft.answer(events, true);
                 continue;
             }
-            let Plan { events, state, touched } = run::plan(draft.state.clone(), command, now)?;
-            if !events.is_empty() {
-                let guard = index::guard(&draft.state, &command.intent);
-                if guard.is_some() && draft.guard.is_some() {
+            let plan = run::plan(draft.state.clone(), command, now)?;
+            if !plan.events.is_empty() {
+                let condition = index::guard(&draft.state, &command.intent);
+                if condition.is_some() && guard.is_some() {
                     return Err(EngineError::Uncombinable);
                 }
-                draft.guard = draft.guard.or(guard);
-                draft.touched.merge(touched);
+                guard = guard.or(condition);
+                touched.merge(plan.touched);
                 let first = draft.state.version() + 1;
-                draft.written.add(state.run(), *reference, &command.actor, first, &events)?;
-                draft.state = state;
+                written.add(plan.state.run(), *reference, &command.actor, first, &plan.events)?;
+                draft.state = plan.state;
             }
-            draft.answer(events, false);
+            draft.answer(plan.events, false);
         }
         draft.answers.iter_mut().for_each(|answer| answer.state.clone_from(&draft.state));
+        if !written.is_empty() {
+            let (state, bodies) = (&draft.state, written.into_bodies());
+            let delta = index::delta(state, touched);
+            let batch = Batch::new(state.chain().clone(), state.run(), fold.head, bodies, delta)?;
+            draft.batch = Some(match guard {
+                Some(guard) => batch.guarded(guard)?,
+                None => batch,
+            });
+        }
         Ok(draft)
     }
 
@@ -311,30 +317,21 @@ impl<'c> Wanted<'c> {
     }
 }
 
-/// Commands decided on a fold, ready to be appended.
+/// To each command of a call, in order; mostly there is one.
+type Answers = SmallVec<[Applied; 1]>;
+
+/// Commands decided on a fold.
 struct Draft {
+    /// What they lead to.
     state: Arc<State>,
-    touched: run::Touched,
-    written: Bodies,
-    guard: Option<Guard>,
-    /// To each command, in order.
-    answers: Vec<Applied>,
+    answers: Answers,
     /// Which of them are to commands that were applied before, and where their events stand, which have to be read.
     before: Vec<(usize, Place)>,
+    /// What is to be appended, if anything is.
+    batch: Option<Batch>,
 }
 
 impl Draft {
-    fn new(fold: &Fold, commands: usize, room: Vec<u8>) -> Self {
-        Self {
-            state: fold.state.clone(),
-            touched: run::Touched::default(),
-            written: Bodies::within(room),
-            guard: None,
-            answers: Vec::with_capacity(commands),
-            before: Vec::new(),
-        }
-    }
-
     fn answer(&mut self, events: Vec<Event>, repeated: bool) {
         self.answers.push(Applied { events, state: self.state.clone(), repeated });
     }
@@ -358,20 +355,9 @@ impl Draft {
         }
         Ok(())
     }
-
-    /// Takes what is to be appended out of the draft.
-    fn batch(&mut self, fold: &Fold) -> Result<Batch, InvalidBatch> {
-        let delta = index::delta(&self.state, std::mem::take(&mut self.touched));
-        let bodies = std::mem::take(&mut self.written).into_bodies();
-        let batch = Batch::new(self.state.chain().clone(), self.state.run(), fold.head, bodies, delta)?;
-        match self.guard.take() {
-            Some(guard) => batch.guarded(guard),
-            None => Ok(batch),
-        }
-    }
 }
 
-fn only(applied: Vec<Applied>) -> Result<Applied, EngineError> {
+fn only(applied: Answers) -> Result<Applied, EngineError> {
     let missing = || EngineError::Store(StoreError::new(StoreErrorKind::Other, "answer one command"));
     applied.into_iter().next().ok_or_else(missing)
 }
