@@ -1,6 +1,7 @@
 //! What a document says of a job, as its packets hold it.
 
 use std::{
+    fmt,
     ops::Deref,
     sync::{Arc, OnceLock},
 };
@@ -67,6 +68,12 @@ impl<T> Deref for Written<T> {
 
     fn deref(&self) -> &T {
         &self.0.0
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Written<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
