@@ -205,19 +205,20 @@ impl Engine {
         mut room: Vec<u8>,
     ) -> Result<Answers, EngineError> {
         for _ in 0..ATTEMPTS {
-            let mut draft = self.draft(&fold, wanted, std::mem::take(&mut room));
-            if let Ok(draft) = &mut draft {
+            let mut draft = Draft::new(&fold, wanted.len());
+            let decided = self.decide(&mut draft, &fold, wanted, std::mem::take(&mut room));
+            if decided.is_ok() {
                 // Before the append: behind it nothing may fail any more.
                 draft.recall(self, &fold).await?;
             }
-            if let Ok(Draft { state, answers, batch: Some(batch), .. }) = &mut draft {
+            if let (Ok(()), Some(batch)) = (&decided, &draft.batch) {
                 match self.append(batch).await {
                     Ok(head) => {
-                        fold.advance(wanted, answers, state.clone(), head);
+                        fold.advance(wanted, &draft.answers, draft.state, head);
                         // Of a run that is over nothing more is expected: it is not kept in mind.
                         let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
                         *cached = (!has_ended || batch.delta().run.active).then_some(fold);
-                        return Ok(std::mem::take(answers));
+                        return Ok(draft.answers);
                     }
                     Err(EngineError::Contended) if fold.head != RunHead::START => {
                         fold.refresh(self).await?;
@@ -237,19 +238,19 @@ impl Engine {
             if fold.head != RunHead::START {
                 *cached = Some(fold);
             }
-            return draft.map(|draft| draft.answers);
+            return decided.map(|()| draft.answers);
         }
         Err(EngineError::Contended)
     }
 
-    fn draft(&self, fold: &Fold, wanted: &[Wanted<'_>], room: Vec<u8>) -> Result<Draft, EngineError> {
+    fn decide(
+        &self,
+        draft: &mut Draft,
+        fold: &Fold,
+        wanted: &[Wanted<'_>],
+        room: Vec<u8>,
+    ) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let mut draft = Draft {
-            state: fold.state.clone(),
-            answers: Answers::with_capacity(wanted.len()),
-            before: Vec::new(),
-            batch: None,
-        };
         let (mut touched, mut written, mut guard) = (Touched::default(), Bodies::within(room), None);
         for (nth, Wanted { command, reference }) in wanted.iter().enumerate() {
             if let Some(place) = fold.place(reference)? {
@@ -275,17 +276,18 @@ impl Engine {
             }
             draft.answer(plan.events, false);
         }
-        draft.answers.iter_mut().for_each(|answer| answer.state.clone_from(&draft.state));
+        let is_earlier = |answer: &&mut Applied| !Arc::ptr_eq(&answer.state, &draft.state);
+        draft.answers.iter_mut().filter(is_earlier).for_each(|answer| answer.state = draft.state.clone());
         if !written.is_empty() {
             let (state, bodies) = (&draft.state, written.into_bodies());
             let delta = index::delta(state, touched);
-            let batch = Batch::new(state.chain().clone(), state.run(), fold.head, bodies, delta)?;
-            draft.batch = Some(match guard {
-                Some(guard) => batch.guarded(guard)?,
-                None => batch,
-            });
+            let mut batch = Batch::new(state.chain().clone(), state.run(), fold.head, bodies, delta)?;
+            if let Some(guard) = guard {
+                batch = batch.guarded(guard)?;
+            }
+            draft.batch = Some(batch);
         }
-        Ok(draft)
+        Ok(())
     }
 
     async fn append(&self, batch: &Batch) -> Result<RunHead, EngineError> {
@@ -332,6 +334,15 @@ struct Draft {
 }
 
 impl Draft {
+    fn new(fold: &Fold, commands: usize) -> Self {
+        Self {
+            state: fold.state.clone(),
+            answers: Answers::with_capacity(commands),
+            before: Vec::new(),
+            batch: None,
+        }
+    }
+
     fn answer(&mut self, events: Vec<Event>, repeated: bool) {
         self.answers.push(Applied { events, state: self.state.clone(), repeated });
     }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use crate::{
     id::{Fence, JobId},
     run::{
@@ -31,8 +33,8 @@ pub struct IllegalEvent {
 /// The ids that an event touched, from which indexes are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Touched {
-    /// Jobs, by index.
-    pub jobs: Vec<usize>,
+    /// Jobs, by index: few, whatever the run has.
+    pub jobs: SmallVec<[usize; 4]>,
     /// Leases that began, with their term.
     pub granted: Vec<(Fence, Duration)>,
     /// Leases that ended.
@@ -47,7 +49,7 @@ impl Touched {
     /// Adds what another event touched.
     pub fn merge(&mut self, other: Self) {
         let Self { jobs, granted, ended, waits, waited } = self;
-        add(jobs, other.jobs);
+        jobs.extend(other.jobs);
         add(granted, other.granted);
         add(ended, other.ended);
         add(waits, other.waits);
@@ -280,8 +282,10 @@ impl Fold<'_> {
                 let index = self.index(&e.job)?;
                 let job = &self.state.jobs[index];
                 let is_held = job.lease.is_some() && job.epoch == e.epoch;
-                let tree = Arc::make_mut(&mut self.state.trees).remove(&(index, e.epoch));
-                ensure(tree.is_some() && !is_held, || "no such tree is to be closed".to_owned())?;
+                let place = self.state.tree(index, e.epoch);
+                ensure(place.is_ok() && !is_held, || "no such tree is to be closed".to_owned())?;
+                let others = self.state.trees.iter().filter(|(grant, _)| *grant != (index, e.epoch));
+                self.state.trees = others.cloned().collect();
             }
         }
         Ok(())

@@ -83,7 +83,7 @@ impl Fold<'_> {
             granted_at: e.granted_at,
         });
         let tree = Tree { attempt, session: e.session, granted_at: e.granted_at };
-        Arc::make_mut(&mut self.state.trees).insert((index, epoch), tree);
+        self.state.add_tree(index, epoch, tree);
         let fence = Fence { run: self.state.run, job: e.job.clone(), epoch, session: e.session };
         self.touched.granted.push((fence, Duration::from_secs(e.lease_seconds.into())));
         Ok(())

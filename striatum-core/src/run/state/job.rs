@@ -213,8 +213,7 @@ impl JobState {
     /// Keeps in mind who holds it.
     pub(in crate::run) fn add_holder(&mut self, session: SessionId) {
         if let Err(place) = self.holders.binary_search(&session) {
-            let (before, behind) = self.holders.split_at(place);
-            self.holders = before.iter().chain([&session]).chain(behind).copied().collect();
+            self.holders = super::with(&self.holders, place, session);
         }
     }
 
