@@ -55,9 +55,9 @@ fn text(digits: &[u8]) -> &str {
     str::from_utf8(digits).unwrap_or_default()
 }
 
-/// The digits of at most [`MOST`] bytes.
+/// The digits of bytes, written to where there is room for them.
 #[inline(always)]
-pub(crate) fn digits<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a [u8] {
+pub(crate) fn digits<'a>(bytes: &[u8], digits: &'a mut [u8]) -> &'a [u8] {
     for (digits, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
         *digits = two_digits(*byte);
     }

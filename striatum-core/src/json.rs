@@ -118,8 +118,9 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
     fn number(&mut self, mut number: u64) -> Result<()> {
         /// What every reader of RFC 8785 takes for the same number.
         const EXACT: u64 = 1_000_000_000_000_000;
-        if number < 10 {
-            self.text.push(b'0' + number as u8);
+        if number < 100 {
+            let digits = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+            self.text.extend_from_slice(&digits[usize::from(number < 10)..]);
             return Ok(());
         }
         if IN_ORDER && number >= EXACT {
@@ -231,7 +232,9 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
     /// Identities and digests, in hexadecimal digits.
     #[inline(always)]
     fn serialize_bytes(self, value: &[u8]) -> Result<()> {
-        self.quote(hex::digits(value, &mut [0; 2 * hex::MOST]));
+        let mut quoted = [b'"'; 2 * hex::MOST + 2];
+        hex::digits(value, &mut quoted[1..]);
+        self.text.extend_from_slice(&quoted[..2 * value.len() + 2]);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Touched {
     /// Adds what another event touched.
     pub fn merge(&mut self, other: Self) {
         let Self { jobs, granted, ended, waits, waited } = self;
-        jobs.extend(other.jobs);
+        jobs.extend_from_slice(&other.jobs);
         add(granted, other.granted);
         add(ended, other.ended);
         add(waits, other.waits);
