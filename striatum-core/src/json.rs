@@ -118,9 +118,12 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
     fn number(&mut self, mut number: u64) -> Result<()> {
         /// What every reader of RFC 8785 takes for the same number.
         const EXACT: u64 = 1_000_000_000_000_000;
+        if number < 10 {
+            self.text.push(b'0' + number as u8);
+            return Ok(());
+        }
         if number < 100 {
-            let digits = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-            self.text.extend_from_slice(&digits[usize::from(number < 10)..]);
+            self.text.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
             return Ok(());
         }
         if IN_ORDER && number >= EXACT {

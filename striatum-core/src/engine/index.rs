@@ -15,7 +15,7 @@ pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
     // Whether a job of a parallel group may be claimed depends on which others of it are held.
     let graph = state.snapshot().graph();
     for place in 0..jobs.len() {
-        jobs.extend_from_slice(graph.companions(jobs[place]));
+        jobs.extend(graph.companions(jobs[place]).iter().copied());
     }
     jobs.sort_unstable();
     jobs.dedup();

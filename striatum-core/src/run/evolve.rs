@@ -1,6 +1,6 @@
 //! Folding events into a state.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 
@@ -49,7 +49,7 @@ impl Touched {
     /// Adds what another event touched.
     pub fn merge(&mut self, other: Self) {
         let Self { jobs, granted, ended, waits, waited } = self;
-        jobs.extend_from_slice(&other.jobs);
+        add(jobs, other.jobs);
         add(granted, other.granted);
         add(ended, other.ended);
         add(waits, other.waits);
@@ -57,7 +57,10 @@ impl Touched {
     }
 }
 
-fn add<T>(to: &mut Vec<T>, more: Vec<T>) {
+fn add<T, L>(to: &mut L, more: L)
+where
+    L: Deref<Target = [T]> + Extend<T> + IntoIterator<Item = T>,
+{
     if to.is_empty() {
         *to = more;
     } else {
