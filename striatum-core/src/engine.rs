@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::{
     id::{ChainId, CommandId, RunId},
-    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Plan, Rejection, RunStatus, State},
-    store::{AppendError, Batch, Blobs, InvalidBatch, RunHead, Store, StoreError, StoreErrorKind},
+    run::{self, Actor, Bodies, Command, CommandRef, Event, Intent, Rejection, RunStatus, State, Touched},
+    store::{AppendError, Batch, Blobs, RunHead, Store, StoreError, StoreErrorKind},
     time::Clock,
     workflow::Snapshot,
 };
@@ -102,6 +104,7 @@ impl Engine {
         self.blobs.put(snapshot.bytes().clone()).await?;
         let snapshot = self.cache.shared(snapshot);
         let command = Command { id, actor, intent: Intent::Prepare };
+        let wanted = Wanted::of(&command, &mut Bodies::room());
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
         for _ in 0..ATTEMPTS {
@@ -118,7 +121,7 @@ impl Engine {
                 *cached = Some(known);
                 return Err(rejection.into());
             }
-            match self.apply(known, &mut cached, std::slice::from_ref(&command)).await {
+            match self.apply(known, &mut cached, &[wanted], Vec::new()).await {
                 // Somebody else began the run, perhaps with another snapshot: it has to be loaded.
                 Err(EngineError::Contended) => {}
                 applied => return only(applied?),
@@ -133,7 +136,8 @@ impl Engine {
     /// [`EngineError`]. Nothing was appended, unless it is [`EngineError::Store`] with the kind
     /// [`Unknown`](StoreErrorKind::Unknown), which sending the same command again settles.
     pub async fn execute(&self, run: RunId, command: Command) -> Result<Applied, EngineError> {
-        only(self.execute_all(run, std::slice::from_ref(&command)).await?)
+        let mut room = Bodies::room();
+        only(self.work(run, &[Wanted::of(&command, &mut room)], room).await?)
     }
 
     /// Executes several commands on one run in one append: all of them, or none. At most one of them may depend on the
@@ -142,13 +146,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] of the first command that does not apply.
     pub async fn execute_all(&self, run: RunId, commands: &[Command]) -> Result<Vec<Applied>, EngineError> {
+        let mut room = Bodies::room();
+        let wanted: Vec<_> = commands.iter().map(|command| Wanted::of(command, &mut room)).collect();
+        Ok(self.work(run, &wanted, room).await?.into_vec())
+    }
+
+    async fn work(&self, run: RunId, wanted: &[Wanted<'_>], room: Vec<u8>) -> Result<Answers, EngineError> {
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
         let fold = match cached.take() {
             Some(fold) => fold,
             None => Fold::load(self, run).await?,
         };
-        self.apply(fold, &mut cached, commands).await
+        self.apply(fold, &mut cached, wanted, room).await
     }
 
     /// Loads a run as it stands in the store.
@@ -185,89 +195,99 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
-    /// Decides and appends until the run holds still. The fold goes back into the cache whenever it is known to be sound.
+    /// Decides and appends until the run holds still. The fold goes back into the cache whenever it is known to be sound. The events
+    /// of the first attempt are written into `room`, in which the commands were.
     async fn apply(
         &self,
         mut fold: Fold,
         cached: &mut Option<Fold>,
-        commands: &[Command],
-    ) -> Result<Vec<Applied>, EngineError> {
+        wanted: &[Wanted<'_>],
+        mut room: Vec<u8>,
+    ) -> Result<Answers, EngineError> {
         for _ in 0..ATTEMPTS {
-            let draft = match self.draft(&fold, commands) {
-                Ok(draft) if draft.written.is_empty() => Ok(draft),
-                Ok(mut draft) => {
-                    // Before the append: behind it nothing may fail any more.
-                    let applied = self.answers(&fold, &mut draft).await?;
-                    let batch = draft.batch(&fold)?;
-                    match self.append(&batch).await {
-                        Ok(head) => {
-                            fold.advance(&draft, head);
-                            // Of a run that is over nothing more is expected: it is not kept in mind.
-                            let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
-                            *cached = (!has_ended || batch.delta().run.active).then_some(fold);
-                            return Ok(applied);
-                        }
-                        Err(EngineError::Contended) if fold.head != RunHead::START => {
-                            fold.refresh(self).await?;
-                            continue;
-                        }
-                        Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
-                            *cached = Some(fold);
-                            return Err(error);
-                        }
-                        // What the log holds now is not known; the next call reads it anew.
-                        Err(error) => return Err(error),
+            let mut draft = Draft::new(&fold, wanted.len());
+            let decided = self.decide(&mut draft, &fold, wanted, std::mem::take(&mut room));
+            if decided.is_ok() {
+                // Before the append: behind it nothing may fail any more.
+                draft.recall(self, &fold).await?;
+            }
+            if let (Ok(()), Some(batch)) = (&decided, &draft.batch) {
+                match self.append(batch).await {
+                    Ok(head) => {
+                        fold.advance(wanted, &draft.answers, draft.state, head);
+                        // Of a run that is over nothing more is expected: it is not kept in mind.
+                        let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
+                        *cached = (!has_ended || batch.delta().run.active).then_some(fold);
+                        return Ok(draft.answers);
                     }
+                    Err(EngineError::Contended) if fold.head != RunHead::START => {
+                        fold.refresh(self).await?;
+                        continue;
+                    }
+                    Err(error @ (EngineError::GuardFailed | EngineError::Busy { .. })) => {
+                        *cached = Some(fold);
+                        return Err(error);
+                    }
+                    // What the log holds now is not known; the next call reads it anew.
+                    Err(error) => return Err(error),
                 }
-                Err(error) => Err(error),
-            };
+            }
             if fold.head != RunHead::START && fold.refresh(self).await? {
                 continue;
             }
-            let answer = match draft {
-                Ok(mut draft) => self.answers(&fold, &mut draft).await,
-                Err(error) => Err(error),
-            };
             if fold.head != RunHead::START {
                 *cached = Some(fold);
             }
-            return answer;
+            return decided.map(|()| draft.answers);
         }
         Err(EngineError::Contended)
     }
 
-    fn draft(&self, fold: &Fold, commands: &[Command]) -> Result<Box<Draft>, EngineError> {
+    fn decide(
+        &self,
+        draft: &mut Draft,
+        fold: &Fold,
+        wanted: &[Wanted<'_>],
+        room: Vec<u8>,
+    ) -> Result<(), EngineError> {
         let now = self.clock.now();
-        // Behind a pointer, since it is carried across the append.
-        let mut draft = Box::new(Draft::new(fold, commands.len()));
-        for command in commands {
-            let reference = &draft.written.refer(command);
+        let (mut touched, mut written, mut guard) = (Touched::default(), Bodies::within(room), None);
+        for (nth, Wanted { command, reference }) in wanted.iter().enumerate() {
             if let Some(place) = fold.place(reference)? {
-                draft.answers.push(Answer { said: Said::Before(place), written: None });
+                draft.before.push((nth, place));
+                draft.answer(Vec::new(), true);
                 continue;
             }
-            if let Some(events) = draft.earlier(reference)? {
-                draft.answers.push(Answer { said: Said::Again(events), written: None });
+            if let Some(events) = draft.earlier(&wanted[..nth], reference)? {
+                draft.answer(events, true);
                 continue;
             }
-            let Plan { events, state, touched } = run::plan(draft.state.clone(), command, now)?;
-            let mut written = None;
-            if !events.is_empty() {
-                let guard = index::guard(&draft.state, &command.intent);
-                if guard.is_some() && draft.guard.is_some() {
+            let plan = run::plan(draft.state.clone(), command, now)?;
+            if !plan.events.is_empty() {
+                let condition = index::guard(&draft.state, &command.intent);
+                if condition.is_some() && guard.is_some() {
                     return Err(EngineError::Uncombinable);
                 }
-                draft.guard = draft.guard.or(guard);
-                draft.touched.merge(touched);
+                guard = guard.or(condition);
+                touched.merge(plan.touched);
                 let first = draft.state.version() + 1;
-                draft.written.add(fold.state.run(), *reference, &command.actor, first, &events)?;
-                let place = Place { digest: reference.digest, first, last: state.version() };
-                written = Some((reference.id, place));
-                draft.state = state;
+                written.add(plan.state.run(), *reference, &command.actor, first, &plan.events)?;
+                draft.state = plan.state;
             }
-            draft.answers.push(Answer { said: Said::Now(events), written });
+            draft.answer(plan.events, false);
         }
-        Ok(draft)
+        let is_earlier = |answer: &&mut Applied| !Arc::ptr_eq(&answer.state, &draft.state);
+        draft.answers.iter_mut().filter(is_earlier).for_each(|answer| answer.state = draft.state.clone());
+        if !written.is_empty() {
+            let (state, bodies) = (&draft.state, written.into_bodies());
+            let delta = index::delta(state, touched);
+            let mut batch = Batch::new(state.chain().clone(), state.run(), fold.head, bodies, delta)?;
+            if let Some(guard) = guard {
+                batch = batch.guarded(guard)?;
+            }
+            draft.batch = Some(batch);
+        }
+        Ok(())
     }
 
     async fn append(&self, batch: &Batch) -> Result<RunHead, EngineError> {
@@ -284,82 +304,71 @@ impl Engine {
         }
         .map_err(EngineError::from)
     }
+}
 
-    /// Takes the answers out of a draft.
-    async fn answers(&self, fold: &Fold, draft: &mut Draft) -> Result<Vec<Applied>, EngineError> {
-        let mut applied = Vec::with_capacity(draft.answers.len());
-        for answer in &mut draft.answers {
-            let (events, repeated) = match &mut answer.said {
-                Said::Now(events) => (std::mem::take(events), false),
-                Said::Again(events) => (std::mem::take(events), true),
-                Said::Before(place) => (fold.events(self, *place).await?, true),
-            };
-            applied.push(Applied { events, state: draft.state.clone(), repeated });
-        }
-        Ok(applied)
+/// A command with what names it, which is hashed once, however often the command is decided.
+#[derive(Clone, Copy)]
+struct Wanted<'c> {
+    command: &'c Command,
+    reference: CommandRef,
+}
+
+impl<'c> Wanted<'c> {
+    fn of(command: &'c Command, room: &mut Vec<u8>) -> Self {
+        Self { command, reference: CommandRef::within(command, room) }
     }
 }
 
-/// Commands decided on a fold, ready to be appended.
+/// To each command of a call, in order; mostly there is one.
+type Answers = SmallVec<[Applied; 1]>;
+
+/// Commands decided on a fold.
 struct Draft {
+    /// What they lead to.
     state: Arc<State>,
-    touched: run::Touched,
-    written: Bodies,
-    guard: Option<crate::store::Guard>,
-    answers: Vec<Answer>,
-}
-
-/// What is said to a command.
-struct Answer {
-    said: Said,
-    /// Where its events will stand, if it causes any.
-    written: Option<(CommandId, Place)>,
-}
-
-enum Said {
-    Now(Vec<Event>),
-    /// The same command stands earlier in this call.
-    Again(Vec<Event>),
-    /// It was applied before; the events stand there.
-    Before(Place),
+    answers: Answers,
+    /// Which of them are to commands that were applied before, and where their events stand, which have to be read.
+    before: Vec<(usize, Place)>,
+    /// What is to be appended, if anything is.
+    batch: Option<Batch>,
 }
 
 impl Draft {
     fn new(fold: &Fold, commands: usize) -> Self {
         Self {
             state: fold.state.clone(),
-            touched: run::Touched::default(),
-            written: Bodies::default(),
-            guard: None,
-            answers: Vec::with_capacity(commands),
+            answers: Answers::with_capacity(commands),
+            before: Vec::new(),
+            batch: None,
         }
     }
 
-    /// The events of this command, if it stands earlier in this call.
-    fn earlier(&self, command: &CommandRef) -> Result<Option<Vec<Event>>, Rejection> {
-        let same = |answer: &&Answer| answer.written.is_some_and(|(id, _)| id == command.id);
-        match self.answers.iter().find(same) {
-            Some(Answer { written: Some((_, place)), .. }) if place.digest != command.digest => {
+    fn answer(&mut self, events: Vec<Event>, repeated: bool) {
+        self.answers.push(Applied { events, state: self.state.clone(), repeated });
+    }
+
+    /// The events of this command, if it stands earlier in this call and causes any.
+    fn earlier(&self, before: &[Wanted<'_>], command: &CommandRef) -> Result<Option<Vec<Event>>, Rejection> {
+        let answered = before.iter().zip(&self.answers).filter(|(_, answer)| !answer.events.is_empty());
+        match answered.map(|(wanted, answer)| (wanted.reference, answer)).find(|(it, _)| it.id == command.id)
+        {
+            Some((earlier, _)) if earlier.digest != command.digest => {
                 Err(Rejection::CommandReused { command: command.id })
             }
-            Some(Answer { said: Said::Now(events), .. }) => Ok(Some(events.clone())),
-            _ => Ok(None),
+            found => Ok(found.map(|(_, answer)| answer.events.clone())),
         }
     }
 
-    /// Takes what is to be appended out of the draft.
-    fn batch(&mut self, fold: &Fold) -> Result<Batch, InvalidBatch> {
-        let delta = index::delta(&self.state, std::mem::take(&mut self.touched));
-        let bodies = std::mem::take(&mut self.written).into_bodies();
-        let batch = Batch::new(self.state.chain().clone(), self.state.run(), fold.head, bodies, delta)?;
-        match self.guard.take() {
-            Some(guard) => batch.guarded(guard),
-            None => Ok(batch),
+    /// Reads the events of the commands that were applied before.
+    async fn recall(&mut self, engine: &Engine, fold: &Fold) -> Result<(), EngineError> {
+        for (answer, place) in self.before.drain(..) {
+            self.answers[answer].events = fold.events(engine, place).await?;
         }
+        Ok(())
     }
 }
 
-fn only(applied: Vec<Applied>) -> Result<Applied, EngineError> {
+fn only(applied: Answers) -> Result<Applied, EngineError> {
     let missing = || EngineError::Store(StoreError::new(StoreErrorKind::Other, "answer one command"));
     applied.into_iter().next().ok_or_else(missing)
 }

@@ -55,27 +55,21 @@ fn text(digits: &[u8]) -> &str {
     str::from_utf8(digits).unwrap_or_default()
 }
 
-/// The digits of at most [`MOST`] bytes.
+/// The digits of bytes, written to where there is room for them.
 #[inline(always)]
-pub(crate) fn digits<'a>(bytes: &[u8], digits: &'a mut [u8; 2 * MOST]) -> &'a [u8] {
-    // Identities, digests: the number of bytes is a multiple of four.
-    let (written, _) = digits.as_chunks_mut::<8>();
-    for (digits, four) in written.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *digits = eight_digits(*four);
+pub(crate) fn digits<'a>(bytes: &[u8], digits: &'a mut [u8]) -> &'a [u8] {
+    for (digits, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *digits = two_digits(*byte);
     }
     &digits[..2 * bytes.len()]
 }
 
-/// The digits of four bytes, all at once.
-fn eight_digits(four: [u8; 4]) -> [u8; 8] {
-    const ONES: u64 = u64::MAX / 255;
-    // Each half of a byte into a byte of its own.
-    let mut halves = u64::from(u32::from_be_bytes(four));
-    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
-    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
-    halves = (halves | halves << 4) & (ONES * 0x0f);
-    let is_letter = ((halves + ONES * 6) >> 4) & ONES;
-    (halves + ONES * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+/// The digits of a byte, without a branch or a table, so that those of many bytes are made at once.
+#[inline(always)]
+fn two_digits(byte: u8) -> [u8; 2] {
+    let halves = (u16::from(byte) >> 4 | u16::from(byte) << 8) & 0x0f0f;
+    let is_letter = ((halves + 0x0606) >> 4) & 0x0101;
+    (halves + 0x3030 + is_letter * u16::from(b'a' - b'0' - 10)).to_le_bytes()
 }
 
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {

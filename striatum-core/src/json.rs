@@ -23,6 +23,18 @@ pub(crate) fn plain<S: Serializer>(text: &str, to: S) -> std::result::Result<S::
     to.serialize_newtype_struct(PLAIN, text)
 }
 
+/// How a text calls itself that is a written value.
+const WRITTEN: &str = "a written value";
+
+/// Serialises a value whose canonical text is known. Any serializer gets the value; ours copies the text.
+pub(crate) fn written<S: Serializer>(
+    value: &impl Serialize,
+    text: &str,
+    to: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    if to.is_human_readable() { value.serialize(to) } else { to.serialize_newtype_struct(WRITTEN, text) }
+}
+
 /// Writes a value behind what stands there, its members in the order in which they are declared.
 pub(crate) fn write(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>) -> Result<()> {
     let start = to.len();
@@ -47,8 +59,16 @@ pub(crate) fn write_in_order(value: &(impl Serialize + ?Sized), to: &mut Vec<u8>
 /// A serializer that appends to a text. What it does not know it refuses.
 struct Writer<'t, const IN_ORDER: bool> {
     text: &'t mut Vec<u8>,
-    /// Whether what is written next called itself plain.
-    is_plain: bool,
+    /// What the text that comes next calls itself.
+    next: Next,
+}
+
+/// What a text may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Any,
+    Plain,
+    Written,
 }
 
 fn unknown() -> Error {
@@ -57,7 +77,7 @@ fn unknown() -> Error {
 
 impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
     fn new(text: &'t mut Vec<u8>) -> Self {
-        Self { text, is_plain: false }
+        Self { text, next: Next::Any }
     }
 
     fn string(&mut self, text: &str) -> Result<()> {
@@ -100,6 +120,10 @@ impl<'t, const IN_ORDER: bool> Writer<'t, IN_ORDER> {
         const EXACT: u64 = 1_000_000_000_000_000;
         if number < 10 {
             self.text.push(b'0' + number as u8);
+            return Ok(());
+        }
+        if number < 100 {
+            self.text.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
             return Ok(());
         }
         if IN_ORDER && number >= EXACT {
@@ -200,17 +224,20 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
 
     #[inline(always)]
     fn serialize_str(self, value: &str) -> Result<()> {
-        if !std::mem::take(&mut self.is_plain) {
-            return self.string(value);
+        match std::mem::replace(&mut self.next, Next::Any) {
+            Next::Any => return self.string(value),
+            Next::Plain => self.quote(value.as_bytes()),
+            Next::Written => self.text.extend_from_slice(value.as_bytes()),
         }
-        self.quote(value.as_bytes());
         Ok(())
     }
 
     /// Identities and digests, in hexadecimal digits.
     #[inline(always)]
     fn serialize_bytes(self, value: &[u8]) -> Result<()> {
-        self.quote(hex::digits(value, &mut [0; 2 * hex::MOST]));
+        let mut quoted = [b'"'; 2 * hex::MOST + 2];
+        hex::digits(value, &mut quoted[1..]);
+        self.text.extend_from_slice(&quoted[..2 * value.len() + 2]);
         Ok(())
     }
 
@@ -239,7 +266,11 @@ impl<'w, 't, const IN_ORDER: bool> Serializer for &'w mut Writer<'t, IN_ORDER> {
 
     #[inline(always)]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<()> {
-        self.is_plain = name == PLAIN;
+        self.next = match name {
+            PLAIN => Next::Plain,
+            WRITTEN => Next::Written,
+            _ => Next::Any,
+        };
         value.serialize(self)
     }
 

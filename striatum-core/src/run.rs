@@ -106,7 +106,7 @@ pub use command::{
     Severity, Submit, Supersede,
 };
 pub use decide::decide;
-pub(crate) use decide::{Plan, plan};
+pub(crate) use decide::plan;
 pub use event::*;
 pub use evolve::{IllegalEvent, Touched, evolve};
 pub use packet::{

@@ -6,6 +6,7 @@
 mod analysis;
 mod asking;
 mod branch;
+mod brief;
 mod builder;
 mod document;
 mod finding;
@@ -20,6 +21,7 @@ mod validate;
 pub use analysis::{Analysis, Way, Ways};
 pub use asking::QUESTIONS;
 pub use branch::is_branch_name;
+pub use brief::{PacketRole, PacketText, Written};
 pub use builder::{JobBuilder, LaneBuilder, WorkflowBuilder};
 pub use document::{
     Branch, BranchMode, Budget, Checkpoint, Constraint, ContextDoc, Coordinator, Cycle, Edge, EdgeOn,

@@ -42,7 +42,7 @@ async fn fetch(blob: BlobRef, blobs: &dyn Blobs) -> Result<String, BlobError> {
 }
 
 fn named(packet: &Packet) -> Vec<BlobRef> {
-    let texts = packet.prompt.iter().chain(&packet.role.definition).chain(&packet.context);
+    let texts = packet.prompt.iter().chain(&packet.role.definition).chain(&*packet.context);
     let files = texts.filter_map(|text| match text {
         PacketText::File { content, .. } => Some(*content),
         _ => None,
@@ -80,7 +80,7 @@ pub(crate) fn render(packet: &Packet, texts: &Texts, by: By) -> String {
     answers(&mut out, packet, texts);
     revision(&mut out, packet, texts);
     inputs(&mut out, packet, texts);
-    for document in &packet.context {
+    for document in &*packet.context {
         if let PacketText::File { path, .. } = document {
             out.heading(2, &format!("Context: {path}"));
         }
@@ -132,7 +132,7 @@ fn task(out: &mut Markdown, packet: &Packet, texts: &Texts) {
     } else if let Some(summary) = &packet.role.summary {
         out.paragraph(&format!("Your role: {} ({summary})", packet.role.id));
     }
-    if let Some(prompt) = &packet.prompt {
+    if let Some(prompt) = &*packet.prompt {
         out.heading(2, "Task");
         out.paragraph(texts.text(prompt));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     chain::Sealed,
     digest::Digest,
-    engine::{Draft, Engine, EngineError},
+    engine::{Applied, Engine, EngineError, Wanted},
     hash::HashMap,
     id::{ChainId, CommandId, RunId},
     run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
@@ -14,6 +14,9 @@ use crate::{
 };
 
 const PAGE: usize = 1024;
+
+/// How many commands there is room for at first: those of a short run.
+const COMMANDS: usize = 14;
 
 #[derive(Debug)]
 pub(super) struct Fold {
@@ -37,7 +40,8 @@ pub(super) struct Place {
 impl Fold {
     /// A run without events.
     pub(super) fn new(state: State) -> Self {
-        Self { state: Arc::new(state), head: RunHead::START, commands: HashMap::default() }
+        let commands = HashMap::with_capacity_and_hasher(COMMANDS, Default::default());
+        Self { state: Arc::new(state), head: RunHead::START, commands }
     }
 
     pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {
@@ -97,11 +101,24 @@ impl Fold {
         Ok(())
     }
 
-    /// Takes over what was appended.
-    pub(super) fn advance(&mut self, draft: &Draft, head: RunHead) {
-        self.state = draft.state.clone();
+    /// Takes over what was appended for these answers.
+    pub(super) fn advance(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        answers: &[Applied],
+        state: Arc<State>,
+        head: RunHead,
+    ) {
+        let mut last = self.head.version;
+        for (Wanted { reference, .. }, answer) in wanted.iter().zip(answers) {
+            if !answer.repeated && !answer.events.is_empty() {
+                let first = last + 1;
+                last += answer.events.len() as u64;
+                self.commands.insert(reference.id, Place { digest: reference.digest, first, last });
+            }
+        }
+        self.state = state;
         self.head = head;
-        self.commands.extend(draft.answers.iter().filter_map(|answer| answer.written));
     }
 
     /// A preparation is repeated only with the chain and snapshot that the run has, which its command does not name.

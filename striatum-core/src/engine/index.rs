@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    id::JobId,
+    id::{Fence, JobId},
     run::{Intent, JobStatus, RunStatus, State, Touched},
     store::{Guard, IndexDelta, LeaseRow, ReadyRow, Resource, RunRow, Taken, TimerId, TimerRow},
     workflow::{ResourceMode, SharedResource},
@@ -12,14 +12,14 @@ use crate::{
 /// How the index changes with events that touched these ids and led to this state.
 pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
     let Touched { mut jobs, mut granted, ended, waits, waited } = touched;
-    let mut delta = IndexDelta::new(row(state));
     // Whether a job of a parallel group may be claimed depends on which others of it are held.
     let graph = state.snapshot().graph();
     for place in 0..jobs.len() {
-        jobs.extend(graph.companions(jobs[place]));
+        jobs.extend(graph.companions(jobs[place]).iter().copied());
     }
     jobs.sort_unstable();
     jobs.dedup();
+    let mut delta = IndexDelta { unready: Vec::with_capacity(jobs.len()), ..IndexDelta::new(row(state)) };
     let shares = jobs.iter().any(|job| !state.at(*job).0.shared_resources.is_empty());
     for job in jobs {
         match ready(state, job) {
@@ -30,8 +30,10 @@ pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
     // What began and ended within the same append leaves no row.
     granted.retain(|(fence, _)| state.is_live(fence));
     if shares {
-        delta.freed = ended.iter().flat_map(|fence| resources(state, &fence.job)).collect();
-        delta.taken = granted.iter().flat_map(|(fence, _)| taken(state, &fence.job)).collect();
+        let place = |fence: &Fence| graph.index(&fence.job);
+        delta.freed = ended.iter().filter_map(place).flat_map(|job| resources(state, job)).collect();
+        let granted = granted.iter().filter_map(|(fence, _)| place(fence));
+        delta.taken = granted.flat_map(|job| taken(state, job)).collect();
     }
     delta.ended = ended;
     delta.granted = granted.into_iter().map(|(fence, term)| LeaseRow { fence, term }).collect();
@@ -51,7 +53,7 @@ pub(super) fn full(state: &State) -> IndexDelta {
         index.ready.extend(ready(state, place));
         if let (Some(fence), Some(lease)) = (state.fence(&spec.id), &job.lease) {
             index.granted.push(LeaseRow { fence, term: Duration::from_secs(lease.seconds.into()) });
-            index.taken.extend(taken(state, &spec.id));
+            index.taken.extend(taken(state, place));
         }
         if let Some(wait) = job.wait {
             let id = TimerId { run: state.run(), job: spec.id.clone(), epoch: wait.epoch };
@@ -100,21 +102,23 @@ fn ready(state: &State, index: usize) -> Option<ReadyRow> {
             .map(|lane| lane.adapter.clone())
             .unwrap_or_default(),
         timer,
-        resources: resources(state, &spec.id),
+        resources: resources(state, index),
     })
 }
 
-fn taken(state: &State, job: &JobId) -> impl Iterator<Item = Taken> {
-    resources(state, job).into_iter().map(|resource| Taken { resource, job: job.clone() })
+fn taken(state: &State, job: usize) -> impl Iterator<Item = Taken> {
+    let (spec, _) = state.at(job);
+    resources(state, job).into_iter().map(|resource| Taken { resource, job: spec.id.clone() })
 }
 
 /// What a job takes while it is held, within its repository. Who wants a whole resource takes every part of it that the
 /// workflow names besides, so that it excludes those who want a part, and they exclude it.
-fn resources(state: &State, job: &JobId) -> Vec<Resource> {
+fn resources(state: &State, job: usize) -> Vec<Resource> {
     let workflow = state.workflow();
-    let wanted =
-        state.snapshot().graph().index(job).map(|job| workflow.jobs[job].shared_resources.as_slice());
-    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Vec::new() };
+    let wanted = &workflow.jobs[job].shared_resources;
+    if wanted.is_empty() {
+        return Vec::new();
+    }
     let mut names = BTreeSet::new();
     for resource in wanted {
         names.insert(name(resource));

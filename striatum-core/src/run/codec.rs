@@ -11,6 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::{
     digest::Digest,
@@ -55,11 +56,11 @@ pub struct CommandRef {
 impl CommandRef {
     /// The reference to a command.
     pub fn of(command: &Command) -> Self {
-        Bodies::default().refer(command)
+        Self::within(command, &mut Bodies::room())
     }
 
-    /// The same, with room for what is hashed.
-    fn within(command: &Command, text: &mut Vec<u8>) -> Self {
+    /// The same, with room for what is hashed, which is left as it was.
+    pub(crate) fn within(command: &Command, text: &mut Vec<u8>) -> Self {
         #[derive(Serialize)]
         struct Content<'a> {
             actor: &'a Actor,
@@ -180,14 +181,18 @@ fn write_event(event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    ends: SmallVec<[usize; 4]>,
 }
 
 impl Bodies {
-    /// Refers to a command. What is hashed of it is written where its bodies will come to stand.
-    pub(crate) fn refer(&mut self, command: &Command) -> CommandRef {
-        self.bytes.reserve(TYPICAL);
-        CommandRef::within(command, &mut self.bytes)
+    /// Room for what a command, or the bodies of what it causes, mostly take.
+    pub(crate) fn room() -> Vec<u8> {
+        Vec::with_capacity(TYPICAL)
+    }
+
+    /// No bodies yet, with room for some.
+    pub(crate) fn within(room: Vec<u8>) -> Self {
+        Self { bytes: room, ends: SmallVec::new() }
     }
 
     /// Writes the bodies of the events of a command, the first of which has this number in its run.
@@ -199,7 +204,6 @@ impl Bodies {
         first: u64,
         events: &[Event],
     ) -> Result<(), CodecError> {
-        self.ends.reserve(events.len());
         self.write(run, command, actor, first, events).map_err(CodecError::Encoding)
     }
 
@@ -242,7 +246,7 @@ impl Record {
     /// # Errors
     /// [`CodecError::Encoding`] if the event cannot be written, which no event of this version causes.
     pub fn encode(&self) -> Result<Bytes, CodecError> {
-        let mut bytes = Vec::with_capacity(TYPICAL);
+        let mut bytes = Bodies::room();
         Common::write(self.run, self.n, self.command, &self.actor, &mut bytes)
             .and_then(|_| write_event(&self.event, &mut bytes))
             .map_err(CodecError::Encoding)?;

@@ -1,6 +1,8 @@
 //! Folding events into a state.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
 
 use crate::{
     id::{Fence, JobId},
@@ -31,8 +33,8 @@ pub struct IllegalEvent {
 /// The ids that an event touched, from which indexes are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Touched {
-    /// Jobs, by index.
-    pub jobs: Vec<usize>,
+    /// Jobs, by index: few, whatever the run has.
+    pub jobs: SmallVec<[usize; 4]>,
     /// Leases that began, with their term.
     pub granted: Vec<(Fence, Duration)>,
     /// Leases that ended.
@@ -55,7 +57,10 @@ impl Touched {
     }
 }
 
-fn add<T>(to: &mut Vec<T>, more: Vec<T>) {
+fn add<T, L>(to: &mut L, more: L)
+where
+    L: Deref<Target = [T]> + Extend<T> + IntoIterator<Item = T>,
+{
     if to.is_empty() {
         *to = more;
     } else {
@@ -195,9 +200,10 @@ impl Fold<'_> {
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
-                self.job(index).ground = Some(e.ground);
+                let job = self.job(index);
+                job.ground = Some(e.ground);
+                job.author = e.ended.as_ref().map(|ended| ended.session);
                 self.set(index, JobStatus::Completed);
-                self.job(index).author = e.ended.as_ref().map(|ended| ended.session);
             }
             Event::JobWaits(e) => {
                 let index = self.index(&e.job)?;
@@ -208,8 +214,7 @@ impl Fold<'_> {
                 self.expect_attempt(index, e.attempt)?;
                 self.end_lease(index, e.ended.as_ref())?;
                 self.keep(index, e.submission.as_ref());
-                self.set(index, JobStatus::WaitingHuman);
-                self.job(index).checkpoint = Some(e.checkpoint);
+                self.set(index, JobStatus::WaitingHuman).checkpoint = Some(e.checkpoint);
             }
             Event::JobBlocked(e) => {
                 self.end(&e.job, &e.ended, JobStatus::Blocked)?;
@@ -230,8 +235,7 @@ impl Fold<'_> {
                 let index = self.index(&e.job)?;
                 self.expect_open(index)?;
                 self.end_lease(index, e.ended.as_ref())?;
-                self.set(index, JobStatus::Canceled);
-                self.job(index).canceled = Some(e.by);
+                self.set(index, JobStatus::Canceled).canceled = Some(e.by);
             }
             Event::JobsCanceled(e) => self.cancel(&e.jobs)?,
             Event::JobSkipped(e) => {
@@ -281,8 +285,10 @@ impl Fold<'_> {
                 let index = self.index(&e.job)?;
                 let job = &self.state.jobs[index];
                 let is_held = job.lease.is_some() && job.epoch == e.epoch;
-                let tree = Arc::make_mut(&mut self.state.trees).remove(&(index, e.epoch));
-                ensure(tree.is_some() && !is_held, || "no such tree is to be closed".to_owned())?;
+                let place = self.state.tree(index, e.epoch);
+                ensure(place.is_ok() && !is_held, || "no such tree is to be closed".to_owned())?;
+                let others = self.state.trees.iter().filter(|(grant, _)| *grant != (index, e.epoch));
+                self.state.trees = others.cloned().collect();
             }
         }
         Ok(())
@@ -308,8 +314,7 @@ impl Fold<'_> {
             let index = self.index(job)?;
             self.expect_open(index)?;
             self.end_lease(index, ended.as_ref())?;
-            self.set(index, JobStatus::Canceled);
-            self.job(index).canceled = Some(CancelCause::RunEnd);
+            self.set(index, JobStatus::Canceled).canceled = Some(CancelCause::RunEnd);
         }
         Ok(())
     }

@@ -6,18 +6,19 @@ use serde::Serialize;
 use crate::{
     canonical,
     digest::Digest,
-    id::{CommitId, Fence, JobId, RoleId, WorkflowId},
+    id::{CommitId, Fence, JobId, WorkflowId},
     run::{
         JobStatus,
         command::DeliveryMode,
         event::Verdict,
         state::{FailedGrant, JobState, Question, State},
     },
-    workflow::{self, Budget, JobType, QUESTIONS, ReviewContext, Snapshot, TaskPrompt, WriteScope},
+    workflow::{self, Budget, JobType, QUESTIONS, ReviewContext, WriteScope, Written},
 };
 
 mod part;
 
+pub use crate::workflow::{PacketRole, PacketText};
 pub use part::*;
 
 /// Everything that a session is told about its job, without the texts themselves: those are blobs, named by digest.
@@ -37,7 +38,7 @@ pub struct Packet {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "part::in_order::budget")]
     pub budget: Option<Budget>,
     /// Documents to know.
-    pub context: Vec<PacketText>,
+    pub context: Written<Vec<PacketText>>,
     /// What must or may be left.
     pub expected_artifacts: Vec<PacketArtifact>,
     /// Why the last attempt failed, if it did and nothing was handed in since.
@@ -54,9 +55,9 @@ pub struct Packet {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub may_ask: Vec<JobId>,
     /// What is to be achieved.
-    pub objective: String,
+    pub objective: Written<String>,
     /// What to do.
-    pub prompt: Option<PacketText>,
+    pub prompt: Written<Option<PacketText>>,
     /// What a job behind this one asks: nothing else is to be done than to answer it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<PacketQuestion>,
@@ -65,21 +66,20 @@ pub struct Packet {
     /// Why the work is done again, if it is.
     pub revision: Vec<PacketFinding>,
     /// Who is to do it.
-    pub role: PacketRole,
+    pub role: Written<PacketRole>,
     /// The version of this format.
     pub schema: &'static str,
     /// What an earlier grant of this attempt left unfinished.
     pub set_aside: Option<CommitId>,
     /// A title for people.
-    pub title: String,
+    pub title: Written<String>,
     /// What kind of work it is.
     #[serde(rename = "type")]
     pub kind: JobType,
     /// The workflow.
     pub workflow: WorkflowId,
     /// What may be changed.
-    #[serde(serialize_with = "part::in_order::write_scope")]
-    pub write_scope: WriteScope,
+    pub write_scope: Written<WriteScope>,
 }
 
 impl Packet {
@@ -93,6 +93,7 @@ impl Packet {
         let job = asked.of.as_ref()?.job.clone();
         let epoch = state.job(&job)?.epoch;
         let fence = Fence { run: state.run(), job, epoch, session };
+        let index = state.snapshot().graph().index(&fence.job)?;
         let left =
             asker.budget.as_ref().zip(state.job(&asker.id)).map(|(budget, job)| job.used.left_of(budget));
         Some(Self {
@@ -100,39 +101,34 @@ impl Packet {
             budget: left,
             expected_artifacts: Vec::new(),
             may_ask: Vec::new(),
-            ..Self::for_grant(state, &fence, DeliveryMode::Push)?
+            ..Self::for_grant(state, index, &fence, DeliveryMode::Push)
         })
     }
 
     /// The packet of a job that is held, as it was handed out; `None` if the fence is not live.
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
-        let mode = state.job(&fence.job)?.lease.as_ref()?.mode;
-        state.is_live(fence).then(|| Self::for_grant(state, fence, mode)).flatten()
+        let index = state.snapshot().graph().index(&fence.job)?;
+        let mode = state.jobs[index].lease.as_ref()?.mode;
+        state.holds(index, fence).then(|| Self::for_grant(state, index, fence, mode))
     }
 
-    /// The packet that goes with a grant.
-    pub(super) fn for_grant(state: &State, fence: &Fence, mode: DeliveryMode) -> Option<Self> {
-        let snapshot = state.snapshot().as_ref();
-        let index = snapshot.graph().index(&fence.job)?;
-        let (spec, job) = (state.spec(index), &state.jobs[index]);
-        Some(Self {
+    /// The packet that goes with a grant of the job with this number.
+    pub(super) fn for_grant(state: &State, index: usize, fence: &Fence, mode: DeliveryMode) -> Self {
+        let snapshot = state.snapshot();
+        let (spec, job, brief) = (state.spec(index), &state.jobs[index], snapshot.brief(index));
+        Self {
             schema: "striatum.packet.v1",
             fence: fence.clone(),
             attempt: job.attempt,
             workflow: snapshot.workflow().workflow_id.clone(),
             kind: spec.kind,
-            title: spec.title.clone(),
-            objective: spec.objective.clone(),
-            role: role(snapshot, &spec.role_id),
-            prompt: spec.task_prompt.as_ref().and_then(|prompt| text(snapshot, prompt)),
-            context: snapshot
-                .workflow()
-                .context_docs
-                .iter()
-                .filter_map(|doc| file(snapshot, &doc.path))
-                .collect(),
+            title: brief.title.clone(),
+            objective: brief.objective.clone(),
+            role: brief.role.clone(),
+            prompt: brief.prompt.clone(),
+            context: brief.context.clone(),
             inputs: inputs(state, index),
-            write_scope: spec.write_scope.clone(),
+            write_scope: brief.write_scope.clone(),
             expected_artifacts: spec
                 .expected_artifacts
                 .iter()
@@ -161,12 +157,12 @@ impl Packet {
             question: None,
             set_aside: job.set_aside.clone(),
             lease_seconds: spec.lease_seconds.unwrap_or_else(|| mode.lease_seconds()),
-        })
+        }
     }
 
     /// Whether the packet names these bytes: the texts that its session may read, and nothing else.
     pub fn names(&self, document: &Digest) -> bool {
-        let texts = self.prompt.iter().chain(&self.role.definition).chain(&self.context);
+        let texts = self.prompt.iter().chain(&self.role.definition).chain(&*self.context);
         let files = texts.filter_map(|text| match text {
             PacketText::File { content, .. } => Some(content.digest),
             PacketText::Inline(_) => None,
@@ -200,28 +196,6 @@ impl Packet {
     pub fn digest(&self) -> Digest {
         Digest::of(&self.text())
     }
-}
-
-fn role(snapshot: &Snapshot, id: &RoleId) -> PacketRole {
-    let role = snapshot.workflow().roles.get(id);
-    PacketRole {
-        id: id.clone(),
-        summary: role.and_then(|role| role.summary.clone()),
-        definition: role
-            .and_then(|role| role.definition_path.as_deref())
-            .and_then(|path| file(snapshot, path)),
-    }
-}
-
-fn text(snapshot: &Snapshot, prompt: &TaskPrompt) -> Option<PacketText> {
-    match prompt {
-        TaskPrompt::Inline(text) => Some(PacketText::Inline(text.clone())),
-        TaskPrompt::Path(path) => file(snapshot, path),
-    }
-}
-
-fn file(snapshot: &Snapshot, path: &str) -> Option<PacketText> {
-    snapshot.file(path).map(|file| PacketText::File { path: file.path.clone(), content: file.content })
 }
 
 fn answered(question: &Question) -> Option<PacketAnswer> {
@@ -319,7 +293,7 @@ mod tests {
     use super::*;
     use crate::{
         digest::BlobRef,
-        id::{ArtifactName, RunId, SessionId},
+        id::{ArtifactName, RoleId, RunId, SessionId},
         json,
         workflow::WriteMode,
     };
@@ -348,7 +322,7 @@ mod tests {
             }],
             attempt: 2,
             budget: Some(Budget { turns: Some(1), wall_seconds: Some(2), tokens: Some(3) }),
-            context: vec![file.clone()],
+            context: Written::new(vec![file.clone()]),
             expected_artifacts: vec![PacketArtifact {
                 kind: "text".to_owned(),
                 name: "report".to_owned(),
@@ -372,22 +346,26 @@ mod tests {
             }],
             lease_seconds: 60,
             may_ask: vec![job.clone()],
-            objective: "Write \"it\".".to_owned(),
-            prompt: Some(PacketText::Inline("Do.".to_owned())),
+            objective: Written::new("Write \"it\".".to_owned()),
+            prompt: Written::new(Some(PacketText::Inline("Do.".to_owned()))),
             question: Some(PacketQuestion { from: job, question: 2, text: blob }),
             review: Some(PacketReview { access: None, context: None, posture: None, verdicts: Verdict::ALL }),
             revision: vec![finding],
-            role: PacketRole { definition: Some(file), id: RoleId::new("author").unwrap(), summary: None },
+            role: Written::new(PacketRole {
+                definition: Some(file),
+                id: RoleId::new("author").unwrap(),
+                summary: None,
+            }),
             schema: "striatum.packet.v1",
             set_aside: Some(commit),
-            title: String::new(),
+            title: Written::new(String::new()),
             kind: JobType::Draft,
             workflow: WorkflowId::new("w").unwrap(),
-            write_scope: WriteScope {
+            write_scope: Written::new(WriteScope {
                 mode: WriteMode::RepoWrite,
                 allowed_paths: vec!["docs/".to_owned()],
                 forbidden_paths: Vec::new(),
-            },
+            }),
         };
         let mut text = Vec::new();
         json::write_in_order(&packet, &mut text).unwrap();

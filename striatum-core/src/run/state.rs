@@ -49,7 +49,8 @@ pub struct State {
     pub(super) iterations: Arc<BTreeMap<usize, Iterations>>,
     pub(super) decisions: Vec<Arc<DecisionRecorded>>,
     pub(super) escalations: Vec<Escalation>,
-    pub(super) trees: Arc<BTreeMap<(usize, u32), Tree>>,
+    /// By job and grant.
+    pub(super) trees: Arc<[((usize, u32), Tree)]>,
     pub(super) begun_at: Option<Timestamp>,
     pub(super) record: Option<Digest>,
     pub(super) delivered: Option<CommitId>,
@@ -114,6 +115,12 @@ pub struct Tree {
     pub session: SessionId,
     /// When it was granted.
     pub granted_at: Timestamp,
+}
+
+/// A short list that its clones share, with another item.
+fn with<T: Clone>(list: &[T], place: usize, item: T) -> Arc<[T]> {
+    let (before, behind) = list.split_at(place);
+    before.iter().cloned().chain([item]).chain(behind.iter().cloned()).collect()
 }
 
 impl State {
@@ -286,6 +293,18 @@ impl State {
             let job = self.workflow().jobs[*job].id.clone();
             (Fence { run: self.run, job, epoch: *epoch, session: tree.session }, tree)
         })
+    }
+
+    /// Where the tree of a grant stands among them, or would.
+    pub(super) fn tree(&self, job: usize, epoch: u32) -> Result<usize, usize> {
+        self.trees.binary_search_by_key(&(job, epoch), |(grant, _)| *grant)
+    }
+
+    /// Keeps in mind that a tree was opened.
+    pub(super) fn add_tree(&mut self, job: usize, epoch: u32, tree: Tree) {
+        if let Err(place) = self.tree(job, epoch) {
+            self.trees = with(&self.trees, place, ((job, epoch), tree));
+        }
     }
 
     /// The jobs that a job may ask now, by their numbers: those before it that let themselves be asked, of which it may name some.

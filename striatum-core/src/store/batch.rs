@@ -95,7 +95,7 @@ impl Batch {
         run: RunId,
         expected: RunHead,
         bodies: Vec<Bytes>,
-        delta: IndexDelta,
+        mut delta: IndexDelta,
     ) -> Result<Self, InvalidBatch> {
         if bodies.is_empty() {
             return Err(InvalidBatch::Empty);
@@ -106,7 +106,7 @@ impl Batch {
         if let Some((index, body)) = bodies.iter().enumerate().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
             return Err(InvalidBatch::TooLarge { index, size: body.len() });
         }
-        let delta = delta.checked(run)?;
+        delta.check(run)?;
         Ok(Self { chain, run, expected, bodies, delta, guard: None })
     }
 

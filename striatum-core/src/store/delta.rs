@@ -169,6 +169,12 @@ impl IndexDelta {
     /// # Errors
     /// [`InvalidBatch::ForeignRun`], or [`InvalidBatch::TakenTwice`] if two jobs take the same resource.
     pub fn checked(mut self, run: RunId) -> Result<Self, InvalidBatch> {
+        self.check(run)?;
+        Ok(self)
+    }
+
+    /// The same in place.
+    pub(super) fn check(&mut self, run: RunId) -> Result<(), InvalidBatch> {
         let leases = self.granted.iter().map(|row| &row.fence).chain(&self.ended).map(|fence| fence.run);
         let waits = self.ready.iter().filter_map(|row| row.timer.as_ref());
         let timers = self.started.iter().map(|row| &row.id).chain(&self.stopped).chain(waits);
@@ -181,7 +187,7 @@ impl IndexDelta {
         self.taken.dedup();
         match self.taken.windows(2).find(|pair| pair[0].resource == pair[1].resource) {
             Some(pair) => Err(InvalidBatch::TakenTwice { resource: pair[0].resource.clone() }),
-            None => Ok(self),
+            None => Ok(()),
         }
     }
 }

@@ -27,7 +27,7 @@ mod schedule;
 
 pub use blobs::MemoryBlobs;
 use index::Index;
-use log::Log;
+use log::{Log, Settled};
 
 /// A [`Store`] that lives as long as its value does.
 ///
@@ -82,18 +82,17 @@ impl State {
         batch: &Batch,
         now: Timestamp,
     ) -> Result<(RunHead, Option<Arc<Event>>), AppendError> {
-        if let Some(head) = self.log.settle(batch)? {
-            return Ok((head, None));
-        }
+        let place = match self.log.settle(batch)? {
+            Settled::Stands(head) => return Ok((head, None)),
+            Settled::Follows(place) => place,
+        };
         if !batch.guard().is_none_or(|guard| self.index.holds(guard, now)) {
             return Err(AppendError::GuardFailed);
         }
         let (run, delta) = (batch.run(), batch.delta());
         self.index.may_take(run, delta)?;
-        let (head, grown) = self.log.seal(batch, now)?;
-        if let Some(origin) = self.log.origin(run) {
-            self.index.apply(origin, run, delta, now);
-        }
+        let (head, origin, grown) = place.seal(batch, now);
+        self.index.apply(origin, run, delta, now);
         Ok((head, Some(grown)))
     }
 

@@ -8,27 +8,45 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{BlobRef, Digest},
     id::{CommitId, JobId},
-    workflow::{Cycle, Graph, TaskPrompt, UnsoundGraph, Workflow},
+    workflow::{
+        Cycle, Graph, TaskPrompt, UnsoundGraph, Workflow,
+        brief::{Brief, Briefs},
+    },
 };
 
 /// What a run executes: a workflow, the commit that it starts from, and the files that the workflow refers to, by digest.
 ///
 /// Its bytes are canonical JSON (RFC 8785); their digest names it. Editing the document or the files afterwards changes
 /// nothing about a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     frozen: Frozen,
     graph: Arc<Graph>,
+    briefs: Arc<Briefs>,
     bytes: Bytes,
     digest: Digest,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Frozen {
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Snapshot {}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Frozen {
     schema: Schema,
-    workflow: Workflow,
+    pub(super) workflow: Workflow,
     base: CommitId,
     files: Vec<FrozenFile>,
+}
+
+impl Frozen {
+    pub(super) fn file(&self, path: &str) -> Option<&FrozenFile> {
+        self.files.iter().find(|file| file.path == path)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +127,8 @@ impl Snapshot {
                 return Err(InvalidSnapshot::CycleAside { from: from.clone(), to: to.clone() });
             }
         }
-        Ok(Self { graph, digest: Digest::of(&bytes), bytes, frozen })
+        let briefs = Arc::new(Briefs::new(frozen.workflow.jobs.len()));
+        Ok(Self { graph, briefs, digest: Digest::of(&bytes), bytes, frozen })
     }
 
     /// The workflow.
@@ -134,7 +153,12 @@ impl Snapshot {
 
     /// The frozen file at a path.
     pub fn file(&self, path: &str) -> Option<&FrozenFile> {
-        self.frozen.files.iter().find(|file| file.path == path)
+        self.frozen.file(path)
+    }
+
+    /// What the document says of a job, by its number in document order.
+    pub(crate) fn brief(&self, job: usize) -> &Brief {
+        self.briefs.of(&self.frozen, job)
     }
 
     /// The canonical bytes.

@@ -51,10 +51,8 @@ impl Guard {
         let found = find(path)?;
         let Places { secret, live, .. } = &self.places;
         let mut closed = self.own.iter().chain(secret).chain(live);
-        if let Some(place) = closed.find(|place| found.starts_with(place)) {
-            return Err(refused(path, &format!("{} is not for agents", place.display()), REMEDY));
-        }
-        self.judge(path, found)
+        let closed = closed.find(|place| found.starts_with(place));
+        self.judge(path, found, closed)
     }
 
     /// The same for a part of a session, which lies in `within`, a folder of the engine's own: that may lie in what is protected, and
@@ -75,14 +73,14 @@ impl Guard {
         let is_own =
             |place: &PathBuf| self.own.iter().any(|own| own.starts_with(place) && found.starts_with(own));
         let closed = self.places.secret.iter().find(|place| found.starts_with(place) && !is_own(place));
+        self.judge(path, found, closed)
+    }
+
+    /// Refuses what lies in a place that is closed to it, what contains something that is protected, and what is no file.
+    fn judge(&self, path: &Path, found: PathBuf, closed: Option<&PathBuf>) -> Result<PathBuf, SandboxError> {
         if let Some(place) = closed {
             return Err(refused(path, &format!("{} is not for agents", place.display()), REMEDY));
         }
-        self.judge(path, found)
-    }
-
-    /// Refuses what contains something that is protected, and what is no file.
-    fn judge(&self, path: &Path, found: PathBuf) -> Result<PathBuf, SandboxError> {
         let Places { secret, live, shared } = &self.places;
         let mut kept = self.own.iter().chain(secret).chain(live).chain(shared);
         if let Some(place) = kept.find(|place| place.starts_with(&found)) {

@@ -165,7 +165,7 @@ impl Papers {
 
     async fn prompt(&self, packet: &Packet) -> Result<String, Refusal> {
         let mut prompt = format!("# {}\n\n{}\n", packet.title, packet.objective);
-        match &packet.prompt {
+        match &*packet.prompt {
             Some(PacketText::Inline(text)) => {
                 let _ = write!(prompt, "\n## Task\n\n{text}\n");
             }

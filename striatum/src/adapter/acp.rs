@@ -16,7 +16,7 @@ use striatum_core::{
     run::Usage,
     sandbox::{EnvVar, Exec, Isolation, Level, Listen, Mount},
     transport::{Advice, AgentTransport, Bridge, Choices, SessionSpec, ToolServer, TransportError},
-    workflow::{Lane, Offers},
+    workflow::{Lane, Offers, WriteScope},
 };
 use striatum_server::agents::{Endpoint, tool_names};
 
@@ -178,7 +178,7 @@ impl AcpAdapter {
     fn options(&self, assignment: &Assignment) -> AcpOptions {
         let known = || self.known.map(Adapter::options);
         let mut options = self.options.clone().or_else(known).unwrap_or_default();
-        options.scope = Some(assignment.packet.write_scope.clone());
+        options.scope = Some(WriteScope::clone(&assignment.packet.write_scope));
         options.own_tools.extend(tool_names().map(str::to_owned));
         options.terminals = self.terminals.unwrap_or(options.terminals);
         options.policy =

@@ -44,15 +44,15 @@ pub(super) const GUARDS: &[Guard] = &[
     Guard {
         name: "run_head",
         file: "striatum-core/src/store/memory/log.rs",
-        guarded: "            _ => Err(AppendError::Conflict),\n        }\n    }\n\n    /// Seals",
-        open: "            _ => Ok(None),\n        }\n    }\n\n    /// Seals",
+        guarded: "                _ => return Err(AppendError::Conflict),\n            },",
+        open: "                _ => {}\n            },",
     },
     Guard {
         name: "idempotency_order",
         file: "striatum-core/src/store/memory.rs",
-        guarded: "        if let Some(head) = self.log.settle(batch)? {",
+        guarded: "        let place = match self.log.settle(batch)? {",
         open: "        if !batch.guard().is_none_or(|guard| self.index.holds(guard, now)) {\n            \
-               return Err(AppendError::GuardFailed);\n        }\n        if let Some(head) = self.log.settle(batch)? {",
+               return Err(AppendError::GuardFailed);\n        }\n        let place = match self.log.settle(batch)? {",
     },
     Guard {
         name: "idempotency",

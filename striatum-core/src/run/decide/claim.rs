@@ -14,6 +14,7 @@ use crate::{
         },
         packet::Packet,
         rejection::Rejection,
+        state::{JobState, Session},
     },
     transport::AgentIdentity,
 };
@@ -32,15 +33,17 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
     if draft.state.spec(index).kind.is_verdict_capable() {
         identity::expect_other_label(draft, index)?;
     }
-    expect_admissible(draft, index, claim)?;
+    let known = draft.state.sessions.get(&claim.session);
+    if let Some(session) = known {
+        expect_admissible(draft, index, claim, session)?;
+    }
 
     let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
     let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
-    let packet = Packet::for_grant(draft.state, &fence, claim.mode)
-        .ok_or_else(|| Rejection::UnknownJob { job: claim.job.clone() })?;
-    let is_known = draft.state.sessions.contains_key(&claim.session);
-    let begins =
-        (!is_known).then(|| SessionStart { ordinal: draft.state.next_ordinal(), owner: claim.owner.clone() });
+    let packet = Packet::for_grant(draft.state, index, &fence, claim.mode);
+    let begins = known
+        .is_none()
+        .then(|| SessionStart { ordinal: draft.state.next_ordinal(), owner: claim.owner.clone() });
     draft.emit(JobClaimed {
         job: claim.job.clone(),
         attempt,
@@ -66,16 +69,14 @@ fn expect_free_scope(draft: &Draft, index: usize) -> Result<(), Rejection> {
     }
 }
 
-/// Whether this session may do this job.
-fn expect_admissible(draft: &Draft, index: usize, claim: &Claim) -> Result<(), Rejection> {
+/// Whether this session, which has begun, may do this job.
+fn expect_admissible(draft: &Draft, index: usize, claim: &Claim, session: &Session) -> Result<(), Rejection> {
     let spec = draft.state.spec(index);
-    let Some(session) = draft.state.sessions.get(&claim.session) else { return Ok(()) };
     if session.role != spec.role_id || session.lane != spec.lane_id {
         return Err(Rejection::SessionMismatch { job: claim.job.clone(), session: claim.session });
     }
-    let holds = |(_, job): &(_, &crate::run::state::JobState)| {
-        job.lease.as_ref().is_some_and(|lease| lease.session == claim.session)
-    };
+    let holds =
+        |(_, job): &(_, &JobState)| job.lease.as_ref().is_some_and(|lease| lease.session == claim.session);
     if let Some((busy, _)) = draft.state.jobs().find(holds) {
         return Err(Rejection::SessionBusy { job: busy.id.clone() });
     }

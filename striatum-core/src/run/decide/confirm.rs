@@ -19,8 +19,8 @@ pub(super) fn tree_closed(
     kept: Option<&CommitId>,
 ) -> Result<(), Rejection> {
     let index = draft.index(&fence.job)?;
-    let tree = draft.state.trees.get(&(index, fence.epoch));
-    let open = fence.run == draft.state.run && tree.is_some_and(|tree| tree.session == fence.session);
+    let tree = draft.state.tree(index, fence.epoch).map(|place| &draft.state.trees[place].1);
+    let open = fence.run == draft.state.run && tree.is_ok_and(|tree| tree.session == fence.session);
     if !open || draft.state.is_live(fence) {
         return Err(Rejection::NothingOwed);
     }

@@ -131,21 +131,23 @@ pub(super) fn close(draft: &mut Draft) -> Result<(), Rejection> {
 }
 
 fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
-    // By rank, so that a job is looked at after everything before it.
     let snapshot = draft.state.snapshot.clone();
     let graph = snapshot.graph();
-    let place = |job: usize| Reverse((graph.rank(job), job));
-    let concerned = |job: &usize| std::iter::once(*job).chain(graph.downstream(*job).iter().copied());
-    let is_pending = |job: &usize| draft.job(*job).status == JobStatus::Pending;
-    let touched = draft.touched.jobs.iter().flat_map(concerned);
-    let mut open: BinaryHeap<_> = touched.filter(is_pending).map(place).collect();
+    // By rank, so that a job is looked at after everything before it.
+    let place = |job: &usize| Reverse((graph.rank(*job), *job));
+    let is_pending = |job: &&usize| draft.job(**job).status == JobStatus::Pending;
+    let mut open = BinaryHeap::new();
+    for job in &draft.touched.jobs {
+        open.extend(Some(job).filter(is_pending).map(place));
+        open.extend(graph.downstream(*job).iter().filter(is_pending).map(place));
+    }
     let mut last = None;
     while let Some(first) = open.pop() {
         // The same job comes at once again, if it does.
         let Reverse((_, job)) = first;
         let is_new = last.replace(first) != Some(first);
         if is_new && draft.job(job).status == JobStatus::Pending && settle(draft, job)? {
-            open.extend(graph.downstream(job).iter().copied().map(place));
+            open.extend(graph.downstream(job).iter().map(place));
         }
     }
     Ok(())

@@ -27,8 +27,7 @@ impl Fold<'_> {
         })?;
         self.expect_open(index)?;
         self.end_lease(index, e.ended.as_ref())?;
-        self.set(index, JobStatus::Ready);
-        let job = self.job(index);
+        let job = self.set(index, JobStatus::Ready);
         match e.freshness() {
             NewAttempt::No => ensure(job.attempt == e.attempt, || other_attempt(job.attempt))?,
             NewAttempt::Yes => {
@@ -57,24 +56,25 @@ impl Fold<'_> {
         ensure(e.epoch == epoch && e.attempt == attempt, || {
             format!("expected grant {epoch} of attempt {attempt}")
         })?;
-        if let Some(start) = &e.begins {
-            let spec = self.state.spec(index);
-            let (role, lane) = (spec.role_id.clone(), spec.lane_id.clone());
-            self.begin(e.session, start, role, lane)?;
+        match &e.begins {
+            Some(start) => {
+                let spec = self.state.spec(index);
+                let (role, lane) = (spec.role_id.clone(), spec.lane_id.clone());
+                self.begin(e.session, start, role, lane)?;
+            }
+            None => ensure(self.state.sessions.contains_key(&e.session), || {
+                "the session is not registered".to_owned()
+            })?,
         }
-        ensure(self.state.sessions.contains_key(&e.session), || "the session is not registered".to_owned())?;
         self.state.begun_at.get_or_insert(e.granted_at);
-        self.set(
-            index,
-            match e.mode {
-                DeliveryMode::Push => JobStatus::Running,
-                DeliveryMode::Pull => JobStatus::Claimed,
-            },
-        );
-        let job = self.job(index);
+        let status = match e.mode {
+            DeliveryMode::Push => JobStatus::Running,
+            DeliveryMode::Pull => JobStatus::Claimed,
+        };
+        let job = self.set(index, status);
         job.epoch = epoch;
         job.deliveries += 1;
-        Arc::make_mut(&mut job.holders).insert(e.session);
+        job.add_holder(e.session);
         job.lease = Some(Lease {
             session: e.session,
             mode: e.mode,
@@ -83,7 +83,7 @@ impl Fold<'_> {
             granted_at: e.granted_at,
         });
         let tree = Tree { attempt, session: e.session, granted_at: e.granted_at };
-        Arc::make_mut(&mut self.state.trees).insert((index, epoch), tree);
+        self.state.add_tree(index, epoch, tree);
         let fence = Fence { run: self.state.run, job: e.job.clone(), epoch, session: e.session };
         self.touched.granted.push((fence, Duration::from_secs(e.lease_seconds.into())));
         Ok(())
@@ -111,9 +111,8 @@ impl Fold<'_> {
         self.expect_attempt(index, e.attempt)?;
         ensure(e.question == self.state.questions + 1, || "questions are out of order".to_owned())?;
         self.end_lease(index, Some(&e.ended))?;
-        self.set(index, JobStatus::AwaitingInput);
         self.state.questions = e.question;
-        let job = self.job(index);
+        let job = self.set(index, JobStatus::AwaitingInput);
         job.checkpoint = Some(Checkpoint::Question);
         job.asked += 1;
         job.questions.push(Arc::new(Question {
@@ -178,8 +177,7 @@ impl Fold<'_> {
             let index = self.index(job)?;
             self.end_lease(index, ended.as_ref())?;
             self.keep(index, submission.as_ref());
-            self.set(index, JobStatus::Pending);
-            let state = self.job(index);
+            let state = self.set(index, JobStatus::Pending);
             ensure((state.attempt..=state.attempt + 1).contains(attempt), || {
                 "the attempt is not the next".to_owned()
             })?;
@@ -245,18 +243,17 @@ impl Fold<'_> {
     }
 
     /// Moves a job, keeps the counts, and clears what belongs to the status that it leaves.
-    pub(super) fn set(&mut self, index: usize, status: JobStatus) {
-        let before = self.state.jobs[index].status;
+    pub(super) fn set(&mut self, index: usize, status: JobStatus) -> &mut JobState {
+        self.touch(index);
         let state = &mut *self.state;
+        let job = &mut state.jobs[index];
+        let before = std::mem::replace(&mut job.status, status);
         state.open_jobs =
             state.open_jobs + usize::from(!status.is_terminal()) - usize::from(!before.is_terminal());
         state.held_jobs = state.held_jobs + usize::from(status.is_held()) - usize::from(before.is_held());
-        if let Some(wait) = state.jobs[index].wait {
-            self.touched.waited.push((state.spec(index).id.clone(), wait.epoch));
+        if let Some(wait) = job.wait.take() {
+            self.touched.waited.push((state.snapshot.workflow().jobs[index].id.clone(), wait.epoch));
         }
-        let job = self.job(index);
-        job.status = status;
-        job.wait = None;
         job.checkpoint = None;
         if status != JobStatus::Completed {
             job.ground = None;
@@ -267,20 +264,23 @@ impl Fold<'_> {
         }
         job.canceled = None;
         job.doubt = None;
-        if status == JobStatus::Completed
-            && job.wants_revision()
-            && self.state.snapshot.graph().is_binding(index)
+        if status == JobStatus::Completed && job.wants_revision() && state.snapshot.graph().is_binding(index)
         {
-            self.state.dissents.insert(index);
+            state.dissents.insert(index);
         } else if before == JobStatus::Completed {
-            self.state.dissents.remove(&index);
+            state.dissents.remove(&index);
+        }
+        job
+    }
+
+    fn touch(&mut self, index: usize) {
+        if self.touched.jobs.last() != Some(&index) {
+            self.touched.jobs.push(index);
         }
     }
 
     pub(super) fn job(&mut self, index: usize) -> &mut JobState {
-        if self.touched.jobs.last() != Some(&index) {
-            self.touched.jobs.push(index);
-        }
+        self.touch(index);
         &mut self.state.jobs[index]
     }
 

@@ -4,38 +4,10 @@ use serde::Serialize;
 
 use crate::{
     digest::{BlobRef, Digest},
-    id::{ArtifactName, CommitId, JobId, RoleId, SessionId},
+    id::{ArtifactName, CommitId, JobId, SessionId},
     run::event::Verdict,
     workflow::{Posture, ReviewAccess, ReviewContext},
 };
-
-/// Who is to do the work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PacketRole {
-    /// The document that describes it.
-    pub definition: Option<PacketText>,
-    /// The role.
-    pub id: RoleId,
-    /// One line about it.
-    pub summary: Option<String>,
-}
-
-/// A text: in the packet itself, or frozen with the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PacketText {
-    /// The text.
-    Inline(String),
-    /// A file that was frozen with the run.
-    File {
-        /// Its bytes.
-        content: BlobRef,
-        /// Where it lay.
-        path: String,
-    },
-}
 
 /// Something that the work builds on, or judges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -169,10 +141,7 @@ pub struct PacketQuestion {
 pub(super) mod in_order {
     use serde::ser::{SerializeStruct, Serializer};
 
-    use crate::{
-        id::Fence,
-        workflow::{Budget, WriteScope},
-    };
+    use crate::{id::Fence, workflow::Budget};
 
     pub(crate) fn budget<S: Serializer>(budget: &Option<Budget>, to: S) -> Result<S::Ok, S::Error> {
         let mut members = to.serialize_struct("Budget", 3)?;
@@ -195,14 +164,6 @@ pub(super) mod in_order {
         members.serialize_field("job", &fence.job)?;
         members.serialize_field("run", &fence.run)?;
         members.serialize_field("session", &fence.session)?;
-        members.end()
-    }
-
-    pub(crate) fn write_scope<S: Serializer>(scope: &WriteScope, to: S) -> Result<S::Ok, S::Error> {
-        let mut members = to.serialize_struct("WriteScope", 3)?;
-        members.serialize_field("allowed_paths", &scope.allowed_paths)?;
-        members.serialize_field("forbidden_paths", &scope.forbidden_paths)?;
-        members.serialize_field("mode", &scope.mode)?;
         members.end()
     }
 }

@@ -1,6 +1,6 @@
 //! Where one job stands.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     digest::{BlobRef, Digest},
@@ -60,8 +60,8 @@ pub struct JobState {
     pub set_aside: Option<CommitId>,
     /// How its last grant that came to an end of its own failed; nothing if that one handed in its work.
     pub failed: Option<FailedGrant>,
-    /// Every session that ever held it.
-    pub holders: Arc<BTreeSet<SessionId>>,
+    /// Every session that ever held it, in order.
+    pub holders: Arc<[SessionId]>,
     /// The session whose work completed it; nothing while it is not completed, or if that was a person's.
     pub author: Option<SessionId>,
 }
@@ -208,6 +208,13 @@ impl JobState {
     /// How often it asked other jobs at this attempt.
     pub(in crate::run) fn questions_to_jobs(&self) -> usize {
         self.questions.iter().filter(|question| question.of.is_some()).count()
+    }
+
+    /// Keeps in mind who holds it.
+    pub(in crate::run) fn add_holder(&mut self, session: SessionId) {
+        if let Err(place) = self.holders.binary_search(&session) {
+            self.holders = super::with(&self.holders, place, session);
+        }
     }
 
     /// Keeps in mind why the work failed, until some is handed in.

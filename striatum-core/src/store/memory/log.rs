@@ -1,7 +1,7 @@
 //! The events: chains, and which of their events belong to which run.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, hash_map::Entry},
     ops::Bound,
     sync::Arc,
 };
@@ -21,6 +21,9 @@ use crate::{
     },
     time::Timestamp,
 };
+
+/// How many events there is room for when a run begins.
+const TYPICAL: usize = 32;
 
 #[derive(Default)]
 pub(super) struct Log {
@@ -98,6 +101,47 @@ impl Run {
     }
 }
 
+/// What the log says to a batch.
+pub(super) enum Settled<'l> {
+    /// It stands there already; the head of its run is this.
+    Stands(RunHead),
+    /// It may follow, here.
+    Follows(Place<'l>),
+}
+
+/// Where the events of a batch come to stand.
+pub(super) struct Place<'l> {
+    chain: &'l mut Chain,
+    run: Entry<'l, RunId, Run>,
+    by_age: &'l mut BTreeSet<(Timestamp, RunId)>,
+    events: &'l mut u64,
+}
+
+impl<'l> Place<'l> {
+    /// Seals the events of the batch. Also tells where its run began, and what to notify.
+    pub(super) fn seal(self, batch: &Batch, now: Timestamp) -> (RunHead, &'l Origin, Arc<Event>) {
+        let Self { chain, run, by_age, events } = self;
+        let at = chain.events.last().map_or(now, |last| last.at.max(now));
+        let run = run.or_insert_with(|| {
+            by_age.insert((at, batch.run()));
+            chain.by_age.insert((at, batch.run()));
+            let origin = Origin { chain: batch.chain().clone(), created_at: at };
+            Run { origin, places: Vec::with_capacity(TYPICAL) }
+        });
+        let mut head = chain.head();
+        for body in batch.bodies() {
+            run.places.push(chain.events.len());
+            head = chain.events.seal(head, at, body);
+        }
+        *events += batch.bodies().len() as u64;
+        (run.head(chain), &run.origin, chain.grown())
+    }
+}
+
+fn unknown(chain: &ChainId, doing: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Other, doing).because(format!("there is no chain {chain}"))
+}
+
 impl Log {
     pub(super) fn events(&self) -> u64 {
         self.events
@@ -108,9 +152,7 @@ impl Log {
     }
 
     pub(super) fn chain(&self, chain: &ChainId, doing: &'static str) -> Result<&Chain, StoreError> {
-        self.chains.get(chain).ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Other, doing).because(format!("there is no chain {chain}"))
-        })
+        self.chains.get(chain).ok_or_else(|| unknown(chain, doing))
     }
 
     pub(super) fn chains(&self) -> Vec<ChainInfo> {
@@ -131,51 +173,27 @@ impl Log {
         self.runs.get(&run).map_or(RunHead::START, |run| run.head(&self.chains[&run.origin.chain]))
     }
 
-    /// What the log alone says to a batch: that it stands there already, that it comes too late, or (nothing) that it may
-    /// follow.
-    pub(super) fn settle(&self, batch: &Batch) -> Result<Option<RunHead>, AppendError> {
+    /// What the log alone says to a batch, if it does not come too late.
+    pub(super) fn settle(&mut self, batch: &Batch) -> Result<Settled<'_>, AppendError> {
         const APPEND: &str = "append to a chain";
-        let chain = self.chain(batch.chain(), APPEND)?;
-        let Some(run) = self.runs.get(&batch.run()) else {
-            return if batch.expected() == RunHead::START { Ok(None) } else { Err(AppendError::Conflict) };
-        };
-        if run.origin.chain != *batch.chain() {
-            let cause = format!("run {} belongs to chain {}", batch.run(), run.origin.chain);
-            return Err(StoreError::new(StoreErrorKind::Other, APPEND).because(cause).into());
-        }
-        match run.after(chain, batch.expected()) {
-            Some([]) => Ok(None),
-            Some(places) if places.iter().map(|place| &chain.events[*place].body).eq(batch.bodies()) => {
-                Ok(Some(run.head(chain)))
+        let chain = self.chains.get_mut(batch.chain()).ok_or_else(|| unknown(batch.chain(), APPEND))?;
+        let run = self.runs.entry(batch.run());
+        match &run {
+            Entry::Vacant(_) if batch.expected() == RunHead::START => {}
+            Entry::Vacant(_) => return Err(AppendError::Conflict),
+            Entry::Occupied(run) if run.get().origin.chain != *batch.chain() => {
+                let cause = format!("run {} belongs to chain {}", batch.run(), run.get().origin.chain);
+                return Err(StoreError::new(StoreErrorKind::Other, APPEND).because(cause).into());
             }
-            _ => Err(AppendError::Conflict),
+            Entry::Occupied(run) => match run.get().after(chain, batch.expected()) {
+                Some([]) => {}
+                Some(places) if places.iter().map(|place| &chain.events[*place].body).eq(batch.bodies()) => {
+                    return Ok(Settled::Stands(run.get().head(chain)));
+                }
+                _ => return Err(AppendError::Conflict),
+            },
         }
-    }
-
-    /// Seals the events of a batch that [`settle`](Self::settle) let pass.
-    pub(super) fn seal(
-        &mut self,
-        batch: &Batch,
-        now: Timestamp,
-    ) -> Result<(RunHead, Arc<Event>), StoreError> {
-        let Some(chain) = self.chains.get_mut(batch.chain()) else {
-            return Err(StoreError::new(StoreErrorKind::Other, "append to a chain"));
-        };
-        let at = chain.events.last().map_or(now, |last| last.at.max(now));
-        let run = self.runs.entry(batch.run()).or_insert_with(|| {
-            self.by_age.insert((at, batch.run()));
-            chain.by_age.insert((at, batch.run()));
-            let origin = Origin { chain: batch.chain().clone(), created_at: at };
-            Run { origin, places: Vec::new() }
-        });
-        let mut head = chain.head();
-        run.places.reserve(batch.bodies().len());
-        for body in batch.bodies() {
-            run.places.push(chain.events.len());
-            head = chain.events.seal(head, at, body);
-        }
-        self.events += batch.bodies().len() as u64;
-        Ok((run.head(chain), chain.grown()))
+        Ok(Settled::Follows(Place { chain, run, by_age: &mut self.by_age, events: &mut self.events }))
     }
 
     pub(super) fn read(

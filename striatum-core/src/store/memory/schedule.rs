@@ -1,6 +1,10 @@
 //! Deadlines, by what they belong to and by when they pass.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, hash_map::Entry},
+    hash::Hash,
+    time::Duration,
+};
 
 use crate::{
     hash::HashMap,
@@ -10,7 +14,7 @@ use crate::{
 };
 
 /// What a deadline belongs to.
-pub(super) trait OfRun: Ord + Clone {
+pub(super) trait OfRun: Ord + Hash + Clone {
     fn run(&self) -> RunId;
 }
 
@@ -28,27 +32,26 @@ impl OfRun for TimerId {
 
 /// At most one deadline per key, ordered by time.
 pub(super) struct Schedule<K> {
-    /// The deadlines of each run that has some, by key.
-    runs: HashMap<RunId, Vec<(K, Timestamp)>>,
+    deadlines: HashMap<K, Timestamp>,
     order: BTreeSet<(Timestamp, K)>,
 }
 
 impl<K> Default for Schedule<K> {
     fn default() -> Self {
-        Self { runs: HashMap::default(), order: BTreeSet::new() }
+        Self { deadlines: HashMap::default(), order: BTreeSet::new() }
     }
 }
 
 impl<K: OfRun> Schedule<K> {
     pub(super) fn deadline(&self, key: &K) -> Option<Timestamp> {
-        let keys = self.runs.get(&key.run())?;
-        find(keys, key).ok().map(|place| keys[place].1)
+        self.deadlines.get(key).copied()
     }
 
     /// Sets the deadline of a new key; a key that stands there keeps the one it has.
     pub(super) fn begin(&mut self, key: &K, deadline: Timestamp) {
-        if self.deadline(key).is_none() {
-            self.set(key, deadline);
+        if let Entry::Vacant(place) = self.deadlines.entry(key.clone()) {
+            place.insert(deadline);
+            self.order.insert((deadline, key.clone()));
         }
     }
 
@@ -59,25 +62,21 @@ impl<K: OfRun> Schedule<K> {
             return Some(stands);
         }
         self.end(key);
-        self.set(key, deadline);
+        self.begin(key, deadline);
         Some(deadline)
     }
 
     pub(super) fn end(&mut self, key: &K) {
-        let Some(keys) = self.runs.get_mut(&key.run()) else { return };
-        let Ok(place) = find(keys, key) else { return };
-        let (_, deadline) = keys.remove(place);
-        if keys.is_empty() {
-            self.runs.remove(&key.run());
+        if let Some((key, deadline)) = self.deadlines.remove_entry(key) {
+            self.order.remove(&(deadline, key));
         }
-        self.order.remove(&(deadline, key.clone()));
     }
 
     /// Ends all keys of a run but these.
     pub(super) fn retain(&mut self, run: RunId, kept: &BTreeSet<&K>) {
-        let keys = self.runs.get(&run).into_iter().flatten().map(|(key, _)| key);
-        let keys: Vec<K> = keys.filter(|key| !kept.contains(key)).cloned().collect();
-        keys.iter().for_each(|key| self.end(key));
+        let ended = self.deadlines.keys().filter(|key| key.run() == run && !kept.contains(key));
+        let ended: Vec<K> = ended.cloned().collect();
+        ended.iter().for_each(|key| self.end(key));
     }
 
     /// The keys whose deadline has passed, the longest passed first.
@@ -91,18 +90,4 @@ impl<K: OfRun> Schedule<K> {
         let (deadline, _) = ahead.find(|(_, key)| wanted(key))?;
         Some(deadline.since(now))
     }
-
-    fn set(&mut self, key: &K, deadline: Timestamp) {
-        let keys = self.runs.entry(key.run()).or_default();
-        match find(keys, key) {
-            Ok(place) => keys[place].1 = deadline,
-            Err(place) => keys.insert(place, (key.clone(), deadline)),
-        }
-        self.order.insert((deadline, key.clone()));
-    }
-}
-
-/// Where a key stands, or would.
-fn find<K: Ord>(keys: &[(K, Timestamp)], key: &K) -> Result<usize, usize> {
-    keys.binary_search_by(|(known, _)| known.cmp(key))
 }
