@@ -155,11 +155,20 @@ BEGIN
                     moment + granted_terms[1])
             ON CONFLICT DO NOTHING;
     ELSIF cardinality(granted_of) > 1 THEN
-        INSERT INTO leases (run, job, epoch, session, deadline)
-            SELECT run_ids[d.of], d.job, d.epoch, d.session, moment + d.term
-            FROM unnest(granted_of, granted_jobs, granted_epochs, granted_sessions, granted_terms)
-                AS d (of, job, epoch, session, term)
-            WHERE accepted[d.of] ON CONFLICT DO NOTHING;
+        -- No engine grants what stands, and to look for it row by row costs as much as the row.
+        BEGIN
+            INSERT INTO leases (run, job, epoch, session, deadline)
+                SELECT run_ids[d.of], d.job, d.epoch, d.session, moment + d.term
+                FROM unnest(granted_of, granted_jobs, granted_epochs, granted_sessions, granted_terms)
+                    AS d (of, job, epoch, session, term)
+                WHERE accepted[d.of];
+        EXCEPTION WHEN unique_violation THEN
+            INSERT INTO leases (run, job, epoch, session, deadline)
+                SELECT run_ids[d.of], d.job, d.epoch, d.session, moment + d.term
+                FROM unnest(granted_of, granted_jobs, granted_epochs, granted_sessions, granted_terms)
+                    AS d (of, job, epoch, session, term)
+                WHERE accepted[d.of] ON CONFLICT DO NOTHING;
+        END;
     END IF;
     IF cardinality(started_of) > 0 THEN
         INSERT INTO timers (run, job, epoch, deadline)
@@ -348,12 +357,14 @@ BEGIN
             prevs[i] := link;
             digests := '';
             begins := 1;
+            -- This is done for each event: what can be done for all of them is done before and behind it.
             FOR nth IN place + 1 .. place + sizes[i] LOOP
-                seq := seq + 1;
-                link := sha256(link || int8send(seq) || sealed_bytes || substr(batch_bodies[i], begins, body_ends[nth] - begins + 1));
+                link := sha256(link || int8send(seq + nth - place) || sealed_bytes
+                    || substr(batch_bodies[i], begins, body_ends[nth] - begins + 1));
                 digests := digests || link;
                 begins := body_ends[nth] + 1;
             END LOOP;
+            seq := seq + sizes[i];
             IF sizes[i] < 1 OR begins <> octet_length(batch_bodies[i]) + 1 THEN
                 RAISE EXCEPTION 'a batch of run % does not end where its events do', run_ids[i] USING ERRCODE = 'SR005';
             END IF;
