@@ -197,6 +197,16 @@ async fn the_view_shows_what_the_store_reads() {
     assert_eq!(seen.collect::<Vec<_>>(), all);
 }
 
+/// What a verifier is to find wrong must not look like the end.
+#[tokio::test]
+async fn a_reader_goes_on_behind_what_lacks() {
+    let Some((schema, store)) = three_batches().await else { return };
+    let damage = "ALTER TABLE batches DISABLE TRIGGER USER; DELETE FROM batches WHERE seq = 1";
+    schema.client(OWNER).await.batch_execute(damage).await.unwrap();
+    let read = store.read(&chain(), Position::genesis(&chain()), 1).await.unwrap();
+    assert_eq!(read.iter().map(|event| event.seq).collect::<Vec<_>>(), [4]);
+}
+
 #[tokio::test]
 async fn a_run_that_lacks_an_event_or_has_a_foreign_one_is_corrupt() {
     let Some((schema, store)) = three_batches().await else { return };
