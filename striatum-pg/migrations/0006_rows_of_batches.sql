@@ -2,6 +2,9 @@
 -- Events are written anew, in the same bytes: those of one batch together, as far as they follow each other. Where older appends
 -- began and ended is not known; each event of theirs stays a batch of its own. Appends wait meanwhile.
 SET LOCAL statement_timeout = 0;
+-- Events are read by key, whatever is known of the table.
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_bitmapscan = off;
 
 LOCK TABLE events IN ACCESS EXCLUSIVE MODE;
 ALTER INDEX batches RENAME TO events_batches;
@@ -29,7 +32,7 @@ ALTER TABLE batches ALTER COLUMN digests SET STORAGE EXTERNAL, ALTER COLUMN ends
 -- should have, and those behind it begin one of their own.
 INSERT INTO batches (chain, seq, at, run, version, size, prev, digests, ends, bodies)
     SELECT b.chain, b.seq, b.at, b.run, b.version, coalesce(b.size, held.size), b.prev, held.digests, held.ends, held.bodies
-    FROM (SELECT f.*, lead(f.seq) OVER (PARTITION BY f.chain ORDER BY f.seq) AS next
+    FROM (SELECT f.*, lead(f.seq, 1, 9223372036854775807) OVER (PARTITION BY f.chain ORDER BY f.seq) AS next
           FROM (SELECT e.chain, e.seq, e.at, e.run, e.version, e.size, e.prev,
                        e.size IS NULL AND (e.seq - 1, e.at, e.run, e.version - 1, e.prev) IS NOT DISTINCT FROM
                            (lag(e.seq) OVER places, lag(e.at) OVER places, lag(e.run) OVER places, lag(e.version) OVER places,
@@ -40,7 +43,7 @@ INSERT INTO batches (chain, seq, at, run, version, size, prev, digests, ends, bo
         SELECT count(*)::integer AS size, string_agg(p.digest, '' ORDER BY p.seq) AS digests,
                array_agg(p.until ORDER BY p.seq) AS ends, string_agg(p.body, '' ORDER BY p.seq) AS bodies
         FROM (SELECT e.seq, e.digest, e.body, sum(octet_length(e.body)) OVER (ORDER BY e.seq)::integer AS until
-              FROM events e WHERE e.chain = b.chain AND e.seq >= b.seq AND (b.next IS NULL OR e.seq < b.next)) AS p) AS held;
+              FROM events e WHERE e.chain = b.chain AND e.seq >= b.seq AND e.seq < b.next) AS p) AS held;
 
 -- What a verifier reads, as before: SELECT seq, at, prev, digest, body FROM chain_events WHERE chain = 'name' ORDER BY seq.
 CREATE OR REPLACE VIEW chain_events (chain, seq, at, prev, digest, body) AS

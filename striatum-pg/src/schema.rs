@@ -269,7 +269,7 @@ mod tests {
             "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
             "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
             "f4a26dd5b575e9a54922463d1706ed43f77ed9a96280b40556dc4e9e84b5200c",
-            "7a482f46a6c95da8b12b23a225cd3d28c8f63618d41092840b9e8955ede361bb",
+            "eb2dc137ae26da8df00a8a99b3ad71b1014db2daf4050b4049d3afdf0d50274b",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);
