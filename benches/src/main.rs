@@ -74,6 +74,9 @@ struct Share {
     number: usize,
     #[arg(long, hide = true, default_value_t = 1)]
     seconds: u64,
+    /// How many runs `pg-workload` has in flight.
+    #[arg(long, default_value_t = 64)]
+    lines: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,12 +167,12 @@ fn main() -> Outcome {
         #[cfg(feature = "pg")]
         Section::Pg => runtime.block_on(pg::run(&args.folder, args.quick)),
         #[cfg(feature = "pg")]
-        Section::PgWorkload => runtime.block_on(pg::repeat(args.quick)),
+        Section::PgWorkload => runtime.block_on(pg::repeat(args.share.lines, args.quick)),
         #[cfg(feature = "pg")]
         Section::Idle => runtime.block_on(pg::waiting::idle(args.quick)),
         #[cfg(feature = "pg")]
         Section::Produce => {
-            let Share { address, schema, number, seconds } = &args.share;
+            let Share { address, schema, number, seconds, .. } = &args.share;
             let time = std::time::Duration::from_secs(*seconds);
             runtime.block_on(pg::producers::produce(address, schema, *number, time))
         }

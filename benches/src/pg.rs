@@ -64,20 +64,24 @@ pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     growth::run(&mut server, quick).await
 }
 
-/// W and nothing else, 64 at once, in turns with W fused: something to point a profiler at.
-pub(crate) async fn repeat(quick: bool) -> Outcome {
+/// W and nothing else, in turns with W fused: something to point a profiler at.
+pub(crate) async fn repeat(lines: usize, quick: bool) -> Outcome {
     let mut server = Server::start(&[])?;
-    let load = Load { lines: 64, runs: 16, rounds: if quick { 3 } else { 10 } };
+    let load = Load { lines, runs: 1024 / lines.clamp(16, 64), rounds: if quick { 3 } else { 10 } };
     let runs = load.lines * load.runs;
+    let mut turns = Turns::default();
     for _ in 0..load.rounds {
-        for way in [Way::Plain, Way::Fused] {
-            let (time, _) = engines(&mut server, &load, way, Meter::Time).await?;
+        let mut times = [Duration::ZERO; 2];
+        for (way, taken) in [Way::Plain, Way::Fused].into_iter().zip(&mut times) {
+            (*taken, _) = engines(&mut server, &load, way, Meter::Time).await?;
             let (_, burnt) = engines(&mut server, &load, way, Meter::Processors).await?;
             let Burnt { client, server } = burnt.each(u32::try_from(runs)?);
-            let rate = per_second((runs * COMMANDS) as f64 / time.as_secs_f64());
+            let rate = per_second((runs * COMMANDS) as f64 / taken.as_secs_f64());
             println!("{way:?}: {rate}, CPU per run: client {client:.0?}, server {server:.0?}");
         }
+        turns.take(times);
     }
+    println!("fused against plain, the median of the turns: {:.2}", turns.ratio(1, 0));
     Ok(())
 }
 

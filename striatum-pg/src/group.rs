@@ -1,7 +1,5 @@
 //! A group of batches on the wire, and the answers that come back.
 
-use std::iter;
-
 use deadpool_postgres::Object;
 use striatum_core::{
     digest::Digest,
@@ -10,10 +8,11 @@ use striatum_core::{
 use tokio_postgres::Row;
 
 use crate::{
+    batch::Joined,
     delta::{Deltas, Leases},
     error::Fault,
     link::Link,
-    row::{self, Id},
+    row::{self, Id, place},
 };
 
 const APPEND: &str = "SELECT answers, new_versions, new_digests, busy, grown_to FROM append(\
@@ -50,9 +49,8 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
     let heads: Vec<RunHead> = expected().collect();
     let digests: Vec<&[u8]> = heads.iter().map(|head| head.digest.as_bytes().as_slice()).collect();
     let sizes: Vec<i32> = batches.iter().map(|batch| place(batch.bodies().len())).collect();
-    let events = |(nth, batch): (usize, &&Batch)| iter::repeat_n(place(nth + 1), batch.bodies().len());
-    let event_of: Vec<i32> = batches.iter().enumerate().flat_map(events).collect();
-    let bodies: Vec<&[u8]> = batches.iter().flat_map(|batch| batch.bodies()).map(AsRef::as_ref).collect();
+    let bodies: Vec<Joined<'_>> = batches.iter().map(|batch| Joined(batch.bodies())).collect();
+    let ends: Vec<i32> = bodies.iter().flat_map(Joined::ends).collect();
     let rows = || batches.iter().map(|batch| &batch.delta().run);
     let statuses: Vec<&str> = rows().map(|row| row.status.as_str()).collect();
     let pauses: Vec<bool> = rows().map(|row| row.paused).collect();
@@ -76,8 +74,8 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
                 &versions,
                 &digests,
                 &sizes,
-                &event_of,
                 &bodies,
+                &ends,
                 &statuses,
                 &pauses,
                 &rooms,
@@ -129,11 +127,6 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
         [row] => answers(row),
         _ => Err(Fault::corrupt("an append has one answer")),
     }
-}
-
-/// A place in an array, or a length. There are fewer than a thousand million of anything here.
-fn place(nth: usize) -> i32 {
-    i32::try_from(nth).unwrap_or(i32::MAX)
 }
 
 fn answers(row: &Row) -> Result<Answers, Fault> {

@@ -69,6 +69,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::Transaction;
 
 mod append;
+mod batch;
 mod batching;
 mod config;
 mod delta;

@@ -12,6 +12,7 @@ use striatum_core::{
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
+    batch::{COLUMNS, Stored},
     error::Fault,
     link::{Effect, Link},
     row::{self, Id},
@@ -67,14 +68,23 @@ pub(crate) async fn chain(
 ) -> Result<Vec<Sealed>, StoreError> {
     const READ: &str = "read a chain";
     let name = chain.as_str();
-    let (seq, limit) = (row::int(after.seq), row::limit(limit));
-    let found = "SELECT c.genesis, e.digest FROM chains c LEFT JOIN events e ON e.chain = c.id AND e.seq = $2
-                 WHERE c.name = $1";
-    let events = "SELECT seq, at, prev, digest, body FROM events
-                  WHERE chain = (SELECT id FROM chains WHERE name = $1) AND seq > $2 ORDER BY seq LIMIT $3";
+    let (seq, until, most) =
+        (row::int(after.seq), row::int(after.seq.saturating_add(limit as u64)), row::limit(limit));
+    let found = "SELECT c.genesis, (SELECT CASE WHEN $2 < b.seq + cardinality(b.ends)
+                                           THEN substr(b.digests, ($2 - b.seq)::integer * 32 + 1, 32) END
+                                    FROM batches b WHERE b.chain = c.id AND b.seq <= $2 ORDER BY b.seq DESC LIMIT 1)
+                 FROM chains c WHERE c.name = $1";
+    // Where events lack, the page goes on behind the gap.
+    let batches = format!(
+        "WITH home AS MATERIALIZED (SELECT id FROM chains WHERE name = $1)
+         SELECT {COLUMNS} FROM batches WHERE chain = (SELECT id FROM home) AND seq + cardinality(ends) - 1 > $2
+             AND seq >= coalesce((SELECT max(f.seq) FROM batches f WHERE f.chain = (SELECT id FROM home) AND f.seq <= $2), 0)
+             AND seq <= greatest($3, (SELECT min(f.seq) FROM batches f WHERE f.chain = (SELECT id FROM home) AND f.seq > $2))
+         ORDER BY seq LIMIT $4"
+    );
     let found_at: [&(dyn ToSql + Sync); 2] = [&name, &seq];
-    let events_of: [&(dyn ToSql + Sync); 3] = [&name, &seq, &limit];
-    let (found, events) = both(link, READ, (found, &found_at), (events, &events_of)).await?;
+    let batches_of: [&(dyn ToSql + Sync); 4] = [&name, &seq, &until, &most];
+    let (found, batches) = both(link, READ, (found, &found_at), (&batches, &batches_of)).await?;
     let check = || {
         let found = found.first().ok_or_else(|| no_chain(chain))?;
         let digest = match after.seq {
@@ -82,7 +92,13 @@ pub(crate) async fn chain(
             _ => optional_digest(found, 1)?,
         };
         same_history(digest, after.digest, || format!("chain {chain} at {}", after.seq))?;
-        events.iter().map(row::sealed).collect::<Result<_, _>>()
+        let mut events = Vec::new();
+        for row in &batches {
+            let batch = Stored::of(row)?;
+            let seen = (after.seq + 1).saturating_sub(batch.seq());
+            events.extend(batch.events(seen).take(limit - events.len()));
+        }
+        Ok(events)
     };
     check().map_err(|fault: Fault| fault.reading(READ))
 }
@@ -97,41 +113,51 @@ pub(crate) async fn run(
     const READ: &str = "read a run";
     let (id, version, most) = (Id::from(run), row::int(after.version), row::limit(limit));
     let found = "SELECT run_digest($1, $2)";
-    let events = "SELECT seq, at, prev, digest, body, version, run, last FROM run_events($1, $2, $3)";
+    let batches = format!("SELECT {COLUMNS}, version, size, run FROM run_batches($1, $2, $3)");
     let found_at: [&(dyn ToSql + Sync); 2] = [&id, &version];
-    let events_of: [&(dyn ToSql + Sync); 3] = [&id, &version, &most];
-    let (found, events) = both(link, READ, (found, &found_at), (events, &events_of)).await?;
+    let batches_of: [&(dyn ToSql + Sync); 3] = [&id, &version, &most];
+    let (found, batches) = both(link, READ, (found, &found_at), (&batches, &batches_of)).await?;
     let check = || {
         let digest = match after.version {
             0 => Some(Digest::ZERO),
             _ => found.first().map(|row| optional_digest(row, 0)).transpose()?.flatten(),
         };
         same_history(digest, after.digest, || format!("run {run} at {}", after.version))?;
-        next_of_run(run, after.version, &events, limit)
+        next_of_run(run, after.version, &batches, limit)
     };
     check().map_err(|fault: Fault| fault.reading(READ))
 }
 
-/// Checks that each of these events is the next of its run and gives its digest, and that none lacks at the end.
-fn next_of_run(run: RunId, mut version: u64, rows: &[Row], limit: usize) -> Result<Vec<Sealed>, Fault> {
-    let (mut events, mut last) = (Vec::with_capacity(rows.len()), version);
+/// Checks that the events of these batches are the next of their run, without a gap, and that each gives its digest.
+fn next_of_run(run: RunId, after: u64, rows: &[Row], limit: usize) -> Result<Vec<Sealed>, Fault> {
+    let (mut events, mut version) = (Vec::new(), after);
     for row in rows {
-        let event = row::sealed(row)?;
-        version += 1;
-        last = row::uint(row, 7)?;
-        if row::uint(row, 5)? != version || row::run(row, 6)? != run {
-            let seq = event.seq;
+        let batch = Stored::of(row)?;
+        let (first, size) = (row::uint(row, 6)?, row.try_get::<_, i32>(7)?);
+        if u64::try_from(size) != Ok(batch.size()) {
+            let (seq, held) = (batch.seq(), batch.size());
+            return Err(Fault::corrupt(format!(
+                "{held} of {size} events of run {run} begin with event {seq}"
+            )));
+        }
+        // Only the first may have begun before what is wanted.
+        let seen = (version + 1).checked_sub(first).filter(|seen| *seen == 0 || version == after);
+        let Some(seen) = seen.filter(|_| row::run(row, 8).is_ok_and(|owner| owner == run)) else {
+            let (seq, version) = (batch.seq(), version + 1);
             return Err(Fault::corrupt(format!(
                 "event {seq} stands where event {version} of run {run} should"
             )));
+        };
+        for event in batch.events(seen).take(limit - events.len()) {
+            if !event.is_sound() {
+                return Err(Fault::corrupt(format!(
+                    "event {} of run {run} does not give its digest",
+                    event.seq
+                )));
+            }
+            events.push(event);
         }
-        if !event.is_sound() {
-            return Err(Fault::corrupt(format!("event {} of run {run} does not give its digest", event.seq)));
-        }
-        events.push(event);
-    }
-    if events.len() < limit && version != last {
-        return Err(Fault::corrupt(format!("event {} of run {run} is missing", version + 1)));
+        version = first + batch.size() - 1;
     }
     Ok(events)
 }

@@ -2,9 +2,8 @@
 
 use std::{error::Error, str::FromStr, time::Duration};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use striatum_core::{
-    chain::Sealed,
     digest::Digest,
     id::{InstanceId, RunId, SessionId},
     time::Timestamp,
@@ -76,6 +75,11 @@ pub(crate) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// A place in an array, or a length. There are fewer than a thousand million of anything here.
+pub(crate) fn place(nth: usize) -> i32 {
+    i32::try_from(nth).unwrap_or(i32::MAX)
+}
+
 /// A number of rows.
 pub(crate) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
@@ -129,15 +133,4 @@ where
     T: FromStr<Err: Error>,
 {
     text.parse().map_err(|error: T::Err| Fault::corrupt(error.to_string()))
-}
-
-/// Reads `seq, at, prev, digest, body`.
-pub(crate) fn sealed(row: &Row) -> Result<Sealed, Fault> {
-    Ok(Sealed {
-        seq: uint(row, 0)?,
-        at: time(row, 1)?,
-        prev: digest(row, 2)?,
-        digest: digest(row, 3)?,
-        body: Bytes::copy_from_slice(row.try_get(4)?),
-    })
 }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "queries", sql: include_str!("../migrations/0003_queries.sql") },
     Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
     Migration { name: "plans", sql: include_str!("../migrations/0005_plans.sql") },
+    Migration { name: "rows_of_batches", sql: include_str!("../migrations/0006_rows_of_batches.sql") },
 ];
 
 /// What the runtime role may execute. Everything else of the schema is the owner's.
@@ -41,8 +42,8 @@ const FUNCTIONS: &[&str] = &[
     "reindex",
     "renew",
     "request_run",
+    "run_batches",
     "run_digest",
-    "run_events",
     "run_head",
     "settle_request",
     "show_ready",
@@ -142,7 +143,7 @@ async fn look(link: &Link, config: &Config) -> Result<(), Failure> {
     let rights = client
         .query_one(
             "SELECT current_user::text, rolsuper OR pg_has_role(nspowner, 'USAGE')
-                        OR has_table_privilege('events', 'INSERT, UPDATE, DELETE, TRUNCATE'),
+                        OR has_table_privilege('batches', 'INSERT, UPDATE, DELETE, TRUNCATE'),
                     current_setting('fsync') = 'off'
              FROM pg_namespace, pg_roles WHERE nspname = $1 AND rolname = current_user",
             &[&config.schema],
@@ -268,6 +269,7 @@ mod tests {
             "a088fb47740ef201a1e0c96f7c7d4a56fb8a2b7c2c66118b5e20ef37ab0a5d4d",
             "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
             "f4a26dd5b575e9a54922463d1706ed43f77ed9a96280b40556dc4e9e84b5200c",
+            "eb2dc137ae26da8df00a8a99b3ad71b1014db2daf4050b4049d3afdf0d50274b",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);

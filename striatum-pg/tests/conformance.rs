@@ -103,9 +103,12 @@ impl StoreFactory for Schemas {
     async fn damage(&self, place: &Place, run: RunId, version: u64) -> Ability {
         let owner = self.schema(place).client(OWNER).await;
         let update = format!(
-            "ALTER TABLE events DISABLE TRIGGER events_are_never_changed;
-             UPDATE events SET body = set_byte(body, 0, get_byte(body, 0) # 1) WHERE run = '{run}' AND version = {version};
-             ALTER TABLE events ENABLE TRIGGER events_are_never_changed"
+            "ALTER TABLE batches DISABLE TRIGGER events_are_never_changed;
+             UPDATE batches SET bodies = set_byte(bodies, o.begins, get_byte(bodies, o.begins) # 1)
+                 FROM (SELECT b.seq AS of, coalesce(b.ends[{version} - b.version], 0) AS begins FROM batches b
+                       WHERE b.run = '{run}' AND {version} BETWEEN b.version AND b.version + b.size - 1) AS o
+                 WHERE seq = o.of AND run = '{run}';
+             ALTER TABLE batches ENABLE TRIGGER events_are_never_changed"
         );
         owner.batch_execute(&update).await.unwrap();
         Ability::Done

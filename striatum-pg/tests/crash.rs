@@ -119,8 +119,8 @@ async fn what_was_acknowledged_survives_the_death_of_the_server() {
         cluster.restart().unwrap();
         check(&schema.store().await, told).await;
         let owner = schema.client(OWNER).await;
-        let again = "ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events; DELETE FROM runs; DELETE FROM chains;
-                     ALTER TABLE events ENABLE TRIGGER USER";
+        let again = "ALTER TABLE batches DISABLE TRIGGER USER; DELETE FROM batches; DELETE FROM runs; DELETE FROM chains;
+                     ALTER TABLE batches ENABLE TRIGGER USER";
         owner.batch_execute(again).await.unwrap();
         schema.store().await;
     }

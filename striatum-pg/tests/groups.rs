@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use striatum_core::store::{AppendError, ChainMeta, Guard, RunHead, Store, StoreErrorKind, StoreExt};
+use striatum_core::{
+    id::Fence,
+    store::{AppendError, ChainMeta, Guard, RunHead, Store, StoreErrorKind, StoreExt},
+};
 use striatum_pg::PgStore;
 use striatum_testkit::fixture::{self, Draft, fence, ready, resource, run};
 use tokio::sync::Barrier;
 
-use crate::server::{Schema, chain, verify, wide};
+use crate::server::{OWNER, Schema, chain, verify, wide};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_batch_fails_alone() {
@@ -157,4 +160,54 @@ async fn a_guard_in_a_group_never_ends_a_renewed_lease() {
             assert!(one_won, "{expired:?}, {renewal:?}");
         }
     }
+}
+
+/// A renewal locks leases by their keys. So does the end of several, in whichever order they are named.
+#[tokio::test]
+async fn leases_end_in_the_order_of_their_keys() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = Arc::new(schema.store().await);
+    let leases = ["a", "b", "c"].map(|job| fence(run(1), job, 1));
+    let grant = |draft: Draft, lease: &Fence| draft.grant(lease.clone(), Duration::from_secs(600));
+    let begin = leases.iter().fold(Draft::new(&chain(), run(1), RunHead::START), grant);
+    let head = store.append(&begin.batch()).await.unwrap();
+    let end =
+        leases.iter().rev().fold(Draft::new(&chain(), run(1), head), |draft, lease| draft.end(lease.clone()));
+
+    let (mut owner, watcher) = (schema.client(OWNER).await, schema.client(OWNER).await);
+    let holds = owner.transaction().await.unwrap();
+    let own: i32 = holds.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    holds.batch_execute("SELECT FROM leases WHERE job = 'a' FOR UPDATE").await.unwrap();
+    let ending = {
+        let (store, batch) = (Arc::clone(&store), end.batch());
+        tokio::spawn(async move { store.append(&batch).await })
+    };
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)))";
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while !watcher.query_one(waits, &[&own]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    let free = watcher.query("SELECT job FROM leases FOR UPDATE SKIP LOCKED", &[]).await.unwrap();
+    assert_eq!(free.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["b", "c"]);
+    holds.rollback().await.unwrap();
+    ending.await.unwrap().unwrap();
+}
+
+/// Several leases are written at once as if none of them stood, and again if one does.
+#[tokio::test]
+async fn a_lease_that_stands_keeps_its_deadline_among_others() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = schema.store().await;
+    let [stands, new] = ["a", "b"].map(|job| fence(run(1), job, 1));
+    let draft = Draft::new(&chain(), run(1), RunHead::START).grant(stands.clone(), Duration::from_secs(600));
+    let head = store.append(&draft.batch()).await.unwrap();
+    let term = Duration::from_secs(60);
+    let draft = Draft::new(&chain(), run(1), head).grant(stands, term).grant(new, term);
+    store.append(&draft.batch()).await.unwrap();
+    let order = "SELECT job FROM leases ORDER BY deadline";
+    let rows = schema.client(OWNER).await.query(order, &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["b", "a"]);
 }

@@ -91,3 +91,24 @@ async fn a_plan_from_before_anything_began_serves_a_long_history() {
     let read: i64 = transaction.query_one(read, &[]).await.unwrap().get(0);
     assert!((1..=20).contains(&read), "{read} rows of runs were read");
 }
+
+/// To compress a batch, or to put it aside in pieces, takes longer than to write it.
+#[tokio::test]
+async fn a_batch_that_fits_on_a_page_is_kept_there_as_it_is() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = schema.store().await;
+    for (number, length) in [(1, 7_000), (2, 60_000)] {
+        let draft = Draft::new(&chain(), run(number), RunHead::START).says(&"a".repeat(length));
+        store.append(&draft.batch()).await.unwrap();
+    }
+    let kept = "SELECT pg_column_size(bodies) >= octet_length(bodies), pg_column_compression(bodies) IS NULL
+                FROM batches ORDER BY seq";
+    let owner = schema.client(OWNER).await;
+    let rows = owner.query(kept, &[]).await.unwrap();
+    assert!(rows.iter().all(|row| row.get(0) && row.get(1)), "{rows:?}");
+    let aside = "SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'batches'::regclass";
+    let aside: String = owner.query_one(aside, &[]).await.unwrap().get(0);
+    let batches = format!("SELECT count(DISTINCT chunk_id) FROM {aside}");
+    let batches: i64 = schema.client("postgres").await.query_one(&batches, &[]).await.unwrap().get(0);
+    assert_eq!(batches, 1);
+}

@@ -153,8 +153,8 @@ async fn a_runtime_role_is_made_where_there_is_none() {
     let schema = Schema::empty(address).await;
     let role = format!("{}_role", schema.name);
     PgStore::migrate(&schema.config("postgres").runtime_role(&role).unwrap()).await.unwrap();
-    let rights = "SELECT rolcanlogin, has_table_privilege(rolname, 'events', 'SELECT'),
-                         has_table_privilege(rolname, 'events', 'INSERT, UPDATE, DELETE, TRUNCATE')
+    let rights = "SELECT rolcanlogin, has_table_privilege(rolname, 'batches', 'SELECT'),
+                         has_table_privilege(rolname, 'batches', 'INSERT, UPDATE, DELETE, TRUNCATE')
                   FROM pg_roles WHERE rolname = $1";
     let found = schema.client("postgres").await.query_one(rights, &[&role]).await.unwrap();
     assert_eq!([0, 1, 2].map(|column| found.get::<_, bool>(column)), [false, true, false]);
