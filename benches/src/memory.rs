@@ -27,8 +27,8 @@ pub(crate) async fn repeat(quick: bool) -> Outcome {
 }
 
 pub(crate) async fn run(quick: bool) -> Outcome {
-    let (runs, rounds) = if quick { (512, 10) } else { (512, 60) };
-    let unused = in_unused_memory(runs, rounds / 2).await?;
+    let (runs, rounds) = if quick { (512, 10) } else { (512, 600) };
+    let unused = in_unused_memory(runs, rounds.min(30)).await?;
     let (mut single, mut fused) = (Best::new(), Best::new());
     for round in 0..rounds {
         let mut shell = Shell::in_memory(round).await?;
