@@ -53,7 +53,7 @@ pub(crate) async fn run(folder: &std::path::Path, quick: bool) -> Outcome {
     println!("{}\n", Machine::describe(folder)?);
     let mut server = Server::start(&[])?;
     let mut table = Table::new("Postgres, W");
-    let rounds = if quick { 3 } else { 7 };
+    let rounds = if quick { 3 } else { 15 };
     for (lines, runs) in [(1, 64), (8, 32), (64, 16)] {
         let runs = if quick { runs / 2 } else { runs };
         compare(&mut table, &mut server, &Load { lines, runs, rounds }).await?;

@@ -17,7 +17,7 @@ use crate::{
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn run(folder: &Path, quick: bool) -> Outcome {
-    let turns = if quick { 5 } else { 15 };
+    let turns = if quick { 5 } else { 45 };
     println!("{}\n", Machine::describe(folder)?);
     let mut table = Table::new("SQLite, FULL");
     compare(&mut table, folder, &Load { lines: 1, runs: 32, turns }).await?;
