@@ -40,10 +40,9 @@ pub(crate) fn opened(tx: &Connection, chain: &ChainId) -> Result<Option<Position
         })
         .optional()?;
     match found {
-        Some((_, genesis)) if genesis != Position::genesis(chain).digest => Err(Fault::rule(
-            StoreErrorKind::Corrupt,
-            format!("the stored beginning of chain {chain} is not the one that its name gives"),
-        )),
+        Some((_, genesis)) if genesis != Position::genesis(chain).digest => Err(Fault::corrupt(format!(
+            "the stored beginning of chain {chain} is not the one that its name gives"
+        ))),
         found => Ok(found.map(|(head, _)| head)),
     }
 }
@@ -157,41 +156,39 @@ fn seal(
 ) -> Result<(ChainHead, Known), Fault> {
     let mut chain = ChainHead { at: chain.at.max(now), ..chain };
     let mut draft = mem::take(&mut tx.draft);
-    let (mut seq, mut version) = (chain.head.seq + 1, run.head.version + 1);
     for body in batch.bodies() {
         if draft.is_full() {
-            store(tx, &chain, seq, run.key, version, &draft)?;
-            draft.clear();
-            (seq, version) = (chain.head.seq + 1, run.head.version + 1);
+            store(tx, &chain, &run, &mut draft)?;
         }
         let event = Sealed::seal(chain.head, chain.at, body.clone());
         draft.push(&event);
         chain.head = event.position();
         run.head = RunHead { version: run.head.version + 1, digest: event.digest };
     }
-    store(tx, &chain, seq, run.key, version, &draft)?;
-    draft.clear();
+    store(tx, &chain, &run, &mut draft)?;
     tx.draft = draft;
     Ok((chain, run))
 }
 
-/// Stores a row that ends with the chain, and whose first event has these numbers in chain and run.
-fn store(
-    tx: &mut Tx<'_>,
-    chain: &ChainHead,
-    seq: u64,
-    run: i64,
-    version: u64,
-    draft: &Draft,
-) -> Result<(), Fault> {
+/// Stores a row that ends where chain and run do, and empties the draft of it.
+fn store(tx: &mut Tx<'_>, chain: &ChainHead, run: &Known, draft: &mut Draft) -> Result<(), Fault> {
     let Some(last) = stretch::place(chain.id, chain.head.seq) else {
         return Err(Fault::rule(StoreErrorKind::Other, "the file has no room for another event"));
     };
+    let more = draft.len().saturating_sub(1);
     tx.statement(
-        "INSERT INTO batches (place, at, run, version, links, cuts, bodies) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO batches (place, at, run, version, links, cuts, bodies)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((
-        last - row::int(chain.head.seq - seq),
-        row::micros(chain.at), run, row::int(version), &draft.links, &draft.cuts, &draft.bodies))?;
+        last - row::limit(more),
+        row::micros(chain.at),
+        run.key,
+        row::int(run.head.version - more as u64),
+        &draft.links,
+        &draft.cuts,
+        &draft.bodies,
+    ))?;
+    draft.clear();
     Ok(())
 }

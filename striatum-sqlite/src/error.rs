@@ -23,6 +23,10 @@ impl Fault {
         Self::Rule(kind, text.into())
     }
 
+    pub(crate) fn corrupt(text: impl Into<String>) -> Self {
+        Self::rule(StoreErrorKind::Corrupt, text)
+    }
+
     pub(crate) fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Sql(error) => kind(error),

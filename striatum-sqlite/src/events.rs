@@ -6,7 +6,6 @@ use striatum_core::{
     chain::{Position, Sealed},
     digest::Digest,
     id::RunId,
-    store::StoreErrorKind,
 };
 
 use crate::{
@@ -16,8 +15,11 @@ use crate::{
     stretch::{LAST, Stretch, place},
 };
 
-fn corrupt<T>(text: String) -> Result<T, Fault> {
-    Err(Fault::rule(StoreErrorKind::Corrupt, text))
+/// A query of rows, as [`Stretch::of`] reads them, from the table `b`.
+macro_rules! select_rows {
+    ($from:literal) => {
+        concat!("SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies FROM ", $from)
+    };
 }
 
 /// Looks at the row that a query finds, if there is one.
@@ -40,8 +42,7 @@ fn look_back<T>(
     then: impl FnOnce(&Stretch<'_>, i64) -> T,
 ) -> Result<Option<T>, Fault> {
     let (Some(beginning), Some(place)) = (place(chain, 0), place(chain, seq)) else { return Ok(None) };
-    let sql = "SELECT place, at, version, links, cuts, bodies FROM batches
-               WHERE place > ?1 AND place <= ?2 ORDER BY place DESC LIMIT 1";
+    let sql = select_rows!("batches b WHERE b.place > ?1 AND b.place <= ?2 ORDER BY b.place DESC LIMIT 1");
     look(tx, sql, (beginning, place), |stretch| then(stretch, place))
 }
 
@@ -62,8 +63,7 @@ fn distance(from: i64, to: i64) -> usize {
 }
 
 // With a second bound from below SQLite might seek the other one, and then a page would cost the whole chain.
-const CHAIN: &str = "SELECT place, at, version, links, cuts, bodies FROM batches
-                     WHERE place >= ?1 AND place <= ?2 ORDER BY place";
+const CHAIN: &str = select_rows!("batches b WHERE b.place >= ?1 AND b.place <= ?2 ORDER BY b.place");
 
 /// Events of a chain behind one that is there, as they are stored.
 pub(crate) fn of_chain(tx: &Connection, chain: i64, after: u64, limit: usize) -> Result<Vec<Sealed>, Fault> {
@@ -87,7 +87,7 @@ pub(crate) fn of_chain(tx: &Connection, chain: i64, after: u64, limit: usize) ->
     {
         let stretch = Stretch::of(row)?;
         if stretch.place < end {
-            return corrupt(format!("event {} stands in two rows", stretch.place - beginning));
+            return Err(Fault::corrupt(format!("event {} stands in two rows", stretch.place - beginning)));
         }
         end = stretch.end();
         events.extend(stretch.events(distance(stretch.place, after + 1), limit - events.len()));
@@ -102,8 +102,7 @@ pub(crate) fn last(tx: &Connection, run: RunId) -> Result<Option<Known>, Fault> 
         .query_row([run.as_bytes()], |row| row.get(0))
         .optional()?;
     let Some(key) = key else { return Ok(None) };
-    let sql = "SELECT place, at, version, links, cuts, bodies FROM batches
-               WHERE run = ?1 ORDER BY version DESC LIMIT 1";
+    let sql = select_rows!("batches b WHERE b.run = ?1 ORDER BY b.version DESC LIMIT 1");
     look(tx, sql, [key], |stretch| Known {
         key,
         chain: stretch.chain(),
@@ -117,21 +116,23 @@ pub(crate) fn run_digest(tx: &Connection, run: RunId, version: u64) -> Result<Op
     if version == 0 {
         return Ok(Some(Digest::ZERO));
     }
-    let sql = "SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies
-               FROM run_keys k CROSS JOIN batches b ON b.run = k.key
-               WHERE k.run = ?1 AND b.version <= ?2 ORDER BY b.version DESC LIMIT 1";
+    let sql = select_rows!(
+        "run_keys k CROSS JOIN batches b ON b.run = k.key
+         WHERE k.run = ?1 AND b.version <= ?2 ORDER BY b.version DESC LIMIT 1"
+    );
     let found = look(tx, sql, (run.as_bytes(), row::int(version)), |stretch| {
         stretch.digest(usize::try_from(version.saturating_sub(stretch.version)).unwrap_or(usize::MAX))
     })?;
     Ok(found.flatten())
 }
 
-const RUN: &str = "SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies
-                   FROM run_keys k CROSS JOIN batches b ON b.run = k.key
-                   WHERE k.run = ?1
-                       AND b.version >= coalesce((SELECT max(f.version) FROM batches f
-                                                  WHERE f.run = k.key AND f.version <= ?2), 0)
-                   ORDER BY b.version";
+const RUN: &str = select_rows!(
+    "run_keys k CROSS JOIN batches b ON b.run = k.key
+     WHERE k.run = ?1
+         AND b.version >= coalesce((SELECT max(f.version) FROM batches f
+                                    WHERE f.run = k.key AND f.version <= ?2), 0)
+     ORDER BY b.version"
+);
 
 /// Events of a run behind one that is there. Each is the next of the run and gives its digest.
 pub(crate) fn of_run(tx: &Connection, run: RunId, after: u64, limit: usize) -> Result<Vec<Sealed>, Fault> {
@@ -150,15 +151,18 @@ pub(crate) fn of_run(tx: &Connection, run: RunId, after: u64, limit: usize) -> R
             Some((end, chain)) => *skip == 0 && end <= stretch.place && chain == stretch.chain(),
         });
         let Some(skip) = skip else {
-            return corrupt(format!(
+            return Err(Fault::corrupt(format!(
                 "event {} stands where event {wanted} of run {run} should",
                 stretch.version
-            ));
+            )));
         };
         before = Some((stretch.end(), stretch.chain()));
         for event in stretch.events(skip, limit - events.len()) {
             if !event.is_sound() {
-                return corrupt(format!("event {} of run {run} does not give its digest", event.seq));
+                return Err(Fault::corrupt(format!(
+                    "event {} of run {run} does not give its digest",
+                    event.seq
+                )));
             }
             events.push(event);
         }

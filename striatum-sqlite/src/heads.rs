@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
     chain::Position,
     id::{ChainId, RunId},
-    store::{RunHead, RunRow, StoreErrorKind},
+    store::{RunHead, RunRow},
     time::Timestamp,
 };
 
@@ -115,12 +115,11 @@ impl Heads {
             .optional()?;
         if let Some(head) = head {
             // Rows would lie over one another, where each event was a row of its own and its key refused that.
-            let end = events::end(connection, head.id)?;
-            if end.map_or(0, |end| end.seq) != head.head.seq || end.is_some_and(|end| end != head.head) {
-                return Err(Fault::rule(
-                    StoreErrorKind::Corrupt,
-                    format!("the stored head of chain {chain} does not name its last event"),
-                ));
+            let end = events::end(connection, head.id)?.unwrap_or(Position { seq: 0, ..head.head });
+            if end != head.head {
+                return Err(Fault::corrupt(format!(
+                    "the stored head of chain {chain} does not name its last event"
+                )));
             }
             self.chains.insert(chain.clone(), (head, Place::Stored));
         }

@@ -137,7 +137,7 @@ impl SqliteStore {
         self.reader
             .submit("check the file", |tx| {
                 let finding: String = tx.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-                if finding == "ok" { Ok(()) } else { Err(Fault::rule(StoreErrorKind::Corrupt, finding)) }
+                if finding == "ok" { Ok(()) } else { Err(Fault::corrupt(finding)) }
             })
             .await
     }

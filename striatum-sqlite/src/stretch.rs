@@ -8,7 +8,7 @@ use rusqlite::Row;
 use striatum_core::{
     chain::{Position, Sealed},
     digest::Digest,
-    store::{RunHead, StoreErrorKind},
+    store::RunHead,
     time::Timestamp,
 };
 
@@ -49,9 +49,14 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// How many events it has.
+    pub(crate) fn len(&self) -> usize {
+        (self.links.len() / DIGEST).saturating_sub(1)
+    }
+
     /// Whether the next event begins another row.
     pub(crate) fn is_full(&self) -> bool {
-        self.bodies.len() >= FULL_BYTES || self.links.len() > MOST_EVENTS * DIGEST
+        self.bodies.len() >= FULL_BYTES || self.len() >= MOST_EVENTS
     }
 
     /// Adds the event that follows.
@@ -98,10 +103,10 @@ impl<'r> Stretch<'r> {
             ((links, []), Some(bounds)) if links.len() == bounds.len() => {
                 Ok(Self { place, at, version, links, bodies, bounds })
             }
-            _ => Err(Fault::rule(
-                StoreErrorKind::Corrupt,
-                format!("the row that begins with event {} does not hold together", seq(place)),
-            )),
+            _ => Err(Fault::corrupt(format!(
+                "the row that begins with event {} does not hold together",
+                seq(place)
+            ))),
         }
     }
 
@@ -176,6 +181,8 @@ fn bounds(cuts: &[u8], bodies: usize) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use striatum_core::store::StoreErrorKind;
+
     use super::*;
 
     fn draft(sizes: &[usize]) -> (Draft, Vec<Sealed>) {
