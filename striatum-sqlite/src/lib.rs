@@ -54,6 +54,7 @@ use striatum_core::{
 use tokio::sync::watch;
 
 mod append;
+mod arrivals;
 mod crowd;
 mod due;
 mod error;

@@ -12,7 +12,8 @@ use striatum_core::store::{StoreError, StoreErrorKind};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    crowd::{Crowd, Gathering},
+    arrivals::Arrivals,
+    crowd::Crowd,
     error::Fault,
     files::{FileId, checkpoint},
     lock::{FileLock, Held},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// How many pieces of work share one commit at most.
-const MAX_GROUP: usize = 256;
+pub(crate) const MAX_GROUP: usize = 256;
 
 /// The way to the writer's thread. When the last of them is dropped, the thread finishes its queue and ends.
 #[derive(Debug)]
@@ -55,16 +56,17 @@ pub(crate) enum Growth {
     Stays,
 }
 
-enum Message {
+/// What the thread is sent.
+pub(crate) enum Message {
     Work(Box<dyn Work>),
     Stop(Stop),
 }
 
 /// Where the answer goes when everything is closed.
-type Stop = oneshot::Sender<Result<(), StoreError>>;
+pub(crate) type Stop = oneshot::Sender<Result<(), StoreError>>;
 
 /// Something to be done in a write transaction, which may have to be done again in another.
-trait Work: Send {
+pub(crate) trait Work: Send {
     /// Does it and keeps the outcome; says whether what it wrote is to be kept.
     fn perform(&mut self, tx: &mut Tx<'_>) -> Keep;
     /// Sends the outcome: the commit succeeded, or the work failed alone.
@@ -75,14 +77,14 @@ trait Work: Send {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(crate) enum Keep {
     Yes,
     No,
 }
 
 /// What befell a whole group.
 #[derive(Clone, Copy)]
-struct Failure<'a> {
+pub(crate) struct Failure<'a> {
     kind: StoreErrorKind,
     text: &'a str,
 }
@@ -205,19 +207,17 @@ impl Desk {
         let mut clerk =
             Clerk { tx: Tx::new(connection), crowd: Crowd::default(), lock, path, file: *file, grown };
         let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Ok(first) = messages.recv() {
-            let work = match first {
+        let mut arrivals = Arrivals::new(messages);
+        while arrivals.stop.is_none()
+            && let Some(first) = arrivals.first(clerk.crowd.pause())
+        {
+            match first {
                 Message::Stop(reply) => return Some(reply),
-                Message::Work(work) => work,
-            };
-            group.push(work);
-            let mut arrivals = Arrivals { messages, stop: None };
-            clerk.serve_group(&mut group, &mut arrivals);
-            if arrivals.stop.is_some() {
-                return arrivals.stop;
+                Message::Work(work) => group.push(work),
             }
+            clerk.serve_group(&mut group, &mut arrivals);
         }
-        None
+        arrivals.stop
     }
 
     fn close(mut self) -> Result<(), StoreError> {
@@ -321,46 +321,6 @@ impl Clerk<'_> {
 
     fn run(&mut self, statement: &'static str) -> rusqlite::Result<()> {
         self.tx.statement(statement)?.execute([]).map(|_| ())
-    }
-}
-
-/// What has been asked for since a group was begun.
-struct Arrivals<'a> {
-    messages: &'a Receiver<Message>,
-    /// The request to stop, behind which nothing is looked at.
-    stop: Option<Stop>,
-}
-
-impl Arrivals<'_> {
-    /// Adds the work that has arrived to a group, as far as it has room.
-    fn join(&mut self, group: &mut Vec<Box<dyn Work>>) {
-        while group.len() < MAX_GROUP && self.stop.is_none() {
-            match self.messages.try_recv() {
-                Ok(message) => self.take(message, group),
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// Waits for the next of those who are still missing, if they are worth it.
-    fn wait(&mut self, group: &mut Vec<Box<dyn Work>>, gathering: &mut Gathering) {
-        if self.stop.is_some() || group.len() >= MAX_GROUP {
-            return;
-        }
-        let Some(patience) = gathering.patience(group.len()) else { return };
-        let begun = Instant::now();
-        if let Ok(message) = self.messages.recv_timeout(patience) {
-            self.take(message, group);
-        }
-        gathering.waited(begun.elapsed());
-        self.join(group);
-    }
-
-    fn take(&mut self, message: Message, group: &mut Vec<Box<dyn Work>>) {
-        match message {
-            Message::Work(work) => group.push(work),
-            Message::Stop(reply) => self.stop = Some(reply),
-        }
     }
 }
 
