@@ -14,7 +14,9 @@ use crate::{
     error::{Fault, Stop},
     events,
     heads::{ChainHead, Known},
-    index, resources, row,
+    index,
+    opening::Opening,
+    resources, row,
     stretch::{self, Draft},
     tx::Tx,
 };
@@ -156,9 +158,12 @@ fn seal(
 ) -> Result<(ChainHead, Known), Fault> {
     let mut chain = ChainHead { at: chain.at.max(now), ..chain };
     let mut draft = mem::take(&mut tx.draft);
-    for body in batch.bodies() {
+    for (nth, body) in batch.bodies().iter().enumerate() {
         if draft.is_full() {
             store(tx, &chain, &run, &mut draft)?;
+        }
+        if draft.is_empty() {
+            draft.begin(run.head.version + 1, &batch.bodies()[nth..]);
         }
         let event = Sealed::seal(chain.head, chain.at, body.clone());
         draft.push(&event);
@@ -176,9 +181,10 @@ fn store(tx: &mut Tx<'_>, chain: &ChainHead, run: &Known, draft: &mut Draft) -> 
         return Err(Fault::rule(StoreErrorKind::Other, "the file has no room for another event"));
     };
     let more = draft.len().saturating_sub(1);
+    let Opening { lead, trail } = draft.opening();
     tx.statement(
-        "INSERT INTO batches (place, at, run, version, links, cuts, bodies)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO batches (place, at, run, version, links, cuts, bodies, lead, trail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute((
         last - row::limit(more),
@@ -188,6 +194,8 @@ fn store(tx: &mut Tx<'_>, chain: &ChainHead, run: &Known, draft: &mut Draft) -> 
         &draft.links,
         &draft.cuts,
         &draft.bodies,
+        row::limit(lead),
+        row::limit(trail),
     ))?;
     draft.clear();
     Ok(())

@@ -18,7 +18,7 @@ use crate::{
 /// A query of rows, as [`Stretch::of`] reads them, from the table `b`.
 macro_rules! select_rows {
     ($from:literal) => {
-        concat!("SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies FROM ", $from)
+        concat!("SELECT b.place, b.at, b.version, b.links, b.cuts, b.bodies, b.lead, b.trail FROM ", $from)
     };
 }
 
@@ -187,7 +187,7 @@ mod tests {
         let run = RunId::from_bytes([1; 16]);
         db.execute("INSERT INTO run_keys (run) VALUES (?1)", [run.as_bytes()]).unwrap();
         let mut head = Position::genesis(&ChainId::new("demo").unwrap());
-        let mut insert = db.prepare("INSERT INTO batches VALUES (?1, 0, 1, ?2, ?3, '', ?4)").unwrap();
+        let mut insert = db.prepare("INSERT INTO batches VALUES (?1, 0, 1, ?2, ?3, '', ?4, 0, 0)").unwrap();
         for _ in 0..EVENTS {
             let event = Sealed::seal(head, Timestamp::default(), Bytes::from_static(b"{}"));
             head = event.position();

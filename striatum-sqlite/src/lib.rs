@@ -63,6 +63,7 @@ mod files;
 mod heads;
 mod index;
 mod lock;
+mod opening;
 mod options;
 mod read;
 mod reader;

@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "places", sql: include_str!("../migrations/0002_places.sql") },
     Migration { name: "standings", sql: include_str!("../migrations/0003_standings.sql") },
     Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
+    Migration { name: "openings", sql: include_str!("../migrations/0005_openings.sql") },
 ];
 
 /// Checks that the file is ours or empty, and brings it to the version of this crate in one transaction.
@@ -110,6 +111,7 @@ mod tests {
             "ff697f2edf3a98b9f8a3cc7062eda8a5a3de24973f7f20d89d19be915be89256",
             "c3beee4e96e15c5f4e8243fc9334f0a4513209ec768873465e63bf5bb5255736",
             "adfd194e09c7bfa050375921844b35e72e0bba1aee45e3e720baedea1a97d428",
+            "a4ea5c93eec592199e022fe666012d3aa7ddb968d1c8a7607cb4546594df924c",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|m| checksum(m).to_string()).collect();
         assert_eq!(found, released);

@@ -3,6 +3,8 @@
 //! A batch is one row, unless it is long: no row begins another event once it has [`MOST_EVENTS`], or [`FULL_BYTES`] of bodies. So
 //! whoever reads one event reads little else, however long its batch is.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use rusqlite::Row;
 use striatum_core::{
@@ -12,7 +14,11 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::{error::Fault, row};
+use crate::{
+    error::Fault,
+    opening::{Decimal, Opening},
+    row,
+};
 
 /// As many numbers stand in the table of which the view takes rows apart.
 const MOST_EVENTS: usize = 64;
@@ -43,6 +49,8 @@ pub(crate) const LAST: u64 = (1 << BITS) - 1;
 /// Events on their way into a row.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
+    opening: Opening,
+    version: u64,
     pub(crate) links: Vec<u8>,
     pub(crate) cuts: String,
     pub(crate) bodies: Vec<u8>,
@@ -54,21 +62,38 @@ impl Draft {
         (self.links.len() / DIGEST).saturating_sub(1)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// Whether the next event begins another row.
     pub(crate) fn is_full(&self) -> bool {
         self.bodies.len() >= FULL_BYTES || self.len() >= MOST_EVENTS
     }
 
+    /// Begins with an event of that number in its run. Its body is the first of these, all of which may follow.
+    pub(crate) fn begin(&mut self, version: u64, bodies: &[Bytes]) {
+        self.version = version;
+        self.opening = Opening::of(version, &bodies[..bodies.len().min(MOST_EVENTS)]);
+    }
+
     /// Adds the event that follows.
     pub(crate) fn push(&mut self, event: &Sealed) {
-        if self.links.is_empty() {
+        let mut shared = 0;
+        if self.is_empty() {
             self.links.extend_from_slice(event.prev.as_bytes());
         } else {
+            shared = self.opening.len(self.version + self.len() as u64);
             let digit = |unit| char::from_digit(((self.bodies.len() / unit) % 10) as u32, 10).unwrap_or('0');
             self.cuts.extend([10_000, 1_000, 100, 10, 1].map(digit));
         }
         self.links.extend_from_slice(event.digest.as_bytes());
-        self.bodies.extend_from_slice(&event.body);
+        self.bodies.extend_from_slice(&event.body[shared..]);
+    }
+
+    /// What its bodies share. One by itself shares nothing.
+    pub(crate) fn opening(&self) -> Opening {
+        if self.len() > 1 { self.opening } else { Opening::default() }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -91,23 +116,40 @@ pub(crate) struct Stretch<'r> {
     bodies: &'r [u8],
     /// Where each body begins, and where the last ends.
     bounds: Vec<usize>,
+    opening: Opening,
+    /// What stands before and behind the number of each.
+    parts: [&'r [u8]; 2],
 }
 
 impl<'r> Stretch<'r> {
-    /// Reads `place, at, version, links, cuts, bodies`.
+    /// Reads `place, at, version, links, cuts, bodies, lead, trail`.
     pub(crate) fn of(row: &'r Row<'_>) -> Result<Self, Fault> {
         let (place, at, version) = (row.get(0)?, row::time(row, 1)?, row::uint(row, 2)?);
         let bytes = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_bytes()?);
         let (links, cuts, bodies) = (bytes(3)?, bytes(4)?, bytes(5)?);
-        match (links.as_chunks(), bounds(cuts, bodies.len())) {
-            ((links, []), Some(bounds)) if links.len() == bounds.len() => {
-                Ok(Self { place, at, version, links, bodies, bounds })
-            }
-            _ => Err(Fault::corrupt(format!(
-                "the row that begins with event {} does not hold together",
-                seq(place)
-            ))),
-        }
+        let size = |column| Ok::<_, rusqlite::Error>(usize::try_from(row.get::<_, i64>(column)?).ok());
+        let opening = size(6)?.zip(size(7)?).map(|(lead, trail)| Opening { lead, trail });
+        let whole = || {
+            let ((links, []), bounds, opening) = (links.as_chunks(), bounds(cuts, bodies.len())?, opening?)
+            else {
+                return None;
+            };
+            let parts = opening.parts(&bodies[..bounds[1]], version)?;
+            let shares = bounds.len() > 2 || opening == Opening::default();
+            (shares && links.len() == bounds.len()).then_some(Self {
+                place,
+                at,
+                version,
+                links,
+                bodies,
+                bounds,
+                opening,
+                parts,
+            })
+        };
+        whole().ok_or_else(|| {
+            Fault::corrupt(format!("the row that begins with event {} does not hold together", seq(place)))
+        })
     }
 
     /// How many events it has, at least one.
@@ -148,16 +190,36 @@ impl<'r> Stretch<'r> {
     pub(crate) fn events(&self, skip: usize, limit: usize) -> impl Iterator<Item = Sealed> {
         let until = skip.saturating_add(limit).min(self.len());
         let skip = skip.min(until);
-        let from = self.bounds[skip];
         // One piece of memory for all that is wanted of the row, and nothing else of it.
-        let bodies = Bytes::copy_from_slice(&self.bodies[from..self.bounds[until]]);
+        let mut bodies = Bytes::from(self.bodies(skip..until));
         (skip..until).map(move |event| Sealed {
             seq: seq(self.place) + event as u64,
             at: self.at,
             prev: Digest::from_bytes(self.links[event]),
             digest: Digest::from_bytes(self.links[event + 1]),
-            body: bodies.slice(self.bounds[event] - from..self.bounds[event + 1] - from),
+            body: bodies.split_to(self.shared(event) + self.bounds[event + 1] - self.bounds[event]),
         })
+    }
+
+    /// The bodies of some events, one behind the other.
+    fn bodies(&self, events: Range<usize>) -> Vec<u8> {
+        let shared: usize = events.clone().map(|event| self.shared(event)).sum();
+        let mut bodies = Vec::with_capacity(shared + self.bounds[events.end] - self.bounds[events.start]);
+        let [before, behind] = self.parts;
+        for event in events {
+            if self.shared(event) > 0 {
+                bodies.extend_from_slice(before);
+                bodies.extend_from_slice(&Decimal::of(self.version + event as u64));
+                bodies.extend_from_slice(behind);
+            }
+            bodies.extend_from_slice(&self.bodies[self.bounds[event]..self.bounds[event + 1]]);
+        }
+        bodies
+    }
+
+    /// How many bytes of an event's body stand in the first one's.
+    fn shared(&self, event: usize) -> usize {
+        if event > 0 { self.opening.len(self.version + event as u64) } else { 0 }
     }
 }
 
@@ -200,8 +262,11 @@ mod tests {
     /// Reads what a row with these values would give.
     fn read<T>(draft: &Draft, read: impl FnOnce(Result<Stretch<'_>, Fault>) -> T) -> T {
         let db = rusqlite::Connection::open_in_memory().unwrap();
-        let mut select = db.prepare("SELECT ?1, 9, 3, ?2, ?3, ?4").unwrap();
-        let mut rows = select.query((place(2, 7), &draft.links, &draft.cuts, &draft.bodies)).unwrap();
+        let mut select = db.prepare("SELECT ?1, 9, 3, ?2, ?3, ?4, ?5, ?6").unwrap();
+        let Opening { lead, trail } = draft.opening();
+        let place = place(2, 7);
+        let values = (place, &draft.links, &draft.cuts, &draft.bodies, lead as i64, trail as i64);
+        let mut rows = select.query(values).unwrap();
         read(Stretch::of(rows.next().unwrap().unwrap()))
     }
 
@@ -283,7 +348,8 @@ mod tests {
             let links = vec![1; 32 * (lot(&mut seed) % 5) + lot(&mut seed) % 9 / 8];
             let digit = |seed: &mut u64| char::from(b"000000123"[lot(seed) % 9]);
             let cuts: String = (0..5 * (lot(&mut seed) % 4)).map(|_| digit(&mut seed)).collect();
-            let draft = Draft { links, cuts, bodies: vec![b'x'; lot(&mut seed) % 3_000] };
+            let bodies = vec![b'x'; lot(&mut seed) % 3_000];
+            let draft = Draft { links, cuts, bodies, ..Draft::default() };
             read(&draft, |stretch| {
                 let Ok(stretch) = stretch else { return };
                 sound += 1;

@@ -75,16 +75,13 @@ impl StoreFactory for Files {
                      WHERE k.run = ?1 AND b.version <= ?2 ORDER BY b.version DESC LIMIT 1";
         let values = (run.as_bytes(), i64::try_from(version).unwrap());
         let place: i64 = file.query_row(place, values, |row| row.get(0)).unwrap();
-        let row = "SELECT version, cuts, bodies FROM batches WHERE place = ?1";
-        let (first, cuts, mut bodies): (i64, String, Vec<u8>) =
-            file.query_row(row, [place], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-        let begin: usize = match usize::try_from(values.1 - first).unwrap() {
-            0 => 0,
-            event => cuts[5 * (event - 1)..5 * event].parse().unwrap(),
-        };
-        bodies[begin] ^= 1;
-        let update = "UPDATE batches SET bodies = ?2 WHERE place = ?1";
-        assert_eq!(file.execute(update, (place, bodies)).unwrap(), 1);
+        let row = "SELECT version, links FROM batches WHERE place = ?1";
+        let (first, mut links): (i64, Vec<u8>) =
+            file.query_row(row, [place], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        // Its body may have no byte that belongs to no other.
+        links[32 * usize::try_from(values.1 - first + 1).unwrap()] ^= 1;
+        let update = "UPDATE batches SET links = ?2 WHERE place = ?1";
+        assert_eq!(file.execute(update, (place, links)).unwrap(), 1);
         Ability::Done
     }
 

@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(test)]
 mod older;
 #[cfg(test)]
+mod openings;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod processes;

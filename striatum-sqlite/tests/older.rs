@@ -17,10 +17,11 @@ use striatum_sqlite::SqliteStore;
 
 use crate::fixture::{self, chain, run};
 
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("initial", include_str!("../migrations/0001_initial.sql")),
     ("places", include_str!("../migrations/0002_places.sql")),
     ("standings", include_str!("../migrations/0003_standings.sql")),
+    ("batches", include_str!("../migrations/0004_batches.sql")),
 ];
 
 /// An event and whose it is.
@@ -67,12 +68,15 @@ fn write(path: &Path, version: usize, history: &[Old]) {
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA journal_mode = wal; PRAGMA application_id = 0x5354524d").unwrap();
     db.pragma_update(None, "user_version", version as i64).unwrap();
-    for ((name, sql), number) in MIGRATIONS.into_iter().take(version).zip(1..) {
+    let migrate = |((name, sql), number): ((&str, &str), i64)| {
         db.execute_batch(sql).unwrap();
         let checksum = Digest::of(sql.as_bytes());
         let values = params![number, name, checksum.as_bytes()];
         db.execute("INSERT INTO migrations VALUES (?1, ?2, ?3, 0)", values).unwrap();
-    }
+    };
+    // The last version with a row for each event.
+    let written = version.min(3);
+    MIGRATIONS.into_iter().zip(1..).take(written).for_each(migrate);
     let open = "INSERT INTO chains (name, label, genesis, head_seq, head_digest, head_at) VALUES (?1, '', ?2, ?3, ?4, 18)";
     let last = history.last().unwrap().event.position();
     for (name, head) in [("before", None), ("demo", Some(last))] {
@@ -84,7 +88,7 @@ fn write(path: &Path, version: usize, history: &[Old]) {
     for n in 1..=2_u8 {
         db.execute("INSERT INTO run_keys (run) VALUES (?1)", [run(n).as_bytes()]).unwrap();
     }
-    let insert = match version {
+    let insert = match written {
         1 => {
             "INSERT INTO events (chain, seq, at, prev, digest, body, run, version) VALUES (2, ?1, ?2, ?3, ?4, ?5, ?6, ?7)"
         }
@@ -97,14 +101,14 @@ fn write(path: &Path, version: usize, history: &[Old]) {
     for Old { event, run, version: number, size } in history {
         let (seq, at) = (event.seq as i64, event.at.as_micros() as i64);
         let (prev, digest) = (event.prev.as_bytes(), event.digest.as_bytes());
-        match version {
+        match written {
             1 => insert.execute(params![seq, at, prev, digest, &event.body[..], run, number]).unwrap(),
             _ => insert.execute(params![seq, at, prev, digest, &event.body[..], run, number, size]).unwrap(),
         };
     }
     // The first run holds one job and may hold three more.
     let head = history.iter().rfind(|old| old.run == 1).unwrap();
-    match version {
+    match written {
         1 | 2 => db.execute(
             "INSERT INTO runs VALUES (1, ?1, 2, ?2, ?3, 'running', 0, 3, 'review', 1, 10, 18)",
             params![run(1).as_bytes(), head.version, head.event.digest.as_bytes()],
@@ -116,6 +120,7 @@ fn write(path: &Path, version: usize, history: &[Old]) {
     }
     .unwrap();
     db.execute("INSERT INTO leases VALUES (1, 'a', 1, ?1, 20)", [[7_u8; 16]]).unwrap();
+    MIGRATIONS.into_iter().zip(1..).take(version).skip(written).for_each(migrate);
 }
 
 fn of_run(history: &[Old], run: u8) -> Vec<Sealed> {

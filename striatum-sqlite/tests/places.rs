@@ -146,7 +146,8 @@ async fn the_file_takes_the_beginning_of_a_row_twice_neither_in_a_chain_nor_in_a
     let db = Connection::open(&path).unwrap();
     let insert = |place: &str, version: u64| {
         let insert = format!(
-            "INSERT INTO batches SELECT {place}, at, run, {version}, links, cuts, bodies
+            "INSERT INTO batches (place, at, run, version, links, cuts, bodies)
+             SELECT {place}, at, run, {version}, links, cuts, bodies
              FROM batches WHERE run = 1 AND version = 4"
         );
         db.execute(&insert, [])
@@ -164,7 +165,7 @@ async fn rows_that_lie_over_one_another_are_corrupt_wherever_a_page_ends() {
     let path = dir.path().join("db");
     let store = three_batches(&path).await;
     let all = store.read(&chain(), Position::genesis(&chain()), 100).await.unwrap();
-    let copied = "INSERT INTO batches
+    let copied = "INSERT INTO batches (place, at, run, version, links, cuts, bodies)
         SELECT place + 1, at, 9, 1, substr(links, 33), '00020', substr(bodies, 21)
         FROM batches WHERE run = 1 AND version = 4";
     assert_eq!(Connection::open(&path).unwrap().execute(copied, []).unwrap(), 1);

@@ -56,6 +56,8 @@ const ROWS: &[(&str, &str, &str, u64)] = &[
     ),
     ("a byte behind the last", "UPDATE batches SET bodies = CAST(bodies || ' ' AS BLOB)", "chain_altered", LAST),
     ("a byte less", "UPDATE batches SET bodies = substr(bodies, 1, length(bodies) - 1)", "chain_altered", LAST),
+    ("a shorter common beginning", "UPDATE batches SET trail = trail - 1", "chain_altered", 1),
+    ("a longer common beginning", "UPDATE batches SET trail = trail + 1", "chain_altered", 1),
     (
         "the last event taken off",
         "UPDATE batches SET links = substr(links, 1, length(links) - 32), cuts = substr(cuts, 1, length(cuts) - 5),
@@ -80,6 +82,11 @@ const BROKEN: &[&str] = &[
     "UPDATE batches SET cuts = '99999' || substr(cuts, 6)",
     "UPDATE batches SET cuts = '  -10' || substr(cuts, 6)",
     "UPDATE batches SET bodies = x''",
+    "UPDATE batches SET lead = lead - 1",
+    "UPDATE batches SET lead = -1",
+    "UPDATE batches SET trail = -1",
+    "UPDATE batches SET trail = 99999",
+    "UPDATE batches SET version = version + 1",
 ];
 
 #[test]
@@ -280,7 +287,8 @@ fn edit(db: &Connection, change: impl FnOnce(&mut Vec<Placed>)) {
             bodies.extend(&event.body);
         }
         let values = params![(1 << 40) + int(*seq), int(at.as_micros()), run, version, links, cuts, bodies];
-        db.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values).unwrap();
+        let insert = "INSERT INTO batches (place, at, run, version, links, cuts, bodies) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        db.execute(insert, values).unwrap();
     }
 }
 

@@ -1,0 +1,89 @@
+//! What the bodies of a row begin with: the same bytes, but for the number of each event in its run.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+/// The beginning that bodies share: so many bytes, the number of the event in its run, so many bytes more. What these bytes say is
+/// not known here. Where both are none nothing is shared, the number neither.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// How many bytes stand before the number.
+    pub(crate) lead: usize,
+    /// How many bytes behind it are the same.
+    pub(crate) trail: usize,
+}
+
+impl Opening {
+    /// The longest that bodies share of which the first has that number in its run.
+    pub(crate) fn of(version: u64, bodies: &[Bytes]) -> Self {
+        Self::found(version, bodies).unwrap_or_default()
+    }
+
+    fn found(version: u64, bodies: &[Bytes]) -> Option<Self> {
+        let [first, others @ ..] = bodies else { return None };
+        // The numbers themselves may begin alike.
+        let digits = alike(&Decimal::of(version), &Decimal::of(version + 1));
+        let lead = alike(first, others.first()?).checked_sub(digits)?;
+        let (before, behind) = first.split_at(lead);
+        let behind = behind.strip_prefix(&*Decimal::of(version))?;
+        let trail = others.iter().zip(version + 1..).try_fold(behind.len(), |trail, (body, number)| {
+            let body = body.strip_prefix(before)?.strip_prefix(&*Decimal::of(number))?;
+            Some(alike(&behind[..trail], body))
+        })?;
+        Some(Self { lead, trail })
+    }
+
+    /// How many bytes of the body of an event with that number it is.
+    pub(crate) fn len(self, number: u64) -> usize {
+        match self {
+            Self { lead: 0, trail: 0 } => 0,
+            Self { lead, trail } => lead + Decimal::of(number).len() + trail,
+        }
+    }
+
+    /// The bytes before and behind the number of a body that has them, which tells that number.
+    pub(crate) fn parts(self, first: &[u8], version: u64) -> Option<[&[u8]; 2]> {
+        let (before, behind) = first.split_at_checked(self.lead)?;
+        match self {
+            Self { lead: 0, trail: 0 } => Some([&[]; 2]),
+            Self { trail, .. } => Some([before, behind.strip_prefix(&*Decimal::of(version))?.get(..trail)?]),
+        }
+    }
+}
+
+/// How many bytes two begin with that are the same.
+fn alike(one: &[u8], other: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let steps = one.as_chunks::<STEP>().0.iter().zip(other.as_chunks::<STEP>().0);
+    let from = steps.take_while(|(one, other)| one == other).count() * STEP;
+    from + one[from..].iter().zip(&other[from..]).take_while(|(one, other)| one == other).count()
+}
+
+/// A number in decimal digits.
+pub(crate) struct Decimal {
+    digits: [u8; 20],
+    from: usize,
+}
+
+impl Decimal {
+    pub(crate) fn of(mut number: u64) -> Self {
+        let mut decimal = Self { digits: [b'0'; 20], from: 20 };
+        loop {
+            decimal.from -= 1;
+            decimal.digits[decimal.from] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return decimal;
+            }
+        }
+    }
+}
+
+impl Deref for Decimal {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.digits[self.from..]
+    }
+}
