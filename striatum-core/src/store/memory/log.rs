@@ -129,7 +129,7 @@ impl<'l> Place<'l> {
             Run { origin, places: Vec::with_capacity(TYPICAL) }
         });
         let mut head = chain.head();
-        for body in batch.bodies() {
+        for body in batch.bodies().iter() {
             run.places.push(chain.events.len());
             head = chain.events.seal(head, at, body);
         }
@@ -187,7 +187,9 @@ impl Log {
             }
             Entry::Occupied(run) => match run.get().after(chain, batch.expected()) {
                 Some([]) => {}
-                Some(places) if places.iter().map(|place| &chain.events[*place].body).eq(batch.bodies()) => {
+                Some(places)
+                    if places.iter().map(|place| &*chain.events[*place].body).eq(batch.bodies().iter()) =>
+                {
                     return Ok(Settled::Stands(run.get().head(chain)));
                 }
                 _ => return Err(AppendError::Conflict),
