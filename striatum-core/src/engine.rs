@@ -262,7 +262,7 @@ impl Engine {
                 draft.answer(events, true);
                 continue;
             }
-            let plan = run::plan(draft.state.clone(), command, now)?;
+            let plan = run::plan(&draft.state, command, now)?;
             if !plan.events.is_empty() {
                 let condition = index::guard(&draft.state, &command.intent);
                 if condition.is_some() && guard.is_some() {

@@ -118,8 +118,8 @@ pub(super) struct Place<'l> {
 }
 
 impl<'l> Place<'l> {
-    /// Seals the events of the batch. Also tells where its run began, and what to notify.
-    pub(super) fn seal(self, batch: &Batch, now: Timestamp) -> (RunHead, &'l Origin, Arc<Event>) {
+    /// Seals the events of the batch. Also tells where its run began, and what to notify if anybody waits for the chain to grow.
+    pub(super) fn seal(self, batch: &Batch, now: Timestamp) -> (RunHead, &'l Origin, Option<Arc<Event>>) {
         let Self { chain, run, by_age, events } = self;
         let at = chain.events.last().map_or(now, |last| last.at.max(now));
         let run = run.or_insert_with(|| {
@@ -134,7 +134,8 @@ impl<'l> Place<'l> {
             head = chain.events.seal(head, at, body);
         }
         *events += batch.bodies().len() as u64;
-        (run.head(chain), &run.origin, chain.grown())
+        let is_awaited = chain.grown.total_listeners() > 0;
+        (run.head(chain), &run.origin, is_awaited.then(|| chain.grown()))
     }
 }
 
