@@ -65,10 +65,10 @@ impl Bodies {
         Self { text: room, ends: SmallVec::new() }
     }
 
-    /// The room that they were in, no larger than what is typical.
+    /// The room that they were in, if it is not much larger than what is typical: two commands in one batch fit in.
     pub(crate) fn into_room(mut self) -> Vec<u8> {
         self.text.clear();
-        self.text.shrink_to(TYPICAL);
+        self.text.shrink_to(2 * TYPICAL);
         self.text
     }
 
