@@ -208,9 +208,8 @@ impl Broken {
     async fn tear(&self, batch: &Batch) -> Result<RunHead, AppendError> {
         let mut head = batch.expected();
         for body in batch.bodies().iter() {
-            let (chain, run) = (batch.chain().clone(), batch.run());
-            let body: Bodies = [body].into_iter().collect();
-            let part = Batch::new(chain, run, head, body, batch.delta().clone()).unwrap();
+            let (body, delta) = (Bodies::from_iter([body]), batch.delta().clone());
+            let part = Batch::new(batch.chain().clone(), batch.run(), head, body, delta).unwrap();
             head = self.inner.append(&part).await?;
             tokio::task::yield_now().await;
         }
