@@ -42,7 +42,7 @@ impl Recording {
 
     /// The bodies of each counted append, as one row.
     pub(crate) fn rows(&self) -> Vec<Vec<u8>> {
-        self.counted.iter().flatten().map(|batch| batch.bodies().concat()).collect()
+        self.counted.iter().flatten().map(|batch| batch.bodies().text().to_vec()).collect()
     }
 }
 
@@ -80,7 +80,7 @@ impl Appends {
     pub(crate) async fn append(&mut self, store: &dyn Store, batches: &[Batch]) -> Outcome {
         for batch in batches {
             let head = self.0.entry(batch.run()).or_insert(RunHead::START);
-            let (bodies, delta) = (batch.bodies().to_vec(), batch.delta().clone());
+            let (bodies, delta) = (batch.bodies().clone(), batch.delta().clone());
             let batch = Batch::new(batch.chain().clone(), batch.run(), *head, bodies, delta)?;
             *head = store.append(&batch).await?;
         }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::{
     Outcome,
-    measure::{Best, Effort},
+    measure::{Best, Effort, Turns},
     table::{Table, per_second, thousands},
     workload::{COMMANDS, Shell},
 };
+
+/// How many runs are worked off for one figure.
+const RUNS: usize = 512;
 
 /// How many runs are prepared before they are worked off: fewer than an engine keeps in mind.
 const PREPARED: usize = 64;
@@ -27,16 +30,15 @@ pub(crate) async fn repeat(quick: bool) -> Outcome {
 }
 
 pub(crate) async fn run(quick: bool) -> Outcome {
-    let (runs, rounds) = if quick { (512, 10) } else { (512, 600) };
-    let unused = in_unused_memory(runs, rounds.min(30)).await?;
+    let rounds = if quick { 10 } else { 600 };
     let (mut single, mut fused) = (Best::new(), Best::new());
     for round in 0..rounds {
         let mut shell = Shell::in_memory(round).await?;
-        single.take(work(&mut shell, runs, Way::Single).await?);
+        single.take(work(&mut shell, Way::Single).await?);
         let mut shell = Shell::in_memory(round).await?;
-        fused.take(work(&mut shell, runs, Way::Fused).await?);
+        fused.take(work(&mut shell, Way::Fused).await?);
     }
-    let commands = runs * COMMANDS;
+    let commands = RUNS * COMMANDS;
     let mut table = Table::new("Memory store, one core");
     table.plain("W, commands", per_second(single.rate(commands)), "≥ 300,000/s");
     table.row(
@@ -45,49 +47,44 @@ pub(crate) async fn run(quick: bool) -> Outcome {
         fused.rate(commands) / single.rate(commands),
         "",
     );
-    after_many(&mut table, unused.rate(commands), quick).await?;
+    after_many(&mut table, quick).await?;
     long_run(&mut table, quick).await?;
     table.print();
     Ok(())
 }
 
-/// W in empty stores, before this process held anything. They are kept to the end, so that each writes into memory that the
-/// process has not used before, as a store that has grown does.
-async fn in_unused_memory(runs: usize, rounds: u64) -> Outcome<Best> {
-    let mut best = Best::new();
-    let mut kept = Vec::new();
-    for round in 0..rounds {
-        let mut empty = Shell::in_memory(round).await?;
-        best.take(work(&mut empty, runs, Way::Single).await?);
-        kept.push(empty);
-    }
-    Ok(best)
-}
-
-/// The same work in an empty store and in one with many finished runs.
+/// The same work in a store with many finished runs and in empty ones, in turns: a machine is not as fast one minute as the next.
 ///
-/// Two empty stores, both in memory that is new to the process, as it is to the full one: in a process that held nothing yet, at
-/// `before` commands a second, which is what counts; and one beside the full store.
-async fn after_many(table: &mut Table, before: f64, quick: bool) -> Outcome {
-    let (finished, runs, rounds) = if quick { (10_000, 512, 10) } else { (100_000, 512, 40) };
+/// A store that grows writes into memory that the process has not used before, however much it holds already. So what counts is an
+/// empty store of which the same is true: those of all turns are kept, and none finds memory that another gave back. What is
+/// left between the two is what finished runs make dearer: looking up in more of them, in caches that they fill. The other empty
+/// store writes where the one of the turn before did, which no store does that keeps what it is given; it shows what new memory costs.
+async fn after_many(table: &mut Table, quick: bool) -> Outcome {
+    let (finished, rounds) = if quick { (10_000, 11) } else { (100_000, 45) };
     let mut full = Shell::in_memory(1_000).await?;
     for _ in 0..finished {
         full.fill().await?;
     }
-    let (mut in_empty, mut in_full) = (Best::new(), Best::new());
-    // Kept to the end, so that the empty ones write into new memory, as the full one has to.
-    let mut kept = Vec::new();
+    let mut turns = Turns::default();
+    let (mut kept, mut again) = (Vec::new(), None);
     for round in 0..rounds {
-        let mut empty = Shell::in_memory(round).await?;
-        in_empty.take(work(&mut empty, runs, Way::Single).await?);
-        kept.push(empty);
-        in_full.take(work(&mut full, runs, Way::Single).await?);
+        let mut new = Shell::in_memory(round).await?;
+        let in_new = work(&mut new, Way::Single).await?;
+        kept.push(new);
+        let in_full = work(&mut full, Way::Single).await?;
+        // Only now, so that nobody else takes its memory.
+        drop(again.take());
+        let mut used = Shell::in_memory(round).await?;
+        let in_used = work(&mut used, Way::Single).await?;
+        again = Some(used);
+        turns.take([in_full, in_new, in_used]);
     }
-    let [beside, full] = [in_empty, in_full].map(|best| best.rate(runs * COMMANDS));
-    table.base("a command of W above, in an empty store", micros(before));
+    let [in_full, in_new, in_used] = turns.rates(RUNS * COMMANDS).map(micros);
+    let [_, new, used] = turns.ratios();
+    table.base("a command in an empty store", in_new);
     let what = format!("a command after {} finished runs", thousands(finished as f64));
-    table.row(&what, micros(full), before / full, "≤ 1.1 × empty");
-    table.row("the same, against an empty store beside it", micros(beside), beside / full, "");
+    table.row(&what, in_full, new, "≤ 1.1 × empty");
+    table.row("an empty store where another was, and the same against it", in_used, used, "");
     Ok(())
 }
 
@@ -131,9 +128,9 @@ enum Way {
 }
 
 /// How long the counted commands of many runs take.
-async fn work(shell: &mut Shell, runs: usize, way: Way) -> Outcome<Duration> {
+async fn work(shell: &mut Shell, way: Way) -> Outcome<Duration> {
     let mut effort = Effort::default();
-    for _ in 0..runs / PREPARED {
+    for _ in 0..RUNS / PREPARED {
         let mut prepared = Vec::with_capacity(PREPARED);
         for _ in 0..PREPARED {
             prepared.push(shell.prepare().await?);

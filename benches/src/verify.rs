@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use striatum_core::{
     chain::Sealed,
     engine::Auditor,
     id::{ChainId, RunId, WorkflowId},
-    run::RunStatus,
+    run::{Bodies, RunStatus},
     store::{Batch, ChainMeta, IndexDelta, MemoryStore, RunHead, RunRow, Store, StoreExt},
 };
 
@@ -95,19 +94,19 @@ async fn stored(chain: &ChainId, events: usize) -> Outcome<MemoryStore> {
     let run = RunId::from_bytes([1; 16]);
     let mut head = RunHead::START;
     for batch in 0..events / BATCH {
-        let bodies = (0..BATCH).map(|place| body(batch * BATCH + place)).collect();
+        let bodies: Bodies = (0..BATCH).map(|place| body(batch * BATCH + place)).collect();
         let batch = Batch::new(chain.clone(), run, head, bodies, IndexDelta::new(row.clone()))?;
         head = store.append(&batch).await?;
     }
     Ok(store)
 }
 
-fn body(number: usize) -> Bytes {
+fn body(number: usize) -> Vec<u8> {
     let text = format!("{{\"n\":{number},\"text\":\"");
     let mut body = text.into_bytes();
     body.resize(BODY - 2, b'x');
     body.extend(b"\"}");
-    body.into()
+    body
 }
 
 /// What a verifier hashes of each event, laid out so that hashing is all there is to do.

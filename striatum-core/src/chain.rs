@@ -57,6 +57,12 @@ impl Position {
     pub fn genesis(chain: &ChainId) -> Self {
         Self { seq: 0, digest: Digest::of_parts(&[DOMAIN, chain.as_str().as_bytes()]) }
     }
+
+    /// The place of the event that is sealed behind this one with a body.
+    pub fn next(self, at: Timestamp, body: &[u8]) -> Self {
+        let seq = self.seq + 1;
+        Self { seq, digest: link(&self.digest, seq, at, body) }
+    }
 }
 
 impl fmt::Display for Position {
@@ -100,8 +106,8 @@ pub struct Sealed {
 impl Sealed {
     /// Seals a body behind `head`.
     pub fn seal(head: Position, at: Timestamp, body: Bytes) -> Self {
-        let seq = head.seq + 1;
-        Self { seq, at, prev: head.digest, digest: link(&head.digest, seq, at, &body), body }
+        let Position { seq, digest } = head.next(at, &body);
+        Self { seq, at, prev: head.digest, digest, body }
     }
 
     /// Whether the digest is the one that the other fields give. That `prev` is really the predecessor's digest is for the

@@ -121,7 +121,7 @@ impl Engine {
                 *cached = Some(known);
                 return Err(rejection.into());
             }
-            match self.apply(known, &mut cached, &[wanted], Vec::new()).await {
+            match self.apply(known, &mut cached, &[wanted]).await {
                 // Somebody else began the run, perhaps with another snapshot: it has to be loaded.
                 Err(EngineError::Contended) => {}
                 applied => return only(applied?),
@@ -136,8 +136,7 @@ impl Engine {
     /// [`EngineError`]. Nothing was appended, unless it is [`EngineError::Store`] with the kind
     /// [`Unknown`](StoreErrorKind::Unknown), which sending the same command again settles.
     pub async fn execute(&self, run: RunId, command: Command) -> Result<Applied, EngineError> {
-        let mut room = Bodies::room();
-        only(self.work(run, &[Wanted::of(&command, &mut room)], room).await?)
+        only(self.work(run, std::slice::from_ref(&command)).await?)
     }
 
     /// Executes several commands on one run in one append: all of them, or none. At most one of them may depend on the
@@ -146,19 +145,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] of the first command that does not apply.
     pub async fn execute_all(&self, run: RunId, commands: &[Command]) -> Result<Vec<Applied>, EngineError> {
-        let mut room = Bodies::room();
-        let wanted: Vec<_> = commands.iter().map(|command| Wanted::of(command, &mut room)).collect();
-        Ok(self.work(run, &wanted, room).await?.into_vec())
+        Ok(self.work(run, commands).await?.into_vec())
     }
 
-    async fn work(&self, run: RunId, wanted: &[Wanted<'_>], room: Vec<u8>) -> Result<Answers, EngineError> {
+    async fn work(&self, run: RunId, commands: &[Command]) -> Result<Answers, EngineError> {
         let slot = self.cache.slot(run);
         let mut cached = slot.lock().await;
-        let fold = match cached.take() {
+        let mut fold = match cached.take() {
             Some(fold) => fold,
             None => Fold::load(self, run).await?,
         };
-        self.apply(fold, &mut cached, wanted, room).await
+        let wanted: SmallVec<[_; 1]> =
+            commands.iter().map(|command| Wanted::of(command, &mut fold.room)).collect();
+        self.apply(fold, &mut cached, &wanted).await
     }
 
     /// Loads a run as it stands in the store.
@@ -195,18 +194,17 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
-    /// Decides and appends until the run holds still. The fold goes back into the cache whenever it is known to be sound. The events
-    /// of the first attempt are written into `room`, in which the commands were.
+    /// Decides and appends until the run holds still. The fold goes back into the cache whenever it is known to be sound.
     async fn apply(
         &self,
         mut fold: Fold,
         cached: &mut Option<Fold>,
         wanted: &[Wanted<'_>],
-        mut room: Vec<u8>,
     ) -> Result<Answers, EngineError> {
         for _ in 0..ATTEMPTS {
             let mut draft = Draft::new(&fold, wanted.len());
-            let decided = self.decide(&mut draft, &fold, wanted, std::mem::take(&mut room));
+            let room = std::mem::take(&mut fold.room);
+            let decided = self.decide(&mut draft, &fold, wanted, room);
             if decided.is_ok() {
                 // Before the append: behind it nothing may fail any more.
                 draft.recall(self, &fold).await?;
@@ -217,7 +215,9 @@ impl Engine {
                         fold.advance(wanted, &draft.answers, draft.state, head);
                         // Of a run that is over nothing more is expected: it is not kept in mind.
                         let has_ended = fold.state.status().is_some_and(RunStatus::has_ended);
-                        *cached = (!has_ended || batch.delta().run.active).then_some(fold);
+                        let is_expected = !has_ended || batch.delta().run.active;
+                        fold.room = draft.batch.map_or_else(Vec::new, Batch::into_room);
+                        *cached = is_expected.then_some(fold);
                         return Ok(draft.answers);
                     }
                     Err(EngineError::Contended) if fold.head != RunHead::START => {
@@ -262,7 +262,7 @@ impl Engine {
                 draft.answer(events, true);
                 continue;
             }
-            let plan = run::plan(draft.state.clone(), command, now)?;
+            let plan = run::plan(&draft.state, command, now)?;
             if !plan.events.is_empty() {
                 let condition = index::guard(&draft.state, &command.intent);
                 if condition.is_some() && guard.is_some() {
@@ -279,9 +279,9 @@ impl Engine {
         let is_earlier = |answer: &&mut Applied| !Arc::ptr_eq(&answer.state, &draft.state);
         draft.answers.iter_mut().filter(is_earlier).for_each(|answer| answer.state = draft.state.clone());
         if !written.is_empty() {
-            let (state, bodies) = (&draft.state, written.into_bodies());
+            let state = &draft.state;
             let delta = index::delta(state, touched);
-            let mut batch = Batch::new(state.chain().clone(), state.run(), fold.head, bodies, delta)?;
+            let mut batch = Batch::new(state.chain().clone(), state.run(), fold.head, written, delta)?;
             if let Some(guard) = guard {
                 batch = batch.guarded(guard)?;
             }

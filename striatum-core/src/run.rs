@@ -99,8 +99,7 @@ mod rejection;
 mod state;
 mod status;
 
-pub(crate) use codec::Bodies;
-pub use codec::{CodecError, CommandRef, Record};
+pub use codec::{Bodies, CodecError, CommandRef, Record};
 pub use command::{
     Actor, Claim, Command, DeliveryMode, Intent, LeaseReport, Outcome, Owner, Publication, Resolution,
     Severity, Submit, Supersede,

@@ -198,7 +198,7 @@ fn settle(answer: Answer) -> Answer {
 fn choose(queue: &mut VecDeque<Waiting>) -> Vec<Waiting> {
     let (mut group, mut left, mut runs, mut bytes) = (Vec::new(), VecDeque::new(), HashSet::new(), 0);
     while let Some(waiting) = queue.pop_front() {
-        let size: usize = waiting.batch.bodies().iter().map(|body| body.len()).sum();
+        let size = waiting.batch.bodies().text().len();
         let fits = group.is_empty() || (group.len() < MAX_GROUP && bytes + size <= MAX_BYTES);
         if !fits {
             left.push_back(waiting);

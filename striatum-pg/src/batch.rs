@@ -1,42 +1,13 @@
-//! Batches as rows: one piece of memory for all bodies, on their way in and out.
+//! Batches as rows: one piece of memory for all bodies on their way out, as there is on their way in.
 
-use std::error::Error;
-
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use striatum_core::{chain::Sealed, digest::Digest, time::Timestamp};
-use tokio_postgres::{
-    Row,
-    types::{IsNull, ToSql, Type, accepts, to_sql_checked},
-};
+use tokio_postgres::Row;
 
 use crate::{error::Fault, row};
 
 /// What [`Stored::of`] reads.
 pub(crate) const COLUMNS: &str = "seq, at, prev, digests, ends, bodies";
-
-/// Bodies, one behind the other.
-#[derive(Debug)]
-pub(crate) struct Joined<'a>(pub(crate) &'a [Bytes]);
-
-impl Joined<'_> {
-    /// Where each of them ends.
-    pub(crate) fn ends(&self) -> impl Iterator<Item = i32> {
-        self.0.iter().scan(0, |end: &mut usize, body| {
-            *end += body.len();
-            Some(row::place(*end))
-        })
-    }
-}
-
-impl ToSql for Joined<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        self.0.iter().for_each(|body| out.put_slice(body));
-        Ok(IsNull::No)
-    }
-
-    accepts!(BYTEA);
-    to_sql_checked!();
-}
 
 /// A batch as it is stored: what it says of its size is for those to compare who go by it.
 pub(crate) struct Stored<'a> {

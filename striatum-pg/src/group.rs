@@ -8,7 +8,6 @@ use striatum_core::{
 use tokio_postgres::Row;
 
 use crate::{
-    batch::Joined,
     delta::{Deltas, Leases},
     error::Fault,
     link::Link,
@@ -49,8 +48,9 @@ pub(crate) async fn send_on(link: &Link, connection: &Object, batches: &[&Batch]
     let heads: Vec<RunHead> = expected().collect();
     let digests: Vec<&[u8]> = heads.iter().map(|head| head.digest.as_bytes().as_slice()).collect();
     let sizes: Vec<i32> = batches.iter().map(|batch| place(batch.bodies().len())).collect();
-    let bodies: Vec<Joined<'_>> = batches.iter().map(|batch| Joined(batch.bodies())).collect();
-    let ends: Vec<i32> = bodies.iter().flat_map(Joined::ends).collect();
+    let bodies: Vec<&[u8]> = batches.iter().map(|batch| batch.bodies().text()).collect();
+    let ends: Vec<i32> =
+        batches.iter().flat_map(|batch| batch.bodies().ends()).map(|end| place(*end)).collect();
     let rows = || batches.iter().map(|batch| &batch.delta().run);
     let statuses: Vec<&str> = rows().map(|row| row.status.as_str()).collect();
     let pauses: Vec<bool> = rows().map(|row| row.paused).collect();

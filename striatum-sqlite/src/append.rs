@@ -4,7 +4,7 @@ use std::mem;
 
 use rusqlite::{Connection, OptionalExtension};
 use striatum_core::{
-    chain::{Position, Sealed},
+    chain::Position,
     id::{ChainId, RunId},
     store::{AppendError, Batch, ChainMeta, Guard, IndexDelta, RunHead, StoreErrorKind},
     time::{Clock, Timestamp},
@@ -120,7 +120,7 @@ fn landed(tx: &Connection, batch: &Batch, head: RunHead) -> Result<Option<RunHea
         return Ok(None);
     }
     let stored = events::of_run(tx, batch.run(), expected.version, batch.bodies().len())?;
-    let is_same = stored.iter().map(|event| &event.body).eq(batch.bodies());
+    let is_same = stored.iter().map(|event| &*event.body).eq(batch.bodies().iter());
     Ok(is_same.then_some(head))
 }
 
@@ -163,12 +163,12 @@ fn seal(
             store(tx, &chain, &run, &mut draft)?;
         }
         if draft.is_empty() {
-            draft.begin(run.head.version + 1, &batch.bodies()[nth..]);
+            draft.begin(run.head.version + 1, batch.bodies().iter().skip(nth));
         }
-        let event = Sealed::seal(chain.head, chain.at, body.clone());
-        draft.push(&event);
-        chain.head = event.position();
-        run.head = RunHead { version: run.head.version + 1, digest: event.digest };
+        let head = chain.head.next(chain.at, body);
+        draft.push(&chain.head.digest, &head.digest, body);
+        chain.head = head;
+        run.head = RunHead { version: run.head.version + 1, digest: head.digest };
     }
     store(tx, &chain, &run, &mut draft)?;
     tx.draft = draft;

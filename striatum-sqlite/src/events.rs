@@ -192,7 +192,7 @@ mod tests {
             let event = Sealed::seal(head, Timestamp::default(), Bytes::from_static(b"{}"));
             head = event.position();
             let mut draft = Draft::default();
-            draft.push(&event);
+            draft.push(&event.prev, &event.digest, &event.body);
             insert.execute((place(1, event.seq), row::int(event.seq), draft.links, draft.bodies)).unwrap();
         }
         let steps = |sql| db.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);

@@ -2,8 +2,6 @@
 
 use std::ops::Deref;
 
-use bytes::Bytes;
-
 /// The beginning that bodies share: so many bytes, the number of the event in its run, so many bytes more. What these bytes say is
 /// not known here. Where both are none nothing is shared, the number neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,18 +14,18 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// The longest that bodies share of which the first has that number in its run.
-    pub(crate) fn of(version: u64, bodies: &[Bytes]) -> Self {
+    pub(crate) fn of<'b>(version: u64, bodies: impl Iterator<Item = &'b [u8]> + Clone) -> Self {
         Self::found(version, bodies).unwrap_or_default()
     }
 
-    fn found(version: u64, bodies: &[Bytes]) -> Option<Self> {
-        let [first, others @ ..] = bodies else { return None };
+    fn found<'b>(version: u64, mut bodies: impl Iterator<Item = &'b [u8]> + Clone) -> Option<Self> {
+        let (first, second) = (bodies.next()?, bodies.clone().next()?);
         // The numbers themselves may begin alike.
         let digits = alike(&Decimal::of(version), &Decimal::of(version + 1));
-        let lead = alike(first, others.first()?).checked_sub(digits)?;
+        let lead = alike(first, second).checked_sub(digits)?;
         let (before, behind) = first.split_at(lead);
         let behind = behind.strip_prefix(&*Decimal::of(version))?;
-        let trail = others.iter().zip(version + 1..).try_fold(behind.len(), |trail, (body, number)| {
+        let trail = bodies.zip(version + 1..).try_fold(behind.len(), |trail, (body, number)| {
             let body = body.strip_prefix(before)?.strip_prefix(&*Decimal::of(number))?;
             Some(alike(&behind[..trail], body))
         })?;

@@ -72,23 +72,23 @@ impl Draft {
     }
 
     /// Begins with an event of that number in its run. Its body is the first of these, all of which may follow.
-    pub(crate) fn begin(&mut self, version: u64, bodies: &[Bytes]) {
+    pub(crate) fn begin<'b>(&mut self, version: u64, bodies: impl Iterator<Item = &'b [u8]> + Clone) {
         self.version = version;
-        self.opening = Opening::of(version, &bodies[..bodies.len().min(MOST_EVENTS)]);
+        self.opening = Opening::of(version, bodies.take(MOST_EVENTS));
     }
 
     /// Adds the event that follows.
-    pub(crate) fn push(&mut self, event: &Sealed) {
+    pub(crate) fn push(&mut self, prev: &Digest, digest: &Digest, body: &[u8]) {
         let mut shared = 0;
         if self.is_empty() {
-            self.links.extend_from_slice(event.prev.as_bytes());
+            self.links.extend_from_slice(prev.as_bytes());
         } else {
             shared = self.opening.len(self.version + self.len() as u64);
             let digit = |unit| char::from_digit(((self.bodies.len() / unit) % 10) as u32, 10).unwrap_or('0');
             self.cuts.extend([10_000, 1_000, 100, 10, 1].map(digit));
         }
-        self.links.extend_from_slice(event.digest.as_bytes());
-        self.bodies.extend_from_slice(&event.body[shared..]);
+        self.links.extend_from_slice(digest.as_bytes());
+        self.bodies.extend_from_slice(&body[shared..]);
     }
 
     /// What its bodies share. One by itself shares nothing.
@@ -253,7 +253,7 @@ mod tests {
         for (size, fill) in sizes.iter().zip(1..) {
             let event = Sealed::seal(head, Timestamp::from_micros(9), Bytes::from(vec![fill; *size]));
             head = event.position();
-            draft.push(&event);
+            draft.push(&event.prev, &event.digest, &event.body);
             events.push(event);
         }
         (draft, events)
@@ -297,11 +297,7 @@ mod tests {
     fn a_row_is_full_before_a_cut_needs_more_digits_than_it_has() {
         let (mut draft, _) = draft(&[1; 63]);
         assert!(!draft.is_full());
-        draft.push(&Sealed::seal(
-            Position { seq: 1, digest: Digest::ZERO },
-            Timestamp::default(),
-            Bytes::new(),
-        ));
+        draft.push(&Digest::ZERO, &Digest::ZERO, &[]);
         assert!(draft.is_full());
         let (draft, _) = super::tests::draft(&[FULL_BYTES - 1]);
         assert!(!draft.is_full());

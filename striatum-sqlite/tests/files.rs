@@ -170,7 +170,7 @@ async fn a_full_store_is_unavailable_and_only_for_what_does_not_fit() {
     let store = SqliteStore::builder(&path).max_bytes(256 << 10).open().await.unwrap();
     store.open_chain(&chain(), &Default::default()).await.unwrap();
     let large = |n: u8| {
-        let bodies = vec![vec![b' '; 60 << 10].into(); 8];
+        let bodies: striatum_core::run::Bodies = std::iter::repeat_n([b' '; 60 << 10], 8).collect();
         let delta = striatum_core::store::IndexDelta::new(fixture::row());
         striatum_core::store::Batch::new(chain(), run(n), RunHead::START, bodies, delta).unwrap()
     };

@@ -179,7 +179,7 @@ async fn a_file_of_each_older_version_is_read_verified_and_appended_to() {
 
 /// What was appended before, sent again, is found, and what is new stands behind it.
 async fn appended_to(store: &SqliteStore, stored: &[Sealed], last: Position) {
-    let batch = |expected, bodies| {
+    let batch = |expected, bodies: Vec<Bytes>| {
         Batch::new(chain(), run(2), expected, bodies, IndexDelta::new(fixture::row())).unwrap()
     };
     let bodies = stored[2..].iter().map(|event| event.body.clone()).collect();

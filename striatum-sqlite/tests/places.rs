@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use striatum_core::{
     chain::Position,
     digest::Digest,
+    run::Bodies,
     store::{AppendError, Batch, ChainMeta, IndexDelta, RunHead, Store, StoreErrorKind},
 };
 use striatum_sqlite::SqliteStore;
@@ -15,7 +16,7 @@ use crate::fixture::{self, body, chain, run};
 
 /// A batch of so many events.
 fn batch(n: u8, expected: RunHead, events: usize) -> Batch {
-    let bodies = (0..events).map(|nth| body(&format!("{n} {nth}"))).collect();
+    let bodies: Bodies = (0..events).map(|nth| body(&format!("{n} {nth}"))).collect();
     Batch::new(chain(), run(n), expected, bodies, IndexDelta::new(fixture::row())).unwrap()
 }
 

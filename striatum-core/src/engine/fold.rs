@@ -8,7 +8,7 @@ use crate::{
     engine::{Applied, Engine, EngineError, Wanted},
     hash::HashMap,
     id::{ChainId, CommandId, RunId},
-    run::{Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
+    run::{Bodies, Command, CommandRef, Event, IllegalEvent, Record, Rejection, State, evolve},
     store::{Blobs, RunHead, StoreError, StoreErrorKind},
     workflow::Snapshot,
 };
@@ -24,6 +24,8 @@ pub(super) struct Fold {
     pub(super) state: Arc<State>,
     pub(super) head: RunHead,
     commands: HashMap<CommandId, Place>,
+    /// Memory that commands and bodies are written into, one call after the other.
+    pub(super) room: Vec<u8>,
 }
 
 /// Where the events of a command stand in its run.
@@ -41,7 +43,7 @@ impl Fold {
     /// A run without events.
     pub(super) fn new(state: State) -> Self {
         let commands = HashMap::with_capacity_and_hasher(COMMANDS, Default::default());
-        Self { state: Arc::new(state), head: RunHead::START, commands }
+        Self { state: Arc::new(state), head: RunHead::START, commands, room: Bodies::room() }
     }
 
     pub(super) async fn load(engine: &Engine, run: RunId) -> Result<Self, EngineError> {

@@ -139,7 +139,7 @@ impl Position {
         for intent in intents {
             self.commands += 1;
             let id = CommandId::from_bytes(u128::from(self.commands).to_be_bytes());
-            let planned = plan(state, &Command { id, actor: actor.clone(), intent }, NOW)?;
+            let planned = plan(&state, &Command { id, actor: actor.clone(), intent }, NOW)?;
             state = planned.state;
             touched.extend(planned.touched.jobs);
         }

@@ -11,7 +11,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use crate::{
     digest::Digest,
@@ -23,10 +22,11 @@ use crate::{
     },
 };
 
-const VERSION: u32 = 1;
+mod bodies;
 
-/// What a command, or the bodies of what it causes, mostly fit into, in bytes; still something that allocators hand out fast.
-const TYPICAL: usize = 1000;
+pub use bodies::Bodies;
+
+const VERSION: u32 = 1;
 
 /// An event with where it stands in its run and what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,69 +175,6 @@ fn write_event(event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
     json::write(&Data(event), to)?;
     to.push(b'}');
     Ok(())
-}
-
-/// Bodies of events of one run, one behind the other.
-#[derive(Debug, Default)]
-pub(crate) struct Bodies {
-    bytes: Vec<u8>,
-    ends: SmallVec<[usize; 4]>,
-}
-
-impl Bodies {
-    /// Room for what a command, or the bodies of what it causes, mostly take.
-    pub(crate) fn room() -> Vec<u8> {
-        Vec::with_capacity(TYPICAL)
-    }
-
-    /// No bodies yet, with room for some.
-    pub(crate) fn within(room: Vec<u8>) -> Self {
-        Self { bytes: room, ends: SmallVec::new() }
-    }
-
-    /// Writes the bodies of the events of a command, the first of which has this number in its run.
-    pub(crate) fn add(
-        &mut self,
-        run: RunId,
-        command: CommandRef,
-        actor: &Actor,
-        first: u64,
-        events: &[Event],
-    ) -> Result<(), CodecError> {
-        self.write(run, command, actor, first, events).map_err(CodecError::Encoding)
-    }
-
-    fn write(
-        &mut self,
-        run: RunId,
-        command: CommandRef,
-        actor: &Actor,
-        first: u64,
-        events: &[Event],
-    ) -> serde_json::Result<()> {
-        let mut common: Option<Common> = None;
-        for (n, event) in (first..).zip(events) {
-            match &common {
-                None => common = Some(Common::write(run, n, command, actor, &mut self.bytes)?),
-                Some(common) => common.repeat(n, &mut self.bytes)?,
-            }
-            write_event(event, &mut self.bytes)?;
-            self.ends.push(self.bytes.len());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The bodies, which share their memory.
-    pub(crate) fn into_bodies(self) -> Vec<Bytes> {
-        let mut rest = Bytes::from(self.bytes);
-        let mut start = 0;
-        let split = |end| rest.split_to(end - std::mem::replace(&mut start, end));
-        self.ends.into_iter().map(split).collect()
-    }
 }
 
 impl Record {

@@ -16,6 +16,7 @@ use crate::{
         state::{JobState, State},
     },
     time::Timestamp,
+    workflow::Snapshot,
 };
 
 mod authority;
@@ -47,7 +48,7 @@ const JOBS_PER_EVENT: usize = 100;
 /// # Errors
 /// [`Rejection`] if the command does not apply.
 pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-    Ok(plan(Arc::new(state.clone()), command, now)?.events)
+    Ok(plan(&Arc::new(state.clone()), command, now)?.events)
 }
 
 /// A decision with what it leads to.
@@ -62,10 +63,16 @@ pub(crate) struct Plan {
 const EVENTS: usize = 3;
 
 /// Decides, and keeps the state that the events add up to.
-pub(crate) fn plan(mut state: Arc<State>, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
+pub(crate) fn plan(before: &Arc<State>, command: &Command, now: Timestamp) -> Result<Plan, Rejection> {
     authority::expect(command)?;
-    let events = Vec::with_capacity(EVENTS);
-    let mut draft = Draft { state: Arc::make_mut(&mut state), events, touched: Touched::default(), now };
+    let (mut state, events) = (before.clone(), Vec::with_capacity(EVENTS));
+    let mut draft = Draft {
+        state: Arc::make_mut(&mut state),
+        snapshot: before.snapshot(),
+        events,
+        touched: Touched::default(),
+        now,
+    };
     match &command.intent {
         Intent::Prepare => start::prepare(&mut draft)?,
         Intent::ConfirmBranch { branch, at } => {
@@ -129,6 +136,8 @@ pub(crate) fn plan(mut state: Arc<State>, command: &Command, now: Timestamp) -> 
 /// A decision in the making: the events so far, and the state that they add up to.
 struct Draft<'s> {
     state: &'s mut State,
+    /// That of the state, which no event changes.
+    snapshot: &'s Snapshot,
     events: Vec<Event>,
     touched: Touched,
     now: Timestamp,

@@ -101,7 +101,7 @@ impl Packet {
             budget: left,
             expected_artifacts: Vec::new(),
             may_ask: Vec::new(),
-            ..Self::for_grant(state, index, &fence, DeliveryMode::Push)
+            ..Self::for_grant(state, index, fence, DeliveryMode::Push)
         })
     }
 
@@ -109,16 +109,16 @@ impl Packet {
     pub fn of(state: &State, fence: &Fence) -> Option<Self> {
         let index = state.snapshot().graph().index(&fence.job)?;
         let mode = state.jobs[index].lease.as_ref()?.mode;
-        state.holds(index, fence).then(|| Self::for_grant(state, index, fence, mode))
+        state.holds(index, fence).then(|| Self::for_grant(state, index, fence.clone(), mode))
     }
 
     /// The packet that goes with a grant of the job with this number.
-    pub(super) fn for_grant(state: &State, index: usize, fence: &Fence, mode: DeliveryMode) -> Self {
+    pub(super) fn for_grant(state: &State, index: usize, fence: Fence, mode: DeliveryMode) -> Self {
         let snapshot = state.snapshot();
         let (spec, job, brief) = (state.spec(index), &state.jobs[index], snapshot.brief(index));
         Self {
             schema: "striatum.packet.v1",
-            fence: fence.clone(),
+            fence,
             attempt: job.attempt,
             workflow: snapshot.workflow().workflow_id.clone(),
             kind: spec.kind,

@@ -1,11 +1,11 @@
 //! What is appended in one transaction.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::Digest,
     id::{ChainId, Fence, RunId},
+    run::Bodies,
     store::{IndexDelta, Resource, TimerId},
 };
 
@@ -80,7 +80,7 @@ pub struct Batch {
     chain: ChainId,
     run: RunId,
     expected: RunHead,
-    bodies: Vec<Bytes>,
+    bodies: Bodies,
     delta: IndexDelta,
     guard: Option<Guard>,
 }
@@ -94,9 +94,10 @@ impl Batch {
         chain: ChainId,
         run: RunId,
         expected: RunHead,
-        bodies: Vec<Bytes>,
+        bodies: impl Into<Bodies>,
         mut delta: IndexDelta,
     ) -> Result<Self, InvalidBatch> {
+        let bodies = bodies.into();
         if bodies.is_empty() {
             return Err(InvalidBatch::Empty);
         }
@@ -139,8 +140,13 @@ impl Batch {
     }
 
     /// The bodies of the events, in order.
-    pub fn bodies(&self) -> &[Bytes] {
+    pub fn bodies(&self) -> &Bodies {
         &self.bodies
+    }
+
+    /// The memory in which the bodies were, for others.
+    pub(crate) fn into_room(self) -> Vec<u8> {
+        self.bodies.into_room()
     }
 
     /// How the index changes; its resources are in key order, each once.
@@ -156,6 +162,8 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::{
         id::{JobId, WorkflowId},

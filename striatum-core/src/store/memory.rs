@@ -93,7 +93,7 @@ impl State {
         self.index.may_take(run, delta)?;
         let (head, origin, grown) = place.seal(batch, now);
         self.index.apply(origin, run, delta, now);
-        Ok((head, Some(grown)))
+        Ok((head, grown))
     }
 
     fn reindex(
@@ -133,8 +133,11 @@ impl Store for MemoryStore {
             let now = self.clock.now();
             state.append(batch, now)?
         };
+        // Whoever comes to listen behind the append looks at the log once more, and does not wait.
         if let Some(grown) = grown {
             grown.notify(usize::MAX);
+        }
+        if self.grown.total_listeners() > 0 {
             self.grown.notify(usize::MAX);
         }
         Ok(head)

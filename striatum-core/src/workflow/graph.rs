@@ -203,6 +203,9 @@ impl Graph {
     }
 
     fn reach(&self, job: usize, next: &[Vec<usize>]) -> Vec<usize> {
+        if next[job].is_empty() {
+            return Vec::new();
+        }
         let mut seen = vec![false; next.len()];
         let mut open = next[job].clone();
         while let Some(job) = open.pop() {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use striatum_core::{
     chain::{Position, Sealed},
     id::{ChainId, Fence, JobId, RunId},
+    run::Bodies,
     store::{
         AppendError, Batch, ChainInfo, ChainMeta, Due, IndexDelta, Mark, Page, ReadyJob, ReadyQuery, Renewal,
         RunHead, RunQuery, RunSummary, Store, StoreError, StoreErrorKind, Taken, Wait,
@@ -172,7 +173,7 @@ fn rebuilt(batch: &Batch, expected: RunHead) -> Batch {
 fn changed(batch: &Batch, expected: RunHead, change: impl FnOnce(&mut IndexDelta)) -> Batch {
     let mut delta = batch.delta().clone();
     change(&mut delta);
-    Batch::new(batch.chain().clone(), batch.run(), expected, batch.bodies().to_vec(), delta).unwrap()
+    Batch::new(batch.chain().clone(), batch.run(), expected, batch.bodies().clone(), delta).unwrap()
 }
 
 fn guarded(batch: Batch, like: &Batch) -> Batch {
@@ -194,21 +195,21 @@ impl Broken {
     async fn is_written(&self, batch: &Batch) -> bool {
         let events =
             self.inner.read_run(&batch.run(), batch.expected(), usize::MAX).await.unwrap_or_default();
-        !events.is_empty() && events.iter().map(|event| &event.body).eq(batch.bodies())
+        !events.is_empty() && events.iter().map(|event| &*event.body).eq(batch.bodies().iter())
     }
 
     async fn begins_what_followed(&self, batch: &Batch) -> bool {
         let events =
             self.inner.read_run(&batch.run(), batch.expected(), usize::MAX).await.unwrap_or_default();
-        let bodies: Vec<_> = events.into_iter().map(|event| event.body).collect();
-        bodies.starts_with(batch.bodies())
+        let begun = events.iter().take(batch.bodies().len());
+        begun.map(|event| &*event.body).eq(batch.bodies().iter())
     }
 
     async fn tear(&self, batch: &Batch) -> Result<RunHead, AppendError> {
         let mut head = batch.expected();
-        for body in batch.bodies() {
-            let (chain, run) = (batch.chain().clone(), batch.run());
-            let part = Batch::new(chain, run, head, vec![body.clone()], batch.delta().clone()).unwrap();
+        for body in batch.bodies().iter() {
+            let (body, delta) = (Bodies::from_iter([body]), batch.delta().clone());
+            let part = Batch::new(batch.chain().clone(), batch.run(), head, body, delta).unwrap();
             head = self.inner.append(&part).await?;
             tokio::task::yield_now().await;
         }

@@ -121,8 +121,7 @@ fn proceed(
     if targets.is_empty() {
         return together(draft, index, checkpoint, |draft, index| ready(draft, index, Freshness::Granted));
     }
-    let snapshot = draft.state.snapshot.clone();
-    for target in cohort::outermost(snapshot.graph(), &targets) {
+    for target in cohort::outermost(draft.snapshot.graph(), &targets) {
         let review = draft.state.spec(index).id.clone();
         let iteration = draft.state.iterations_of(target).taken + 1;
         reopen::reopen(draft, target, &ReopenCause::Granted { review, iteration }, None)?;

@@ -40,7 +40,7 @@ pub(super) fn claim(draft: &mut Draft, claim: &Claim) -> Result<(), Rejection> {
 
     let (attempt, epoch) = (draft.job(index).attempt, draft.job(index).epoch + 1);
     let fence = Fence { run: draft.state.run, job: claim.job.clone(), epoch, session: claim.session };
-    let packet = Packet::for_grant(draft.state, index, &fence, claim.mode);
+    let packet = Packet::for_grant(draft.state, index, fence, claim.mode);
     let begins = known
         .is_none()
         .then(|| SessionStart { ordinal: draft.state.next_ordinal(), owner: claim.owner.clone() });

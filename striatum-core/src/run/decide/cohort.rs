@@ -171,8 +171,7 @@ impl Cohort {
     }
 
     fn answer(self, draft: &mut Draft, speaker: Option<&Speaker>) -> Result<(), Rejection> {
-        let snapshot = draft.state.snapshot.clone();
-        let graph = snapshot.graph();
+        let graph = draft.snapshot.graph();
         let mut usable: Vec<usize> =
             self.targets.iter().copied().filter(|target| is_usable(draft.state, *target)).collect();
         if usable.is_empty() {
@@ -203,8 +202,7 @@ impl Cohort {
 
     /// Leaves the dissents to a person, but for those that a synthesis weighs.
     fn ask(self, draft: &mut Draft, speaker: Option<&Speaker>) -> Result<(), Rejection> {
-        let snapshot = draft.state.snapshot.clone();
-        let graph = snapshot.graph();
+        let graph = draft.snapshot.graph();
         for review in self.dissents.into_iter().filter(|review| !graph.is_adjudicated(*review)) {
             let speaker = speaker.filter(|speaker| speaker.review == review);
             let has_way = !graph.ways_back(review).is_empty();

@@ -3,7 +3,7 @@
 //! After every command the machine looks at what the command touched: jobs that may begin become ready, jobs that never can are
 //! skipped, and a run whose last job has ended ends itself.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, iter};
 
 use crate::{
     digest::BlobRef,
@@ -131,16 +131,12 @@ pub(super) fn close(draft: &mut Draft) -> Result<(), Rejection> {
 }
 
 fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
-    let snapshot = draft.state.snapshot.clone();
-    let graph = snapshot.graph();
+    let graph = draft.snapshot.graph();
     // By rank, so that a job is looked at after everything before it.
     let place = |job: &usize| Reverse((graph.rank(*job), *job));
     let is_pending = |job: &&usize| draft.job(**job).status == JobStatus::Pending;
-    let mut open = BinaryHeap::new();
-    for job in &draft.touched.jobs {
-        open.extend(Some(job).filter(is_pending).map(place));
-        open.extend(graph.downstream(*job).iter().filter(is_pending).map(place));
-    }
+    let touched = draft.touched.jobs.iter().flat_map(|job| iter::once(job).chain(graph.downstream(*job)));
+    let mut open: BinaryHeap<_> = touched.filter(is_pending).map(place).collect();
     let mut last = None;
     while let Some(first) = open.pop() {
         // The same job comes at once again, if it does.
@@ -155,8 +151,7 @@ fn settle_all(draft: &mut Draft) -> Result<(), Rejection> {
 
 /// Moves a pending job if what is before it lets it, or never will; tells whether it did.
 fn settle(draft: &mut Draft, job: usize) -> Result<bool, Rejection> {
-    let snapshot = draft.state.snapshot.clone();
-    let (spec, attempt) = (&snapshot.workflow().jobs[job], draft.job(job).attempt);
+    let (spec, attempt) = (&draft.snapshot.workflow().jobs[job], draft.job(job).attempt);
     let poll = quorum::poll(draft.state, job);
     if poll == Some(Poll::Met) {
         quorum::release(draft, job)?;

@@ -45,8 +45,7 @@ pub(super) fn poll(state: &State, job: usize) -> Option<Poll> {
 
 /// Ends the seats of a vote that is over, but for those that something else waits for.
 pub(super) fn release(draft: &mut Draft, job: usize) -> Result<(), Rejection> {
-    let snapshot = draft.state.snapshot.clone();
-    let (graph, jobs) = (snapshot.graph(), &snapshot.workflow().jobs);
+    let (graph, jobs) = (draft.snapshot.graph(), &draft.snapshot.workflow().jobs);
     for &seat in graph.seats(job) {
         let posture = jobs[seat].review_posture.as_ref();
         let is_required = posture

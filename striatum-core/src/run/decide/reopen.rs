@@ -24,8 +24,7 @@ pub(super) fn reopen(
     cause: &ReopenCause,
     speaker: Option<&Speaker>,
 ) -> Result<(), Rejection> {
-    let graph = draft.state.snapshot.clone();
-    let downstream = graph.graph().all_downstream(target);
+    let downstream = draft.snapshot.graph().all_downstream(target);
     let moved = downstream.iter().copied().filter(|job| draft.job(*job).status != JobStatus::Pending);
     let jobs = std::iter::once(target)
         .chain(moved)

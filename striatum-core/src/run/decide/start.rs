@@ -19,7 +19,7 @@ pub(super) fn prepare(draft: &mut Draft) -> Result<(), Rejection> {
         return Err(Rejection::AlreadyPrepared);
     }
     let (run, chain) = (draft.state.run, draft.state.chain.clone());
-    let snapshot = draft.state.snapshot.clone();
+    let snapshot = draft.snapshot;
     draft.emit(RunPrepared {
         run,
         chain,

@@ -118,8 +118,8 @@ pub(super) struct Place<'l> {
 }
 
 impl<'l> Place<'l> {
-    /// Seals the events of the batch. Also tells where its run began, and what to notify.
-    pub(super) fn seal(self, batch: &Batch, now: Timestamp) -> (RunHead, &'l Origin, Arc<Event>) {
+    /// Seals the events of the batch. Also tells where its run began, and what to notify if anybody waits for the chain to grow.
+    pub(super) fn seal(self, batch: &Batch, now: Timestamp) -> (RunHead, &'l Origin, Option<Arc<Event>>) {
         let Self { chain, run, by_age, events } = self;
         let at = chain.events.last().map_or(now, |last| last.at.max(now));
         let run = run.or_insert_with(|| {
@@ -129,12 +129,13 @@ impl<'l> Place<'l> {
             Run { origin, places: Vec::with_capacity(TYPICAL) }
         });
         let mut head = chain.head();
-        for body in batch.bodies() {
+        for body in batch.bodies().iter() {
             run.places.push(chain.events.len());
             head = chain.events.seal(head, at, body);
         }
         *events += batch.bodies().len() as u64;
-        (run.head(chain), &run.origin, chain.grown())
+        let is_awaited = chain.grown.total_listeners() > 0;
+        (run.head(chain), &run.origin, is_awaited.then(|| chain.grown()))
     }
 }
 
@@ -187,7 +188,9 @@ impl Log {
             }
             Entry::Occupied(run) => match run.get().after(chain, batch.expected()) {
                 Some([]) => {}
-                Some(places) if places.iter().map(|place| &chain.events[*place].body).eq(batch.bodies()) => {
+                Some(places)
+                    if places.iter().map(|place| &*chain.events[*place].body).eq(batch.bodies().iter()) =>
+                {
                     return Ok(Settled::Stands(run.get().head(chain)));
                 }
                 _ => return Err(AppendError::Conflict),

@@ -1,6 +1,6 @@
 //! What a crash leaves that goes wrong.
 
-use striatum_core::store::Batch;
+use striatum_core::{run::Bodies, store::Batch};
 
 use super::Fault;
 
@@ -19,7 +19,7 @@ impl Asked {
             Fault::AcknowledgesEarly => drop(batches.pop()),
             Fault::LeavesHalves => {
                 let last = batches.pop()?;
-                let half = last.bodies()[..last.bodies().len().div_ceil(2)].to_vec();
+                let half: Bodies = last.bodies().iter().take(last.bodies().len().div_ceil(2)).collect();
                 let (chain, expected, delta) = (last.chain().clone(), last.expected(), last.delta().clone());
                 batches.push(Batch::new(chain, last.run(), expected, half, delta).unwrap());
             }
