@@ -30,6 +30,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "batches", sql: include_str!("../migrations/0004_batches.sql") },
     Migration { name: "plans", sql: include_str!("../migrations/0005_plans.sql") },
     Migration { name: "rows_of_batches", sql: include_str!("../migrations/0006_rows_of_batches.sql") },
+    Migration {
+        name: "searches_by_ready_jobs",
+        sql: include_str!("../migrations/0007_searches_by_ready_jobs.sql"),
+    },
 ];
 
 /// What the runtime role may execute. Everything else of the schema is the owner's.
@@ -270,6 +274,7 @@ mod tests {
             "6180647ecd12f91ba10887f9ec721c691e02d8b753ec558516f061cab3339d11",
             "f4a26dd5b575e9a54922463d1706ed43f77ed9a96280b40556dc4e9e84b5200c",
             "eb2dc137ae26da8df00a8a99b3ad71b1014db2daf4050b4049d3afdf0d50274b",
+            "4b8fbc17135dc604790ec9fd57b98693f4eb16a00e9f94d90ce532f6c29297e4",
         ];
         let found: Vec<String> = MIGRATIONS.iter().map(|migration| checksum(migration).to_string()).collect();
         assert_eq!(found, released);

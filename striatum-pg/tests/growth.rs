@@ -51,7 +51,7 @@ async fn finished_runs_leave_the_hot_indexes() {
     for table in ["VACUUM (ANALYZE) runs", "VACUUM (ANALYZE) ready"] {
         owner.batch_execute(table).await.unwrap();
     }
-    for index in ["runs_active", "runs_open", "ready_pkey"] {
+    for index in ["runs_active", "ready_pkey"] {
         let entries = "SELECT reltuples::bigint FROM pg_class WHERE relname = $1 AND relnamespace = current_schema()::regnamespace";
         let row = owner.query_one(entries, &[&index]).await.unwrap();
         assert_eq!(row.get::<_, i64>(0), 1, "{index}");
@@ -85,10 +85,11 @@ async fn a_plan_from_before_anything_began_serves_a_long_history() {
                    INSERT INTO ready SELECT run, 'draft', 'author', 'lane', 'process' FROM runs WHERE open";
     owner.batch_execute(history).await.unwrap();
     let transaction = owner.transaction().await.unwrap();
-    assert_eq!(transaction.query(look, &[]).await.unwrap().len(), 3);
     let read = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint FROM pg_stat_xact_user_tables
                 WHERE relname = 'runs' AND schemaname = current_schema()";
-    let read: i64 = transaction.query_one(read, &[]).await.unwrap().get(0);
+    let before: i64 = transaction.query_one(read, &[]).await.unwrap().get(0);
+    assert_eq!(transaction.query(look, &[]).await.unwrap().len(), 3);
+    let read = transaction.query_one(read, &[]).await.unwrap().get::<_, i64>(0) - before;
     assert!((1..=20).contains(&read), "{read} rows of runs were read");
 }
 

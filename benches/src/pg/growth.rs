@@ -1,4 +1,8 @@
 //! What history costs: appends and claims after many events and finished runs, and verifying all of it.
+//!
+//! A short history and a long one take turns at each single append and each single claim, so that a flush that is slow for a while
+//! is slow for both. A slice of them has percentiles and ratios of its own, and the median of the slices counts: the 99th
+//! percentile of all together is the slowest few flushes of the whole time, and whom they happened to meet.
 
 use std::{
     fs,
@@ -17,6 +21,7 @@ use striatum_pg::PgStore;
 use super::{Server, producers};
 use crate::{
     Outcome,
+    measure::Turns,
     table::{Table, per_second, thousands},
     workload::Shell,
 };
@@ -35,36 +40,32 @@ struct Place {
     /// A run that the appends go to.
     run: RunId,
     head: RunHead,
-    costs: Costs,
 }
 
-/// How long an append took, and finding and claiming a job.
-#[derive(Default)]
-struct Costs {
-    appends: Vec<Duration>,
-    claims: Vec<Duration>,
-}
+/// How many appends and claims of each store are a slice: enough for the 99th percentile not to be the slowest.
+const SLICE: usize = 200;
+
+/// What is compared of a slice.
+const FIGURES: [&str; 4] = ["append, p50", "append, p99", "ready and claim, p50", "ready and claim, p99"];
 
 pub(super) async fn run(server: &mut Server, quick: bool) -> Outcome {
-    let (many, turns) = if quick { (5_000, 4) } else { (110_000, 10) };
+    let (many, slices) = if quick { (5_000, 3) } else { (110_000, 15) };
     let (mut small, mut large) = (Place::open(server).await?, Place::open(server).await?);
     small.fill(100).await?;
     large.fill(many).await?;
     let mut table = Table::new("Postgres, growth");
     let described = [small.describe().await?, large.describe().await?];
-    for _ in 0..turns {
-        for place in [&mut small, &mut large] {
-            place.measure().await?;
+    let mut figures = FIGURES.map(|what| (what, Turns::default()));
+    for _ in 0..slices {
+        let [small, large] = slice(&mut small, &mut large).await?;
+        for (times, (_, turns)) in small.into_iter().zip(large).zip(&mut figures) {
+            turns.take(times.into());
         }
     }
-    let rows = small.costs.percentiles().into_iter().zip(large.costs.percentiles());
-    for (what, (small, large)) in
-        ["append, p50", "append, p99", "ready and claim, p50", "ready and claim, p99"].iter().zip(rows)
-    {
-        let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
-        table.base(&format!("{what}, {}", described[0]), millis(small));
-        let ratio = large.as_secs_f64() / small.as_secs_f64();
-        table.row(&format!("{what}, {}", described[1]), millis(large), ratio, "≤ 1.25");
+    for (what, turns) in figures {
+        let [small, large] = turns.rates(1).map(|rate| format!("{:.2} ms", 1e3 / rate));
+        table.base(&format!("{what}, {}", described[0]), small);
+        table.row(&format!("{what}, {}", described[1]), large, turns.ratio(0, 1), "≤ 1.25");
     }
     verify(&mut table, &large.store, &large.lines[0]).await?;
     table.print();
@@ -77,7 +78,7 @@ impl Place {
         let shell = Shell::new(store.clone() as Arc<dyn Store>, 0).await?;
         let lines = (1..=LINES).map(|number| shell.beside(number)).collect::<Outcome<Vec<_>>>()?;
         let run = RunId::from_bytes([0xff; 16]);
-        Ok(Self { store, lines, runs: 0, run, head: RunHead::START, costs: Costs::default() })
+        Ok(Self { store, lines, runs: 0, run, head: RunHead::START })
     }
 
     async fn fill(&mut self, runs: usize) -> Outcome {
@@ -96,46 +97,59 @@ impl Place {
         Ok(format!("{} runs, {} events", thousands(self.runs as f64), thousands(events as f64)))
     }
 
-    /// One turn: appends one behind the other, then claims.
-    async fn measure(&mut self) -> Outcome {
-        let Self { store, lines, run, head, costs, .. } = self;
-        let line = &mut lines[0];
-        for _ in 0..200 {
-            let begun = Instant::now();
-            *head = producers::append_one(store, line.chain(), *run, *head).await?;
-            costs.appends.push(begun.elapsed());
+    /// How long an append takes.
+    async fn append(&mut self) -> Outcome<Duration> {
+        let begun = Instant::now();
+        self.head = producers::append_one(&self.store, self.lines[0].chain(), self.run, self.head).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// How long it takes to find a job and claim it.
+    async fn claim(&mut self) -> Outcome<Duration> {
+        let line = &mut self.lines[0];
+        let run = line.prepare().await?;
+        line.start(run).await?;
+        let query = ReadyQuery {
+            hold: Duration::from_secs(5),
+            chain: Some(line.chain().clone()),
+            ..ReadyQuery::all(InstanceId::from_bytes([9; 16]), 4)
+        };
+        let begun = Instant::now();
+        let found = self.store.ready(&query).await?;
+        let fence = line.grab(run).await?;
+        let taken = begun.elapsed();
+        if !found.iter().any(|ready| ready.run == run) {
+            return Err("the run that was started is not ready".into());
         }
-        for _ in 0..60 {
-            let run = line.prepare().await?;
-            line.start(run).await?;
-            let query = ReadyQuery {
-                hold: Duration::from_secs(5),
-                chain: Some(line.chain().clone()),
-                ..ReadyQuery::all(InstanceId::from_bytes([9; 16]), 4)
-            };
-            let begun = Instant::now();
-            let found = store.ready(&query).await?;
-            let fence = line.grab(run).await?;
-            costs.claims.push(begun.elapsed());
-            if !found.iter().any(|ready| ready.run == run) {
-                return Err("the run that was started is not ready".into());
-            }
-            line.end(run, fence).await?;
-        }
-        Ok(())
+        line.end(run, fence).await?;
+        Ok(taken)
     }
 }
 
-impl Costs {
-    /// The medians and 99th percentiles of both.
-    fn percentiles(&mut self) -> [Duration; 4] {
-        let pick = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            [times[times.len() / 2], times[times.len() * 99 / 100]]
-        };
-        let ([a, b], [c, d]) = (pick(&mut self.appends), pick(&mut self.claims));
-        [a, b, c, d]
+/// The [figures](FIGURES) of both over one slice.
+async fn slice(small: &mut Place, large: &mut Place) -> Outcome<[[Duration; 4]; 2]> {
+    let mut places = [small, large];
+    let (mut appends, mut claims) = <([Vec<Duration>; 2], [Vec<Duration>; 2])>::default();
+    for _ in 0..SLICE {
+        for (place, times) in places.iter_mut().zip(&mut appends) {
+            times.push(place.append().await?);
+        }
     }
+    for _ in 0..SLICE {
+        for (place, times) in places.iter_mut().zip(&mut claims) {
+            times.push(place.claim().await?);
+        }
+    }
+    let ([append_small, append_large], [claim_small, claim_large]) =
+        (appends.map(percentiles), claims.map(percentiles));
+    let both = |[a, b]: [Duration; 2], [c, d]: [Duration; 2]| [a, b, c, d];
+    Ok([both(append_small, claim_small), both(append_large, claim_large)])
+}
+
+/// The median and the 99th percentile.
+fn percentiles(mut times: Vec<Duration>) -> [Duration; 2] {
+    times.sort_unstable();
+    [times[times.len() / 2], times[times.len() * 99 / 100]]
 }
 
 async fn verify(table: &mut Table, store: &PgStore, shell: &Shell) -> Outcome {
