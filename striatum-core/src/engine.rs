@@ -280,7 +280,7 @@ impl Engine {
         draft.answers.iter_mut().filter(is_earlier).for_each(|answer| answer.state = draft.state.clone());
         if !written.is_empty() {
             let state = &draft.state;
-            let delta = index::delta(state, touched);
+            let delta = index::delta(&fold.state, state, touched);
             let mut batch = Batch::new(state.chain().clone(), state.run(), fold.head, written, delta)?;
             if let Some(guard) = guard {
                 batch = batch.guarded(guard)?;

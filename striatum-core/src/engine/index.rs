@@ -9,8 +9,8 @@ use crate::{
     workflow::{ResourceMode, SharedResource},
 };
 
-/// How the index changes with events that touched these ids and led to this state.
-pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
+/// How the index changes with events that touched these ids and led from one state to another.
+pub(super) fn delta(before: &State, state: &State, touched: Touched) -> IndexDelta {
     let Touched { mut jobs, mut granted, ended, waits, waited } = touched;
     // Whether a job of a parallel group may be claimed depends on which others of it are held.
     let graph = state.snapshot().graph();
@@ -19,12 +19,13 @@ pub(super) fn delta(state: &State, touched: Touched) -> IndexDelta {
     }
     jobs.sort_unstable();
     jobs.dedup();
-    let mut delta = IndexDelta { unready: Vec::with_capacity(jobs.len()), ..IndexDelta::new(row(state)) };
+    let mut delta = IndexDelta::new(row(state));
     let shares = jobs.iter().any(|job| !state.at(*job).0.shared_resources.is_empty());
     for job in jobs {
         match ready(state, job) {
             Some(row) => delta.ready.push(row),
-            None => delta.unready.push(state.at(job).0.id.clone()),
+            None if is_ready(before, job) => delta.unready.push(state.at(job).0.id.clone()),
+            None => {}
         }
     }
     // What began and ended within the same append leaves no row.
@@ -87,11 +88,15 @@ pub(super) fn row(state: &State) -> RunRow {
     }
 }
 
+/// Whether a job may be held, as far as its run goes.
+fn is_ready(state: &State, job: usize) -> bool {
+    state.at(job).1.status == JobStatus::Ready && state.held_scope(job).is_none()
+}
+
 fn ready(state: &State, index: usize) -> Option<ReadyRow> {
     let (spec, job) = state.at(index);
     let timer = job.wait.map(|wait| TimerId { run: state.run(), job: spec.id.clone(), epoch: wait.epoch });
-    let may_be_held = job.status == JobStatus::Ready && state.held_scope(index).is_none();
-    may_be_held.then(|| ReadyRow {
+    is_ready(state, index).then(|| ReadyRow {
         job: spec.id.clone(),
         role: spec.role_id.clone(),
         lane: spec.lane_id.clone(),
