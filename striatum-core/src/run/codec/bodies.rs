@@ -81,27 +81,17 @@ impl Bodies {
         first: u64,
         events: &[Event],
     ) -> Result<(), CodecError> {
-        self.write(run, command, actor, first, events).map_err(CodecError::Encoding)
-    }
-
-    fn write(
-        &mut self,
-        run: RunId,
-        command: CommandRef,
-        actor: &Actor,
-        first: u64,
-        events: &[Event],
-    ) -> serde_json::Result<()> {
         let mut common: Option<Common> = None;
-        for (n, event) in (first..).zip(events) {
+        let written = (first..).zip(events).try_for_each(|(n, event)| {
             match &common {
                 None => common = Some(Common::write(run, n, command, actor, &mut self.text)?),
                 Some(common) => common.repeat(n, &mut self.text)?,
             }
             write_event(event, &mut self.text)?;
             self.ends.push(self.text.len());
-        }
-        Ok(())
+            Ok(())
+        });
+        written.map_err(CodecError::Encoding)
     }
 }
 
