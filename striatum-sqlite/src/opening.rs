@@ -1,6 +1,6 @@
 //! What the bodies of a row begin with: the same bytes, but for the number of each event in its run.
 
-use std::ops::Deref;
+use itoa::Buffer;
 
 /// The beginning that bodies share: so many bytes, the number of the event in its run, so many bytes more. What these bytes say is
 /// not known here. Where both are none nothing is shared, the number neither.
@@ -21,12 +21,13 @@ impl Opening {
     fn found<'b>(version: u64, mut bodies: impl Iterator<Item = &'b [u8]> + Clone) -> Option<Self> {
         let (first, second) = (bodies.next()?, bodies.clone().next()?);
         // The numbers themselves may begin alike.
-        let digits = alike(&Decimal::of(version), &Decimal::of(version + 1));
+        let digits =
+            alike(Buffer::new().format(version).as_bytes(), Buffer::new().format(version + 1).as_bytes());
         let lead = alike(first, second).checked_sub(digits)?;
         let (before, behind) = first.split_at(lead);
-        let behind = behind.strip_prefix(&*Decimal::of(version))?;
+        let behind = behind.strip_prefix(Buffer::new().format(version).as_bytes())?;
         let trail = bodies.zip(version + 1..).try_fold(behind.len(), |trail, (body, number)| {
-            let body = body.strip_prefix(before)?.strip_prefix(&*Decimal::of(number))?;
+            let body = body.strip_prefix(before)?.strip_prefix(Buffer::new().format(number).as_bytes())?;
             Some(alike(&behind[..trail], body))
         })?;
         Some(Self { lead, trail })
@@ -36,7 +37,7 @@ impl Opening {
     pub(crate) fn len(self, number: u64) -> usize {
         match self {
             Self { lead: 0, trail: 0 } => 0,
-            Self { lead, trail } => lead + Decimal::of(number).len() + trail,
+            Self { lead, trail } => lead + Buffer::new().format(number).len() + trail,
         }
     }
 
@@ -45,7 +46,9 @@ impl Opening {
         let (before, behind) = first.split_at_checked(self.lead)?;
         match self {
             Self { lead: 0, trail: 0 } => Some([&[]; 2]),
-            Self { trail, .. } => Some([before, behind.strip_prefix(&*Decimal::of(version))?.get(..trail)?]),
+            Self { trail, .. } => {
+                Some([before, behind.strip_prefix(Buffer::new().format(version).as_bytes())?.get(..trail)?])
+            }
         }
     }
 }
@@ -56,32 +59,4 @@ fn alike(one: &[u8], other: &[u8]) -> usize {
     let steps = one.as_chunks::<STEP>().0.iter().zip(other.as_chunks::<STEP>().0);
     let from = steps.take_while(|(one, other)| one == other).count() * STEP;
     from + one[from..].iter().zip(&other[from..]).take_while(|(one, other)| one == other).count()
-}
-
-/// A number in decimal digits.
-pub(crate) struct Decimal {
-    digits: [u8; 20],
-    from: usize,
-}
-
-impl Decimal {
-    pub(crate) fn of(mut number: u64) -> Self {
-        let mut decimal = Self { digits: [b'0'; 20], from: 20 };
-        loop {
-            decimal.from -= 1;
-            decimal.digits[decimal.from] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return decimal;
-            }
-        }
-    }
-}
-
-impl Deref for Decimal {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.digits[self.from..]
-    }
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use itoa::Buffer;
 use rusqlite::Row;
 use striatum_core::{
     chain::{Position, Sealed},
@@ -14,11 +15,7 @@ use striatum_core::{
     time::Timestamp,
 };
 
-use crate::{
-    error::Fault,
-    opening::{Decimal, Opening},
-    row,
-};
+use crate::{error::Fault, opening::Opening, row};
 
 /// As many numbers stand in the table of which the view takes rows apart.
 const MOST_EVENTS: usize = 64;
@@ -209,7 +206,7 @@ impl<'r> Stretch<'r> {
         for event in events {
             if self.shared(event) > 0 {
                 bodies.extend_from_slice(before);
-                bodies.extend_from_slice(&Decimal::of(self.version + event as u64));
+                bodies.extend_from_slice(Buffer::new().format(self.version + event as u64).as_bytes());
                 bodies.extend_from_slice(behind);
             }
             bodies.extend_from_slice(&self.bodies[self.bounds[event]..self.bounds[event + 1]]);

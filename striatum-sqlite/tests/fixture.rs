@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 use striatum_core::{
     chain::Position,
     id::{ChainId, JobId, LaneId, RoleId, RunId, WorkflowId},
@@ -69,4 +70,13 @@ pub(crate) async fn append_many(store: &SqliteStore, run: RunId, count: usize) -
 pub(crate) async fn verify(store: &SqliteStore, expect: Option<Position>) -> Position {
     use striatum_core::store::StoreExt;
     store.verify(&chain(), expect, |_| {}).await.unwrap()
+}
+
+/// The bodies of the chain as a verifier reads them.
+pub(crate) fn viewed(path: &Path) -> Vec<Bytes> {
+    let db = Connection::open(path).unwrap();
+    let mut select =
+        db.prepare("SELECT body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq").unwrap();
+    let bodies = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    bodies.map(|body| body.unwrap().into()).collect()
 }

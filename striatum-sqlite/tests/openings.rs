@@ -27,21 +27,12 @@ async fn append(store: &SqliteStore, head: RunHead, bodies: &[Bytes]) -> RunHead
     new
 }
 
-/// The bodies of the chain as a verifier reads them.
-fn viewed(path: &Path) -> Vec<Bytes> {
-    let db = Connection::open(path).unwrap();
-    let mut select =
-        db.prepare("SELECT body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq").unwrap();
-    let bodies = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    bodies.map(|body| body.unwrap().into()).collect()
-}
-
 async fn is_read(store: &SqliteStore, path: &Path, bodies: &[Bytes]) {
     let read = store.read(&chain(), Position::genesis(&chain()), usize::MAX).await.unwrap();
     assert!(read.iter().map(|event| &event.body).eq(bodies));
     let run = store.read_run(&run(1), RunHead::START, usize::MAX).await.unwrap();
     assert!(run == read);
-    assert!(viewed(path) == bodies);
+    assert!(fixture::viewed(path) == bodies);
     fixture::verify(store, None).await;
 }
 

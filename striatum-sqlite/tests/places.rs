@@ -203,10 +203,7 @@ async fn a_long_batch_has_several_rows_and_is_read_as_one() {
     let mut select = db.prepare("SELECT length(links) / 32 - 1 FROM batches ORDER BY place").unwrap();
     let rows: Vec<i64> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(rows, [64, 64, 3, 1, 1, 4, 3, 1, 1]);
-    let mut select =
-        db.prepare("SELECT body FROM chain_events WHERE chain = 'demo' ORDER BY place, seq").unwrap();
-    let seen = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap().map(Result::unwrap);
-    assert!(seen.take(bodies.len()).eq(bodies.iter().map(|body| body.to_vec())));
+    assert!(fixture::viewed(&path).iter().take(bodies.len()).eq(&bodies));
 }
 
 #[tokio::test]
